@@ -1,0 +1,45 @@
+# make demo   one message to a virtual handset and back     make test   everything that must hold
+# make lint   style, types, direction of imports            make fuzz, make chaos, make bench   longer runs
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS   ?= 2
+
+.PHONY: demo test lint bench chaos fuzz clean
+
+# The two stamps are the whole set-up: what a user needs, and what the tests need on top.
+$(VENV)/.server: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing Heliograph ..."
+	@PIP_CONSTRAINT=constraints.txt $(PIP) install -e ".[server]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.server
+	@echo "Installing what the tests need ..."
+	@PIP_CONSTRAINT=constraints.txt $(PIP) install -e ".[server,postgres,dev]"
+	@touch $@
+
+demo: $(VENV)/.server
+	@$(BIN)/heliograph demo $(DEMO_ARGS)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests $(TEST_ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check heliograph tests
+	@$(BIN)/ruff format --check heliograph tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	@$(BIN)/heliograph bench $(BENCH_ARGS)
+
+chaos: $(VENV)/.dev
+	@$(BIN)/heliograph bench --chaos $(CHAOS_ARGS)
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
