@@ -1,0 +1,457 @@
+"""The store: where the truth is kept. One contract, SQLite and PostgreSQL fulfil it.
+
+Everything that changes a message goes through :meth:`Store.commit`: the store collects what waits,
+writes it as one transaction, makes it durable (fsync), and then answers every waiter. Reads are
+batched. Every tenant's read takes its ``account_id`` and finds nothing of anybody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec import Struct
+
+from heliograph.model import (
+    Account,
+    ApiKey,
+    Attempt,
+    Content,
+    Endpoint,
+    Fact,
+    Live,
+    LoggedEvent,
+    Message,
+    OptOut,
+    PendingDelivery,
+    Progress,
+    SegmentProgress,
+)
+
+__all__ = [
+    "Acceptance",
+    "Backlog",
+    "Changes",
+    "Claim",
+    "Committed",
+    "Correlation",
+    "InboundPart",
+    "ListFilter",
+    "MessageRecord",
+    "NewMessage",
+    "Orphan",
+    "OutboxPage",
+    "ReferenceKey",
+    "Store",
+    "StoreCheck",
+    "Update",
+]
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """A key that one acceptance alone may have: an idempotency key, or an inbound message seen before.
+
+    ``scope`` is ``http`` or ``inbound``; ``(account_id, scope, key)`` is unique until ``expires_us``.
+    ``body_hash`` (32 octets) tells another body under the same key. ``made`` says, as JSON, what was
+    created, so that the answer can be rebuilt; it holds no secret and no answer.
+    """
+
+    account_id: int
+    scope: str
+    key: str
+    body_hash: bytes
+    created_us: int
+    expires_us: int
+    made: str | None = None
+
+
+class NewMessage(Struct, frozen=True, gc=False):
+    """The rows of one new message. ``segments`` has an entry each where there are several."""
+
+    message: Message
+    progress: Progress
+    content: Content
+    segments: tuple[SegmentProgress, ...] | None = None
+
+
+@dataclass(slots=True)
+class Acceptance:
+    """What is written all together, or not at all because its claim is taken.
+
+    ``guard_optouts``: recipients are checked once more inside the transaction (see
+    :attr:`Committed.opted_out`).
+    """
+
+    messages: Sequence[NewMessage]
+    claim: Claim | None = None
+    endpoints: Sequence[Endpoint] = ()
+    deleted_endpoints: Sequence[tuple[int, str, int]] = ()
+    """(account_id, endpoint id, when in µs)."""
+
+
+class Update(Struct, frozen=True, gc=False):
+    """A new ``progress`` for a message whose row is still at ``base_version``; otherwise it is stale."""
+
+    message_id: str
+    account_id: int
+    base_version: int
+    progress: Progress
+
+
+class Correlation(Struct, frozen=True, gc=False):
+    """Which submission a carrier's message id belongs to. ``canonical`` is the id after the connector's codec."""
+
+    connector_id: int
+    canonical: str
+    account_id: int
+    message_id: str
+    segment: int
+    attempt: int
+
+
+class Orphan(Struct, frozen=True, kw_only=True):
+    """A receipt that found no message yet. ``fields`` is the receipt as JSON, ``id`` the store's own (0: new)."""
+
+    connector_id: int
+    canonical: str
+    arrived_us: int
+    fields: str
+    id: int = 0
+
+
+class InboundPart(Struct, frozen=True, kw_only=True):
+    """A part of a long inbound message that waits for the others.
+
+    ``(connector_id, sender, recipient, reference, reference_octets, total)`` names the set.
+    """
+
+    connector_id: int
+    sender: str
+    recipient: str
+    reference: int
+    reference_octets: int
+    total: int
+    number: int
+    arrived_us: int
+    data_coding: int
+    octets: bytes
+
+    @property
+    def set_key(self) -> tuple[int, str, str, int, int, int]:
+        return (self.connector_id, self.sender, self.recipient, self.reference, self.reference_octets, self.total)
+
+
+ReferenceKey = tuple[int, str, str]
+"""(connector_id, sender, recipient): what concatenation references count per."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one caller wants written, in one transaction (with the changes of others).
+
+    Within one message the order of ``updates`` is the order of the list; across calls to
+    ``commit`` it is the order of the calls.
+    """
+
+    acceptances: list[Acceptance] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    segments: list[tuple[str, int, SegmentProgress]] = field(default_factory=list)
+    """(message_id, account_id, new progress) of segments whose rows exist."""
+    attempts: list[Attempt] = field(default_factory=list)
+    logged: list[LoggedEvent] = field(default_factory=list)
+    correlations: list[Correlation] = field(default_factory=list)
+    """A second correlation with the same key replaces the first (carriers reuse ids after weeks)."""
+    orphans: list[Orphan] = field(default_factory=list)
+    orphans_matched: list[int] = field(default_factory=list)
+    wires: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """connector_id → ids of messages that this node's lane may have on the wire from this commit on."""
+    facts: list[Fact] = field(default_factory=list)
+    """Written as one outbox row; together with the facts of all others in the transaction."""
+    positions: dict[str, int] = field(default_factory=dict)
+    """endpoint id → outbox position up to which it is owed nothing (never moves back)."""
+    deliveries: list[PendingDelivery] = field(default_factory=list)
+    """Inserted, or replaced by id."""
+    deliveries_done: list[str] = field(default_factory=list)
+    """Ids of pending deliveries that are over."""
+    parts: list[InboundPart] = field(default_factory=list)
+    """The same part twice is kept once."""
+    parts_done: list[tuple[int, str, str, int, int, int]] = field(default_factory=list)
+    """Set keys whose parts are deleted."""
+    references: dict[ReferenceKey, int] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing at all to write."""
+        return not any(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+@dataclass(slots=True)
+class Committed:
+    """What became of one caller's changes. Everything not named here is durable."""
+
+    lost: dict[int, Claim] = field(default_factory=dict)
+    """Index in ``acceptances`` → the claim that was there first; nothing of that acceptance was written."""
+    opted_out: dict[int, frozenset[str]] = field(default_factory=dict)
+    """Index in ``acceptances`` → recipients that opted out since the gather step; nothing of it was written."""
+    stale: set[str] = field(default_factory=set)
+    """Message ids whose update met another version; neither the update nor the rest of this
+    call's rows of that message (segments, facts) may be believed: read it again and decide anew."""
+    position: int = 0
+    """The outbox position of this transaction's facts (0: there were none)."""
+
+
+class MessageRecord(Struct, frozen=True, kw_only=True):
+    """A message as it is shown: every row of it. ``on_wire``: a lane may have it on the wire now."""
+
+    message: Message
+    progress: Progress
+    content: Content | None
+    segments: tuple[SegmentProgress, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    on_wire: bool = False
+
+
+class ListFilter(Struct, frozen=True, kw_only=True):
+    """What ``GET /v1/messages`` asks. ``before`` is the id after which the page begins (exclusive)."""
+
+    states: tuple[int, ...] = ()
+    recipient: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Backlog(Struct, frozen=True):
+    """One (class, account) that waits in a lane, unclaimed and due."""
+
+    type: int
+    account_id: int
+
+
+class OutboxPage(Struct, frozen=True):
+    """Rows of the outbox in order. ``position`` of the last row is where the next page begins."""
+
+    rows: tuple[tuple[int, tuple[Fact, ...]], ...]
+
+
+class StoreCheck(Struct, frozen=True):
+    """One finding of ``heliograph store check``."""
+
+    ok: bool
+    what: str
+
+
+class Store(Protocol):
+    """Where the truth is kept. ``open`` before everything else; methods are called on one event loop.
+
+    Raises :class:`~heliograph.errors.StoreBusy` where a later try can succeed (full disk, locked or
+    read-only database, connection lost, write queue full) and recovers by itself, without restart.
+    """
+
+    node_id: int
+    """This process among those that share the store (from 1); owners in rows are node ids."""
+
+    # --- life ---------------------------------------------------------------------------------
+    async def open(self) -> None:
+        """Connects, checks the schema (``StoreOutdated``), takes the ``serve`` lock where there is one.
+
+        Raises ``StoreInUse`` when another ``serve`` holds it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finishes what is queued, then disconnects."""
+        ...
+
+    # --- writing ------------------------------------------------------------------------------
+    async def commit(self, changes: Changes) -> Committed:
+        """Durable when it returns. All of ``changes`` in one transaction, less what :class:`Committed` names."""
+        ...
+
+    async def claim(
+        self, connector_id: int, type: int, account_id: int, *, now_us: int, limit: int
+    ) -> list[tuple[Live, Content | None]]:
+        """Takes up to ``limit`` due, unclaimed messages for this node, oldest first. Durable when it returns.
+
+        Their new progress (owner, version) is in the answer. Two claimers never get the same one.
+        """
+        ...
+
+    async def release(self, connector_id: int | None = None) -> list[Live]:
+        """Start-up or lost lane: every message that this node id owns goes back to the backlog (owner 0, due now)
+
+        except those that the lanes' wire rows name: these are given back to the caller (still owned),
+        who decides what the unknown outcome means. None means all connectors.
+        """
+        ...
+
+    # --- the pipeline's reads, all batched -----------------------------------------------------
+    async def newest_id(self) -> str | None:
+        """The greatest message id in the store: new ids must be later."""
+        ...
+
+    async def claims(self, keys: Sequence[tuple[int, str, str]], now_us: int) -> dict[tuple[int, str, str], Claim]:
+        """Those of the keys (account_id, scope, key) that are taken and not expired."""
+        ...
+
+    async def opted_out(self, pairs: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+        """Those of the (account_id, recipient) that opted out."""
+        ...
+
+    def may_be_opted_out(self, account_id: int, recipient: str) -> bool:
+        """False only if it surely is not: a filter in memory, kept fresh (also of other processes' writes,
+        within 1 s; the commit checks again what was written since)."""
+        ...
+
+    async def references(self, keys: Sequence[ReferenceKey]) -> dict[ReferenceKey, int]:
+        """The last concatenation reference of those keys that ever had one."""
+        ...
+
+    async def correlate(self, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Correlation]:
+        """What the (connector_id, canonical id) belong to, for those that are known."""
+        ...
+
+    async def live(self, ids: Sequence[tuple[int, str]]) -> dict[str, Live]:
+        """Messages by (account_id, id) with segments (``parts`` empty), for updates."""
+        ...
+
+    async def orphans(self, keys: Sequence[tuple[int, str]]) -> list[Orphan]:
+        """Kept receipts of these (connector_id, canonical id)."""
+        ...
+
+    async def recent_writer(self, sender: str, recipient: str, since_us: int) -> int | None:
+        """The account that last sent from ``sender`` to ``recipient`` since then (for replies to shared senders)."""
+        ...
+
+    async def parts(self, keys: Sequence[tuple[int, str, str, int, int, int]]) -> list[InboundPart]:
+        """All kept parts of these sets."""
+        ...
+
+    async def stale_parts(self, before_us: int, limit: int) -> list[InboundPart]:
+        """All parts of up to ``limit`` sets whose newest part arrived before then."""
+        ...
+
+    async def backlog(self, connector_id: int, now_us: int) -> list[Backlog]:
+        """Which (class, account) have unclaimed messages due in this lane."""
+        ...
+
+    async def waiting(self) -> set[tuple[int, int, int]]:
+        """Every (connector_id, class, account_id) with unclaimed messages, due or not."""
+        ...
+
+    async def overdue(self, *, after: str | None, accepted_before_us: int, limit: int) -> tuple[list[Live], str | None]:
+        """Messages handed over and not ended, in id order after ``after``; with the id to go on from (None: done)."""
+        ...
+
+    async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:
+        """Waiting, unclaimed messages whose validity is over."""
+        ...
+
+    # --- outbox -------------------------------------------------------------------------------
+    async def outbox(self, after: int, limit: int) -> OutboxPage:
+        """Up to ``limit`` rows after a position, never skipping one that is still being written."""
+        ...
+
+    async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
+        """Pending deliveries of an endpoint that are due, oldest first."""
+        ...
+
+    async def next_delivery_us(self) -> int | None:
+        """When the earliest pending delivery of any endpoint is due."""
+        ...
+
+    async def add_counts(
+        self, position: int, counts: Mapping[tuple[int, int, int, str, str, str, int, int, int], int]
+    ) -> None:
+        """Rolls up and moves on, in one transaction.
+
+        Adds counts by (hour_us, account_id, direction, country, network, sender, connector_id, type, state)
+        and moves the counter's own place in the outbox to ``position``.
+        """
+        ...
+
+    async def counts_position(self) -> int:
+        """The counter's place in the outbox."""
+        ...
+
+    # --- what customers see ---------------------------------------------------------------------
+    async def message(self, account_id: int, message_id: str) -> MessageRecord | None:
+        """One message of this account with all its rows."""
+        ...
+
+    async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
+        """Many messages with all their rows (for events that are told later)."""
+        ...
+
+    async def messages(self, account_id: int, asked: ListFilter) -> list[MessageRecord]:
+        """Newest first (without attempts and events). At most ``limit``."""
+        ...
+
+    async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
+        """Events of one message that no column tells, in order."""
+        ...
+
+    # --- configuration --------------------------------------------------------------------------
+    async def config_version(self) -> int:
+        """Counts every change of accounts, keys, endpoints and opt-outs by any process."""
+        ...
+
+    async def accounts(self) -> list[Account]: ...
+
+    async def ensure_account(self, name: str, now_us: int) -> Account:
+        """The account of that name, made when there is none."""
+        ...
+
+    async def set_account(self, account: Account) -> None:
+        """Keeps new settings (recipients, default_region) of an existing account."""
+        ...
+
+    async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
+        """The number of each connector name, made where there is none (from 1)."""
+        ...
+
+    async def keys(self) -> list[ApiKey]: ...
+
+    async def add_key(self, key: ApiKey) -> ApiKey:
+        """Keeps a new key (``id`` is given by the store)."""
+        ...
+
+    async def revoke_key(self, prefix: str, now_us: int) -> bool:
+        """Revokes the key with this readable prefix; False when there is none."""
+        ...
+
+    async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
+        """Endpoints that are not deleted."""
+        ...
+
+    async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:
+        """Adds them; gives how many are new."""
+        ...
+
+    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int: ...
+
+    async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:
+        """In order of recipient."""
+        ...
+
+    # --- retention and care ---------------------------------------------------------------------
+    async def purge(self, kind: str, before_us: int, limit: int) -> int:
+        """Deletes up to ``limit`` rows of what ended before then; gives how many, 0 when done.
+
+        ``kind``: ``contents`` (of ended messages), ``records`` (ended messages with their segments,
+        attempts, correlations, logged events), ``outbox`` (rows that every endpoint and the counter
+        have passed), ``orphans``, ``claims`` (expired), ``references``.
+        """
+        ...
+
+    async def check(self) -> list[StoreCheck]:
+        """Looks the store over: integrity, schema, rows without their message."""
+        ...
+
+    async def backup(self, path: str) -> None:
+        """Writes a consistent copy while everything goes on."""
+        ...
+
+    async def depth(self) -> Mapping[str, int]:
+        """Figures for metrics: ``waiting``, ``outbox_rows``, ``pending_deliveries``, ``write_queue``."""
+        ...

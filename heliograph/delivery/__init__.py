@@ -1,0 +1,1 @@
+"""The pipeline: intake → dispatch → receipts → outbox; inbound and rescue beside it."""

@@ -1,0 +1,59 @@
+"""What an entrance hands to intake, and what it gets back."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from heliograph.model import Account, Message, Progress, TrafficType
+
+__all__ = ["Accepted", "Callback", "IdempotencyKey", "Submission"]
+
+
+class Callback(Struct, frozen=True, kw_only=True):
+    """A message's own webhook. ``events`` empty means all."""
+
+    url: str
+    events: tuple[str, ...] = ()
+
+
+class Submission(Struct, frozen=True, gc=False, kw_only=True):
+    """A message that somebody wants sent, as any entrance says it; nothing of it is decided yet.
+
+    Exactly one of ``text`` and ``data`` is given. ``encoding`` is ``auto``, ``gsm7`` or ``ucs2``.
+    ``validity_s`` None is the default of the type. ``tags`` and ``metadata`` are JSON text.
+    """
+
+    account: Account
+    to: str
+    sender: str | None = None
+    text: str | None = None
+    data: bytes | None = None
+    udh: bytes | None = None
+    type: int = TrafficType.TRANSACTIONAL
+    encoding: str = "auto"
+    max_segments: int | None = None
+    validity_s: int | None = None
+    client_ref: str | None = None
+    tags: str | None = None
+    metadata: str | None = None
+    at_most_once: bool = False
+    flash: bool = False
+    callback: Callback | None = None
+    entrance: str = "rest"
+    entrance_data: str | None = None
+
+
+class Accepted(Struct, frozen=True, gc=False):
+    """A message that is kept: durable before anybody sees this."""
+
+    message: Message
+    progress: Progress
+    warnings: tuple[str, ...] = ()
+
+
+class IdempotencyKey(Struct, frozen=True, kw_only=True):
+    """The caller's key for one request, and the SHA-256 of what it asked."""
+
+    account_id: int
+    key: str
+    body_hash: bytes

@@ -1,0 +1,60 @@
+"""Frozen values and their states: what the rooms hand each other."""
+
+from heliograph.model.accounts import (
+    CUSTOMER_SCOPES,
+    SCOPES,
+    Account,
+    ApiKey,
+    ConnectorRow,
+    Number,
+    OptOut,
+    Route,
+)
+from heliograph.model.events import Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
+from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
+from heliograph.model.message import Attempt, Content, Live, Message, Progress, SegmentProgress
+from heliograph.model.states import (
+    END,
+    ENDS,
+    AddressKind,
+    ContentKind,
+    Direction,
+    Encoding,
+    State,
+    TrafficType,
+)
+
+__all__ = [
+    "CUSTOMER_SCOPES",
+    "END",
+    "ENDS",
+    "SCOPES",
+    "Account",
+    "AddressKind",
+    "ApiKey",
+    "Attempt",
+    "ConnectorRow",
+    "Content",
+    "ContentKind",
+    "Direction",
+    "Encoding",
+    "Endpoint",
+    "Fact",
+    "IdSource",
+    "Live",
+    "LoggedEvent",
+    "Message",
+    "Number",
+    "OptOut",
+    "PendingDelivery",
+    "Progress",
+    "Route",
+    "SegmentProgress",
+    "State",
+    "TrafficType",
+    "event_id",
+    "id_from_number",
+    "id_number",
+    "id_time_us",
+    "normalize_id",
+]

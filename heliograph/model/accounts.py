@@ -1,0 +1,68 @@
+"""Accounts, keys, and the configured ways to carriers, as values."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+__all__ = ["CUSTOMER_SCOPES", "SCOPES", "Account", "ApiKey", "ConnectorRow", "Number", "OptOut", "Route"]
+
+CUSTOMER_SCOPES = ("messages:send", "messages:read", "inspect", "webhooks")
+"""Everything that a customer may do: the default of a new key."""
+
+SCOPES = (*CUSTOMER_SCOPES, "routes:read", "metrics:read", "admin")
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """Who sends. ``recipients`` is ``valid`` or ``possible``; ``default_region`` an ISO 3166 code or None."""
+
+    id: int
+    name: str
+    created_us: int = 0
+    recipients: str = "valid"
+    default_region: str | None = None
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key, never recoverable: ``hash`` is the SHA-256 of its text, ``prefix`` its readable start."""
+
+    id: int
+    account_id: int
+    prefix: str
+    hash: bytes
+    scopes: tuple[str, ...]
+    created_us: int
+    expires_us: int | None = None
+    revoked_us: int | None = None
+
+
+class ConnectorRow(Struct, frozen=True, kw_only=True):
+    """A connector as rows name it: the number stays with the name for ever."""
+
+    id: int
+    name: str
+
+
+class Number(Struct, frozen=True, kw_only=True):
+    """A long number or short code that people reply to. ``connectors`` empty means any."""
+
+    number: str
+    account_id: int
+    connectors: tuple[int, ...] = ()
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """Prefixes (digits of E.164 without ``+``; ``""`` is all) and accounts (empty: all) to connectors, in order."""
+
+    name: str
+    prefixes: tuple[str, ...]
+    connectors: tuple[int, ...]
+    accounts: tuple[int, ...] = ()
+
+
+class OptOut(Struct, frozen=True, kw_only=True):
+    """A recipient that an account may not write to."""
+
+    account_id: int
+    recipient: str
+    created_us: int
+    source: str = "command"
