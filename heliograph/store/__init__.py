@@ -1,0 +1,1 @@
+"""Where the truth is kept: one contract, fulfilled on SQLite and on PostgreSQL."""

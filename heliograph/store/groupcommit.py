@@ -1,0 +1,413 @@
+"""The group commit that both stores share: what waits becomes one transaction, then every waiter is answered.
+
+While one transaction runs, arriving :class:`Changes` queue; the next takes all that wait. When
+nothing runs it begins at the end of the present turn of the event loop, so there is no timer.
+
+A :class:`Batch` is one transaction. The store's ``write`` goes through it in this order, inside the
+transaction, and tells it what it learns on the way:
+
+1. ``batch.recipients()`` where opt-outs changed lately → ``batch.refuse_opted_out(pairs)``
+2. ``batch.claims()`` inserted, those taken → ``batch.refuse_taken(taken)``
+3. ``batch.news()`` inserted: the new messages that nothing refused
+4. ``batch.updates`` applied, one a message → ``batch.refuse_stale(ids)``
+5. ``batch.rows()``: everything else, merged, less what belongs to a refused or stale message
+6. ``batch.position`` set to the outbox row of ``rows.facts``
+
+It may be run again with a smaller batch, never with the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from heliograph.contracts import (
+    Acceptance,
+    Changes,
+    Claim,
+    Committed,
+    Correlation,
+    InboundPart,
+    NewMessage,
+    Orphan,
+    ReferenceKey,
+    Update,
+)
+from heliograph.errors import StoreBusy, StoreError
+from heliograph.model import (
+    END,
+    Attempt,
+    Direction,
+    Endpoint,
+    Fact,
+    LoggedEvent,
+    PendingDelivery,
+    SegmentProgress,
+)
+
+__all__ = ["Batch", "ClaimKey", "GroupCommit", "Rows"]
+
+ClaimKey = tuple[int, str, str]
+"""(account_id, scope, key)."""
+
+MAX_ROWS = 20_000
+"""Rows of one transaction: about 0.1 s of writing, so that nobody waits much longer behind it."""
+
+_SetKey = tuple[int, str, str, int, int, int]
+
+
+@dataclass(slots=True)
+class Rows:
+    """What a transaction writes beside new messages and updates; each key stands in it once.
+
+    Deletions (``deliveries_done``, ``parts_done``, ``orphans_matched``) come before insertions.
+    """
+
+    endpoints: list[Endpoint] = field(default_factory=list)
+    deleted_endpoints: list[tuple[int, str, int]] = field(default_factory=list)
+    segments: dict[tuple[str, int], tuple[str, int, SegmentProgress]] = field(default_factory=dict)
+    """(message id, number) → (message id, account_id, progress)."""
+    attempts: dict[tuple[str, int, int], Attempt] = field(default_factory=dict)
+    """(message id, segment, number) → attempt."""
+    logged: dict[tuple[str, int], LoggedEvent] = field(default_factory=dict)
+    """(message id, sequence) → event."""
+    correlations: dict[tuple[int, str], Correlation] = field(default_factory=dict)
+    """(connector_id, canonical) → correlation: the last one holds."""
+    orphans: list[Orphan] = field(default_factory=list)
+    orphans_matched: list[int] = field(default_factory=list)
+    wires: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    facts: list[Fact] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    deliveries: dict[str, PendingDelivery] = field(default_factory=dict)
+    deliveries_done: list[str] = field(default_factory=list)
+    parts: dict[_SetKey, list[InboundPart]] = field(default_factory=dict)
+    parts_done: list[_SetKey] = field(default_factory=list)
+    references: dict[ReferenceKey, int] = field(default_factory=dict)
+
+
+class Batch:
+    """The changes of many callers as one transaction, and what became of each caller's."""
+
+    __slots__ = ("_acceptances", "_calls", "_dropped", "_refused", "answers", "position", "updates")
+
+    def __init__(self, calls: Sequence[Changes]) -> None:
+        self._calls = calls
+        self.answers = [Committed() for _ in calls]
+        """One for each call, in order."""
+        self.position = 0
+        """The outbox position of this transaction's facts; the store sets it."""
+        self._acceptances: list[tuple[int, int, Acceptance]] = [
+            (at, index, acceptance)
+            for at, call in enumerate(calls)
+            if call.acceptances
+            for index, acceptance in enumerate(call.acceptances)
+        ]
+        self._refused: set[tuple[int, int]] = set()
+        self._dropped: dict[int, set[str]] = {}
+        self.updates: dict[str, Update] = {}
+        """Message id → its one update: the first's base version with the last's progress."""
+        self._merge_updates()
+
+    def _merge_updates(self) -> None:
+        updates = self.updates
+        for at, call in enumerate(self._calls):
+            for update in call.updates:
+                before = updates.setdefault(update.message_id, update)
+                if before is update:
+                    continue
+                if before.progress.version == update.base_version and before.account_id == update.account_id:
+                    updates[update.message_id] = Update(
+                        update.message_id, update.account_id, before.base_version, update.progress
+                    )
+                else:
+                    self._drop_stale(at, update.message_id)
+
+    def _drop_stale(self, at: int, message_id: str) -> None:
+        self.answers[at].stale.add(message_id)
+        self._dropped.setdefault(at, set()).add(message_id)
+
+    # --- acceptances --------------------------------------------------------------------------
+    def recipients(self) -> set[tuple[int, str]]:
+        """The (account_id, recipient) that are about to be written to."""
+        return {pair for _, _, acceptance in self._acceptances for pair in _guarded(acceptance)}
+
+    def refuse_opted_out(self, pairs: set[tuple[int, str]]) -> None:
+        """Takes the acceptances out that write to one of these."""
+        for at, index, acceptance in self._acceptances:
+            met = pairs.intersection(_guarded(acceptance))
+            if met:
+                self._refuse(at, index, acceptance)
+                self.answers[at].opted_out[index] = frozenset(recipient for _, recipient in met)
+
+    def claims(self) -> list[Claim]:
+        """The claims to insert, each key once: the first that asks."""
+        first: dict[ClaimKey, Claim] = {}
+        for at, index, acceptance in self._acceptances:
+            claim = acceptance.claim
+            if claim is not None and (at, index) not in self._refused:
+                first.setdefault((claim.account_id, claim.scope, claim.key), claim)
+        return list(first.values())
+
+    def refuse_taken(self, taken: Mapping[ClaimKey, Claim]) -> None:
+        """Takes the acceptances out whose key is taken: in the store, or by an earlier one of this batch."""
+        holders: dict[ClaimKey, Claim] = dict(taken)
+        for at, index, acceptance in self._acceptances:
+            claim = acceptance.claim
+            if claim is None or (at, index) in self._refused:
+                continue
+            holder = holders.setdefault((claim.account_id, claim.scope, claim.key), claim)
+            if holder is not claim:
+                self._refuse(at, index, acceptance)
+                self.answers[at].lost[index] = holder
+
+    def _refuse(self, at: int, index: int, acceptance: Acceptance) -> None:
+        self._refused.add((at, index))
+        self._dropped.setdefault(at, set()).update(new.message.id for new in acceptance.messages)
+
+    def news(self) -> list[NewMessage]:
+        """The new messages of every acceptance that nothing refused, in the order of the calls."""
+        return [new for acceptance in self._accepted() for new in acceptance.messages]
+
+    def _accepted(self) -> list[Acceptance]:
+        if not self._refused:
+            return [acceptance for _, _, acceptance in self._acceptances]
+        return [acceptance for at, index, acceptance in self._acceptances if (at, index) not in self._refused]
+
+    # --- the rest -----------------------------------------------------------------------------
+    def refuse_stale(self, message_ids: Iterable[str]) -> None:
+        """Tells every call that updates one of these messages, and drops that call's rows of it."""
+        stale = set(message_ids)
+        for at, call in enumerate(self._calls):
+            for update in call.updates:
+                if update.message_id in stale:
+                    self._drop_stale(at, update.message_id)
+
+    def rows(self) -> Rows:
+        """Everything else, merged in the order of the calls."""
+        rows = Rows()
+        for at, call in enumerate(self._calls):
+            dropped = self._dropped.get(at)
+            _merge(rows, call if dropped is None else _without(call, dropped))
+        for acceptance in self._accepted():
+            if acceptance.endpoints:
+                rows.endpoints.extend(acceptance.endpoints)
+            if acceptance.deleted_endpoints:
+                rows.deleted_endpoints.extend(acceptance.deleted_endpoints)
+        return rows
+
+
+def _guarded(acceptance: Acceptance) -> list[tuple[int, str]]:
+    """Whom an acceptance would write to: not whom it hears from, nor messages that are over already."""
+    return [
+        (new.message.account_id, new.message.recipient)
+        for new in acceptance.messages
+        if new.message.direction == Direction.OUT and new.progress.state < END
+    ]
+
+
+def _without(call: Changes, dropped: set[str]) -> Changes:
+    """The call less its rows of these messages."""
+    return Changes(
+        segments=[row for row in call.segments if row[0] not in dropped],
+        attempts=[row for row in call.attempts if row.message_id not in dropped],
+        logged=[row for row in call.logged if row.message_id not in dropped],
+        correlations=[row for row in call.correlations if row.message_id not in dropped],
+        facts=[row for row in call.facts if row.message_id not in dropped],
+        orphans=call.orphans,
+        orphans_matched=call.orphans_matched,
+        wires=call.wires,
+        positions=call.positions,
+        deliveries=call.deliveries,
+        deliveries_done=call.deliveries_done,
+        parts=call.parts,
+        parts_done=call.parts_done,
+        references=call.references,
+    )
+
+
+def _merge(rows: Rows, call: Changes) -> None:
+    """Adds one call's rows. The frequent ones first; most calls have few kinds of them."""
+    if call.facts:
+        rows.facts.extend(call.facts)
+    for link in call.correlations:
+        rows.correlations[link.connector_id, link.canonical] = link
+    if call.wires:
+        rows.wires.update(call.wires)
+    for segment in call.segments:
+        rows.segments[segment[0], segment[2].number] = segment
+    if call.positions:
+        for endpoint_id, position in call.positions.items():
+            rows.positions[endpoint_id] = max(position, rows.positions.get(endpoint_id, 0))
+    if call.references:
+        rows.references.update(call.references)
+    for delivery in call.deliveries:
+        rows.deliveries[delivery.id] = delivery
+    for delivery_id in call.deliveries_done:
+        rows.deliveries.pop(delivery_id, None)
+        rows.deliveries_done.append(delivery_id)
+    for event in call.logged:
+        rows.logged[event.message_id, event.sequence] = event
+    for attempt in call.attempts:
+        rows.attempts[attempt.message_id, attempt.segment, attempt.number] = attempt
+    if call.orphans:
+        rows.orphans.extend(call.orphans)
+    if call.orphans_matched:
+        rows.orphans_matched.extend(call.orphans_matched)
+    for part in call.parts:
+        rows.parts.setdefault(part.set_key, []).append(part)
+    for set_key in call.parts_done:
+        rows.parts.pop(set_key, None)
+        rows.parts_done.append(set_key)
+
+
+def _weight(changes: Changes) -> int:
+    """Rows that a call brings: what the bounds count."""
+    rows = (
+        len(changes.updates)
+        + len(changes.segments)
+        + len(changes.correlations)
+        + len(changes.deliveries)
+        + len(changes.orphans)
+        + len(changes.parts)
+    )
+    for acceptance in changes.acceptances:
+        rows += len(acceptance.messages)
+    return rows + 1
+
+
+class GroupCommit:
+    """Collects what waits, writes it as one transaction, answers every waiter.
+
+    ``write`` makes a :class:`Batch` durable or raises, and then has kept nothing of it.
+    :class:`StoreBusy` is nobody's fault and is told to every waiter. Any other error may be the
+    fault of one caller's rows: the batch is halved and tried again, until the guilty call stands
+    alone and has its error, and everybody else's rows are kept.
+
+    ``max_waiting`` bounds the rows that wait. New messages are refused (:class:`StoreBusy`) above
+    it; what belongs to messages under way is refused above twice as many.
+    ``observe`` hears of each transaction: rows, and seconds it took.
+    """
+
+    __slots__ = ("_closed", "_max_rows", "_max_waiting", "_observe", "_queue", "_rows", "_runner", "_write")
+
+    def __init__(
+        self,
+        write: Callable[[Batch], Awaitable[None]],
+        *,
+        max_waiting: int = 50_000,
+        max_rows: int = MAX_ROWS,
+        observe: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self._write = write
+        self._max_waiting = max_waiting
+        self._max_rows = max_rows
+        self._observe = observe
+        self._queue: deque[tuple[Changes, int, asyncio.Future[Committed]]] = deque()
+        self._rows = 0
+        self._runner: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that wait or are being written."""
+        return self._rows
+
+    def commit(self, changes: Changes) -> asyncio.Future[Committed]:
+        """Queues the changes; the future is done when they are durable. Raises :class:`StoreBusy` when full."""
+        weight = _weight(changes)
+        bound = self._max_waiting if changes.acceptances else 2 * self._max_waiting
+        if self._closed:
+            raise StoreBusy("the store is closed")
+        if self._rows and self._rows + weight > bound:
+            raise StoreBusy(f"{self._rows} rows wait to be written already; try again")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Committed] = loop.create_future()
+        self._queue.append((changes, weight, future))
+        self._rows += weight
+        if self._runner is None:
+            self._runner = loop.create_task(self._run(), name="store-group-commit")
+        return future
+
+    async def close(self) -> None:
+        """Takes nothing new, finishes what is queued."""
+        self._closed = True
+        while self._runner is not None:
+            await asyncio.wait([self._runner])
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                taken = self._take()
+                try:
+                    await self._settle(taken)
+                finally:
+                    self._rows -= sum(weight for _, weight, _ in taken)
+        finally:
+            self._runner = None
+
+    def _take(self) -> list[tuple[Changes, int, asyncio.Future[Committed]]]:
+        """All that wait, or as many as fit one transaction (one at least)."""
+        taken = [self._queue.popleft()]
+        rows = taken[0][1]
+        while self._queue and rows + self._queue[0][1] <= self._max_rows:
+            taken.append(self._queue.popleft())
+            rows += taken[-1][1]
+        return taken
+
+    async def _settle(self, taken: list[tuple[Changes, int, asyncio.Future[Committed]]]) -> None:
+        """Writes these in as few transactions as their faults allow, in order, and answers them."""
+        pieces = [taken]
+        while pieces:
+            piece = pieces.pop()
+            try:
+                began = perf_counter()
+                batch = Batch([changes for changes, _, _ in piece])
+                await self._write(batch)
+            except asyncio.CancelledError:
+                for rest in (piece, *pieces, list(self._queue)):
+                    _fail(rest, lambda: StoreBusy("the store was stopped"))
+                self._queue.clear()
+                raise
+            except StoreBusy as busy:
+                _fail(piece, _copies(busy))
+            except Exception as fault:
+                if len(piece) > 1:
+                    middle = len(piece) // 2
+                    pieces += [piece[middle:], piece[:middle]]
+                else:
+                    _fail(piece, _blame(fault))
+            else:
+                if self._observe is not None:
+                    self._observe(sum(weight for _, weight, _ in piece), perf_counter() - began)
+                _answer(piece, batch)
+
+
+def _answer(piece: list[tuple[Changes, int, asyncio.Future[Committed]]], batch: Batch) -> None:
+    position = batch.position
+    for (_, _, future), answer in zip(piece, batch.answers, strict=True):
+        answer.position = position
+        if not future.done():  # the waiter may have been cancelled; its rows are kept all the same
+            future.set_result(answer)
+
+
+def _fail(piece: list[tuple[Changes, int, asyncio.Future[Committed]]], error: Callable[[], StoreError]) -> None:
+    for _, _, future in piece:
+        if not future.done():
+            future.set_exception(error())
+
+
+def _copies(busy: StoreBusy) -> Callable[[], StoreError]:
+    """One error for each waiter: a shared one would collect all their tracebacks."""
+    return lambda: StoreBusy(str(busy), retry_after_s=busy.retry_after_s)
+
+
+def _blame(fault: Exception) -> Callable[[], StoreError]:
+    def worded() -> StoreError:
+        error = StoreError(f"these rows cannot be kept: {fault}")
+        error.__cause__ = fault
+        return error
+
+    return worded

@@ -1,0 +1,273 @@
+"""The group commit on its own, with a writer that only remembers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heliograph.contracts import Acceptance, Changes, Claim, Committed, Correlation, InboundPart, NewMessage, Update
+from heliograph.errors import StoreBusy, StoreError
+from heliograph.model import Content, Fact, Message, Progress, SegmentProgress, State
+from heliograph.store.groupcommit import Batch, GroupCommit, Rows
+
+
+def new(message_id: str, recipient: str = "+4915112345678", state: int = State.QUEUED) -> NewMessage:
+    message = Message(id=message_id, account_id=1, sender="A", recipient=recipient, accepted_us=1, expires_us=2)
+    return NewMessage(message, Progress(state=state), Content(octets=b"hi"))
+
+
+def update(message_id: str, base: int, state: int = State.SENT) -> Update:
+    return Update(message_id, 1, base, Progress(state=state, version=base + 1))
+
+
+def fact(message_id: str, sequence: int = 1) -> Fact:
+    return Fact(message_id, 1, sequence, 30, 5, 0, 1, 0, 1, "DE", None, "A", False, 1)
+
+
+def claim(key: str, made: str = "{}") -> Claim:
+    return Claim(account_id=1, scope="http", key=key, body_hash=b"h" * 32, created_us=1, expires_us=9, made=made)
+
+
+class Writer:
+    """Remembers what it was given; ``gate`` holds a transaction open, ``fault`` fails it."""
+
+    def __init__(self) -> None:
+        self.news: list[list[str]] = []
+        self.updates: list[dict[str, Update]] = []
+        self.rows: list[Rows] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fault: Callable[[Batch], None] = lambda batch: None
+        self.during: Callable[[Batch], None] = lambda batch: None
+
+    async def __call__(self, batch: Batch) -> None:
+        await self.gate.wait()
+        self.fault(batch)
+        self.during(batch)
+        batch.refuse_taken({})
+        self.news.append([n.message.id for n in batch.news()])
+        self.updates.append(batch.updates)
+        self.rows.append(batch.rows())
+        batch.position = len(self.rows)
+
+
+def accept(*ids: str, claimed: Claim | None = None) -> Changes:
+    return Changes(acceptances=[Acceptance([new(i) for i in ids], claim=claimed)])
+
+
+async def test_what_waits_becomes_one_transaction() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+    await group.commit(accept("m0"))
+    writer.gate.clear()
+    first = group.commit(accept("m1"))
+    await asyncio.sleep(0)
+    others = [group.commit(accept(f"m{i}")) for i in range(2, 6)]
+    writer.gate.set()
+    answers = await asyncio.gather(first, *others)
+    assert writer.news == [["m0"], ["m1"], ["m2", "m3", "m4", "m5"]]
+    assert [a.position for a in answers] == [2, 3, 3, 3, 3]
+    assert group.waiting_rows == 0
+
+
+async def test_response_and_receipt_cost_one_update() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+    await asyncio.gather(
+        group.commit(Changes(updates=[update("m1", 1)])),
+        group.commit(Changes(updates=[update("m1", 2, State.DELIVERED)])),
+    )
+    (merged,) = writer.updates
+    assert merged["m1"].base_version == 1
+    assert merged["m1"].progress.version == 3
+    assert merged["m1"].progress.state == State.DELIVERED
+
+
+async def test_second_update_on_the_same_version_is_stale_and_takes_its_rows_along() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+    one, two = await asyncio.gather(
+        group.commit(Changes(updates=[update("m1", 1)], facts=[fact("m1")])),
+        group.commit(
+            Changes(
+                updates=[update("m1", 1), update("m2", 1)],
+                facts=[fact("m1", 7), fact("m2")],
+                correlations=[Correlation(1, "c1", 1, "m1", 1, 1), Correlation(1, "c2", 1, "m2", 1, 1)],
+                segments=[("m1", 1, SegmentProgress(number=1))],
+            )
+        ),
+    )
+    assert (one.stale, two.stale) == (set(), {"m1"})
+    (rows,) = writer.rows
+    assert [(f.message_id, f.sequence) for f in rows.facts] == [("m1", 1), ("m2", 1)]
+    assert list(rows.correlations) == [(1, "c2")]
+    assert rows.segments == {}
+
+
+async def test_stale_in_the_store_is_told_to_every_call_that_updates_the_message() -> None:
+    writer = Writer()
+    writer.during = lambda batch: batch.refuse_stale({"m1"})
+    group = GroupCommit(writer)
+    answers = await asyncio.gather(
+        group.commit(Changes(updates=[update("m1", 1)], facts=[fact("m1")])),
+        group.commit(Changes(updates=[update("m1", 2)])),
+        group.commit(Changes(updates=[update("m2", 1)], facts=[fact("m2")])),
+    )
+    assert [a.stale for a in answers] == [{"m1"}, {"m1"}, set()]
+    assert [f.message_id for f in writer.rows[0].facts] == ["m2"]
+
+
+async def test_one_key_twice_in_one_transaction_is_won_by_the_first() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+    one, two = await asyncio.gather(
+        group.commit(accept("m1", claimed=claim("k", "first"))),
+        group.commit(Changes(acceptances=accept("m2", claimed=claim("k", "second")).acceptances, facts=[fact("m2")])),
+    )
+    assert one.lost == {}
+    assert two.lost[0].made == "first"
+    assert writer.news == [["m1"]]
+    assert writer.rows[0].facts == []
+
+
+async def test_opted_out_acceptance_gives_its_key_to_the_next() -> None:
+    writer = Writer()
+    writer.during = lambda batch: batch.refuse_opted_out({(1, "+49")})
+    group = GroupCommit(writer)
+    refused = Changes(acceptances=[Acceptance([new("m1", "+49"), new("m2", "+50")], claim=claim("k"))])
+    one, two = await asyncio.gather(group.commit(refused), group.commit(accept("m3", claimed=claim("k"))))
+    assert one.opted_out == {0: frozenset({"+49"})}
+    assert two.lost == {}
+    assert writer.news == [["m3"]]
+
+
+async def test_ended_messages_are_not_guarded_by_opt_outs() -> None:
+    changes = Changes(acceptances=[Acceptance([new("m1", "+49", State.REJECTED), new("m2", "+50")])])
+    assert Batch([changes]).recipients() == {(1, "+50")}
+
+
+async def test_bad_rows_fail_alone() -> None:
+    writer = Writer()
+
+    def fault(batch: Batch) -> None:
+        if "bad" in [n.message.id for n in batch.news()]:
+            raise ValueError("cannot bind")
+
+    writer.fault = fault
+    group = GroupCommit(writer)
+    futures = [group.commit(accept(name)) for name in ("m1", "m2", "bad", "m3", "m4")]
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(a) for a in answers] == [Committed, Committed, StoreError, Committed, Committed]
+    assert [i for ids in writer.news for i in ids] == ["m1", "m2", "m3", "m4"]
+
+
+async def test_busy_store_is_told_to_all_and_the_next_one_tries_again() -> None:
+    writer = Writer()
+
+    def full(batch: Batch) -> None:
+        raise StoreBusy("disk full", retry_after_s=3)
+
+    writer.fault = full
+    group = GroupCommit(writer)
+    errors = await asyncio.gather(group.commit(accept("m1")), group.commit(accept("m2")), return_exceptions=True)
+    assert all(isinstance(e, StoreBusy) and e.retry_after_s == 3 for e in errors)
+    assert errors[0] is not errors[1]
+    writer.fault = lambda batch: None
+    assert isinstance(await group.commit(accept("m3")), Committed)
+    assert writer.news == [["m3"]]
+
+
+async def test_a_full_queue_refuses_new_messages_before_news_of_old_ones() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(writer, max_waiting=4)
+    kept = [group.commit(accept("m1", "m2", "m3"))]  # three rows and the call
+    with pytest.raises(StoreBusy):
+        group.commit(accept("m4"))
+    kept.append(group.commit(Changes(updates=[update("m1", 1)])))
+    kept.append(group.commit(Changes(updates=[update("m2", 1)])))
+    with pytest.raises(StoreBusy):
+        group.commit(Changes(updates=[update("m3", 1)]))
+    writer.gate.set()
+    await asyncio.gather(*kept)
+    await group.commit(accept("m4", "m5", "m6", "m7", "m8"))  # more than the bound, but alone
+
+
+async def test_transactions_are_bounded() -> None:
+    writer = Writer()
+    group = GroupCommit(writer, max_rows=5)
+    await asyncio.gather(*(group.commit(accept(f"m{i}", f"n{i}")) for i in range(4)))
+    assert [len(ids) for ids in writer.news] == [2, 2, 2, 2]
+
+
+async def test_close_finishes_what_is_queued_and_takes_nothing_new() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(writer)
+    waiting = group.commit(accept("m1"))
+    closing = asyncio.ensure_future(group.close())
+    await asyncio.sleep(0)
+    with pytest.raises(StoreBusy):
+        group.commit(accept("m2"))
+    writer.gate.set()
+    await closing
+    assert isinstance(await waiting, Committed)
+
+
+async def test_a_cancelled_waiter_harms_nobody() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+    gone, stays = group.commit(accept("m1")), group.commit(accept("m2"))
+    gone.cancel()
+    assert isinstance(await stays, Committed)
+    assert writer.news == [["m1", "m2"]]
+
+
+def part(number: int) -> InboundPart:
+    return InboundPart(
+        connector_id=1,
+        sender="s",
+        recipient="r",
+        reference=5,
+        reference_octets=1,
+        total=3,
+        number=number,
+        arrived_us=1,
+        data_coding=0,
+        octets=b"x",
+    )
+
+
+async def test_rows_are_merged_in_the_order_of_the_calls() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+    await asyncio.gather(
+        group.commit(Changes(positions={"e": 9}, references={(1, "s", "r"): 255}, parts=[part(1)], wires={1: ("m1",)})),
+        group.commit(Changes(positions={"e": 4}, references={(1, "s", "r"): 0}, parts_done=[part(1).set_key])),
+        group.commit(Changes(parts=[part(2)], wires={1: ()})),
+    )
+    (rows,) = writer.rows
+    assert rows.positions == {"e": 9}
+    assert rows.references == {(1, "s", "r"): 0}
+    assert rows.parts_done == [part(1).set_key]
+    assert [p.number for p in rows.parts[part(2).set_key]] == [2]
+    assert rows.wires == {1: ()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 5)), max_size=12))
+def test_merged_updates_end_as_one_by_one_would(asked: list[tuple[str, int]]) -> None:
+    """Whatever versions callers believe in: the merged batch keeps what a row at the merged base would keep."""
+    calls = [Changes(updates=[update(name, base)]) for name, base in asked]
+    batch = Batch(calls)
+    at: dict[str, int] = {}
+    for (name, base), answer in zip(asked, batch.answers, strict=True):
+        expected = at.setdefault(name, base) == base
+        assert (name in answer.stale) is not expected
+        if expected:
+            at[name] = base + 1
+    assert {name: u.progress.version for name, u in batch.updates.items()} == at
