@@ -43,6 +43,12 @@ from heliograph.sms.inspection import (
     forced_unicode,
     inspect,
 )
+from heliograph.sms.numbers import (
+    BadRecipient,
+    Recipient,
+    prepare_numbers,
+    recipient,
+)
 from heliograph.sms.reassembly import (
     Assembled,
     PartKey,
@@ -86,6 +92,7 @@ __all__ = [
     "Alphabet",
     "Assembled",
     "BadAddress",
+    "BadRecipient",
     "CannotEncode",
     "Coding",
     "Concat",
@@ -99,6 +106,7 @@ __all__ = [
     "NotGsm7",
     "PartKey",
     "Reassembly",
+    "Recipient",
     "Segmented",
     "TooLong",
     "Waiting",
@@ -127,6 +135,8 @@ __all__ = [
     "parse",
     "part_octets",
     "ports",
+    "prepare_numbers",
+    "recipient",
     "segment",
     "sender",
     "sender_kind",
