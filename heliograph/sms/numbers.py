@@ -48,7 +48,7 @@ _Verdict = tuple[bool, str | None] | None
 """(valid, region) of a possible number, or None where only phonenumbers can tell."""
 
 _Plan = tuple[Callable[[str], Any], tuple[_Verdict, ...]]
-"""A compiled calling code: ``match`` takes a number with its plus and always matches; its ``lastindex`` is a verdict's."""
+"""A compiled calling code: ``match`` takes a number with its plus; ``lastindex`` of its answer finds the verdict."""
 
 _NO_PLAN: Final[_Plan] = (re.compile("()").match, (None, None))
 

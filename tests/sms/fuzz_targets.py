@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from heliograph.sms import (
     Alphabet,
+    BadRecipient,
     CannotEncode,
     Encoding,
     PartKey,
@@ -18,6 +19,7 @@ from heliograph.sms import (
     inspect,
     pack,
     ports,
+    recipient,
     shifts,
     split,
     split_header,
@@ -94,6 +96,13 @@ def _address(octets: bytes) -> None:
     from_wire(ton % 8, npi, octets[2:].decode("latin-1"))
 
 
+def _number(octets: bytes) -> None:
+    try:
+        assert recipient("+" + octets.decode("latin-1")).e164.startswith("+")
+    except BadRecipient:
+        pass
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "sms.decode": _decode,
     "sms.gsm7": _gsm7,
@@ -103,5 +112,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "sms.text": _text,
     "sms.split": _split,
     "sms.address": _address,
+    "sms.number": _number,
 }
 """Name to function; an exception of any kind is a finding."""
