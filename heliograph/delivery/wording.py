@@ -1,0 +1,460 @@
+"""How a message and its events read in public: one shape for GET, webhooks, streams and lists.
+
+An event is a CloudEvents 1.0 JSON object. Its ``data`` is the message as a customer sees it **as of
+that event**: what came later is left out, so the same event has the same body at every telling.
+Only GET adds the texts of what was sent, the list of segments and the attempts.
+Times are ISO 8601 in UTC with microseconds. Source: CloudEvents 1.0.2, JSON event format 1.0.2.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from heliograph.contracts import MessageRecord
+from heliograph.model import (
+    END,
+    Attempt,
+    Content,
+    ContentKind,
+    Direction,
+    Encoding,
+    Fact,
+    Live,
+    LoggedEvent,
+    Message,
+    Progress,
+    SegmentProgress,
+    State,
+    TrafficType,
+)
+
+__all__ = [
+    "EVENT_SOURCE",
+    "EVENT_TYPES",
+    "AttemptView",
+    "EventView",
+    "MessageView",
+    "SegmentView",
+    "event_json",
+    "event_view",
+    "events_of",
+    "iso",
+    "message_json",
+    "message_view",
+]
+
+EVENT_SOURCE: Final = "/v1/messages"
+"""CloudEvents ``source`` of every event; with ``id`` it names the event for ever."""
+
+EVENT_TYPES: Final[dict[int, str]] = {state.value: f"message.{state.word}" for state in State}
+"""State → event type; also the words that a subscriber's filter is made of."""
+
+_NO_NAMES: Final[Mapping[int, str]] = {}
+_STATE_WORDS: Final = {state.value: state.word for state in State}
+_STATE_OF_WORD: Final = {state.word: state.value for state in State}
+_TYPE_WORDS: Final = {kind.value: kind.word for kind in TrafficType}
+_ENCODING_WORDS: Final = {encoding.value: encoding.word for encoding in Encoding}
+_DIRECTION_WORDS: Final = {Direction.OUT.value: "outbound", Direction.IN.value: "inbound"}
+_INBOUND: Final = Direction.IN.value  # plain numbers: an enum's attribute costs as much as the comparison
+_SENT: Final = State.SENT.value
+_END: Final = END.value
+_ARRIVED: Final = frozenset((State.DELIVERED.value, State.READ.value, State.RECEIVED.value))
+_SECONDS_KEPT: Final = 4096
+"""Worded seconds that stay in memory: an hour of them, more than one batch ever touches."""
+
+_thousandths: Final = tuple(f"{number:03d}" for number in range(1000))
+_last_thousandths: Final = tuple(f"{number:03d}Z" for number in range(1000))
+_seconds: dict[int, str] = {}
+_encoder: Final = msgspec.json.Encoder()
+
+
+class SegmentView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One segment. The fields from ``connector`` on are the operator's."""
+
+    number: int
+    state: str
+    sent_at: str | None
+    ended_at: str | None
+    error: str | None
+    possible_duplicate: bool
+    connector: str | UnsetType | None = UNSET
+    carrier_status: int | UnsetType | None = UNSET
+    carrier_message_id: str | UnsetType | None = UNSET
+
+
+class AttemptView(Struct, frozen=True, kw_only=True):
+    """One submission to a carrier. The fields from ``connector`` on are the operator's."""
+
+    segment: int
+    number: int
+    at: str
+    error: str | None
+    connector: str | UnsetType | None = UNSET
+    carrier_status: int | UnsetType | None = UNSET
+    carrier_message_id: str | UnsetType | None = UNSET
+
+
+class MessageView(Struct, frozen=True, gc=False):
+    """A message as JSON. ``text`` and ``data`` are absent where not shown, null where the content is gone."""
+
+    id: str
+    direction: str
+    channel: str
+    state: str
+    to: str
+    from_: str = msgspec.field(name="from")
+    type: str
+    encoding: str
+    segments: int
+    segments_delivered: int
+    client_ref: str | None
+    tags: Raw | None
+    metadata: Raw | None
+    at_most_once: bool
+    flash: bool
+    possible_duplicate: bool
+    error: str | None
+    accepted_at: str
+    expires_at: str | None
+    sent_at: str | None
+    ended_at: str | None
+    text: str | UnsetType | None = UNSET
+    data: str | UnsetType | None = UNSET
+    udh: str | UnsetType = UNSET
+    segment_list: Sequence[SegmentView] | UnsetType = UNSET
+    attempts: Sequence[AttemptView] | UnsetType = UNSET
+    connector: str | UnsetType | None = UNSET
+    route: str | UnsetType | None = UNSET
+    route_reason: str | UnsetType | None = UNSET
+    carrier_status: int | UnsetType | None = UNSET
+    carrier_message_id: str | UnsetType | None = UNSET
+
+
+class EventView(Struct, frozen=True, gc=False):
+    """An event as JSON. ``corrects`` is the state that this one corrects; ``detail`` what a logged event adds."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    sequence: int
+    datacontenttype: str
+    data: MessageView
+    corrects: str | UnsetType = UNSET
+    detail: Raw | UnsetType = UNSET
+
+
+def iso(at_us: int) -> str:
+    """Microseconds since 1970 as ``2026-03-01T12:00:00.000000Z``."""
+    try:
+        worded = _seconds[at_us // 1_000_000]
+    except KeyError:
+        worded = _word_second(at_us // 1_000_000)
+    rest = at_us % 1_000_000
+    return worded + _thousandths[rest // 1000] + _last_thousandths[rest % 1000]
+
+
+def _word_second(second: int) -> str:
+    if len(_seconds) >= _SECONDS_KEPT:
+        _seconds.clear()
+    _seconds[second] = worded = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+    return worded
+
+
+def event_json(source: MessageRecord | Live, fact: Fact) -> bytes:
+    """The event that ``fact`` keeps, as a customer gets it, from the message's rows or from memory."""
+    return _encoder.encode(event_view(source, fact))
+
+
+def event_view(source: MessageRecord | Live, fact: Fact) -> EventView:
+    """:func:`event_json` before it is text. The message's own text is shown only where it was received."""
+    message_id = fact.message_id
+    sequence = fact.sequence
+    return EventView(
+        "1.0",
+        f"{message_id}-{sequence}",
+        EVENT_SOURCE,
+        EVENT_TYPES[fact.state],
+        message_id,
+        iso(fact.at_us),
+        sequence,
+        "application/json",
+        _as_of(source, sequence, fact.state, fact.at_us),
+        _STATE_WORDS[fact.corrects] if fact.corrects else UNSET,
+    )
+
+
+def message_json(
+    record: MessageRecord, *, operator: bool = False, upto: int | None = None, connectors: Mapping[int, str] = _NO_NAMES
+) -> bytes:
+    """What ``GET /v1/messages/{id}`` answers; ``upto`` shows it as of that event (see :func:`message_view`)."""
+    return _encoder.encode(message_view(record, operator=operator, upto=upto, connectors=connectors))
+
+
+def message_view(
+    record: MessageRecord,
+    *,
+    operator: bool = False,
+    upto: int | None = None,
+    connectors: Mapping[int, str] = _NO_NAMES,
+    detail: bool = True,
+) -> MessageView:
+    """A message with its text or data, its segments and its attempts (not without ``detail``: in lists).
+
+    ``operator`` adds route, connectors and carriers' codes (scope ``routes:read``); ``connectors`` names
+    them by number. ``upto`` is the sequence number of an event: nothing after it is shown.
+    """
+    progress = record.progress
+    state, at_us = (progress.state, None) if upto is None else _state_at(progress, upto)
+    text, data, udh = _content_fields(record)
+    changes: dict[str, Any] = {"text": text, "data": data, "udh": udh}
+    if detail and at_us is None:
+        changes["segment_list"] = _segments(record, operator, connectors)
+        changes["attempts"] = _attempts(record, operator, connectors)
+    if operator:
+        changes |= _carrier_fields(_only_segment(progress), True, connectors)
+        changes |= {"route": record.message.route, "route_reason": record.message.route_reason}
+    sequence = progress.last_seq if upto is None else upto
+    return msgspec.structs.replace(_as_of(record, sequence, state, at_us), **changes)
+
+
+def events_of(record: MessageRecord, logged: Iterable[LoggedEvent] = ()) -> list[EventView]:
+    """Every event of a message in order: those that columns tell, and the logged ones."""
+    written = sorted(logged, key=lambda event: event.sequence)
+    facts: list[tuple[Fact, LoggedEvent | None]] = [(fact, None) for fact in _derived(record, written)]
+    facts += [(_fact_of(record, event), event) for event in written]
+    facts.sort(key=lambda pair: pair[0].sequence)
+    events: list[EventView] = []
+    state = State.QUEUED.value
+    for fact, event in facts:
+        if event is None or event.kind in _STATE_OF_WORD:
+            state = fact.state
+            events.append(_with_detail(event_view(record, fact), event))
+        else:  # it changed nothing: shown in the state that the message had
+            plain = event_view(record, msgspec.structs.replace(fact, state=state))
+            events.append(_with_detail(msgspec.structs.replace(plain, type=f"message.{event.kind}"), event))
+    return events
+
+
+def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int | None) -> MessageView:
+    """The customer's view after the event ``sequence``, which brought ``state`` at ``at_us`` (None: as of now)."""
+    message = source.message
+    progress = source.progress
+    inbound = message.direction == _INBOUND
+    sent_us, sent_seq = progress.sent_us, progress.sent_seq
+    if sent_us is not None and at_us is not None and (sent_seq > sequence if sent_seq else sent_us > at_us):
+        sent_us = None
+    ended_us: int | None = None
+    error: str | None = None
+    if state >= _END and not inbound:
+        ended_us = progress.ended_us if at_us is None or 0 < progress.ended_seq <= sequence else at_us
+        error = None if state in _ARRIVED else progress.error
+    elif at_us is None:
+        error = progress.error
+    tags, metadata = message.tags, message.metadata
+    text, data, udh = _content_fields(source) if inbound else _NOT_SHOWN
+    return MessageView(
+        message.id,
+        _DIRECTION_WORDS[message.direction],
+        message.channel,
+        _STATE_WORDS[state],
+        message.recipient,
+        message.sender,
+        _TYPE_WORDS[message.type],
+        _ENCODING_WORDS[message.encoding],
+        message.segments,
+        _segments_delivered(source, state, at_us),
+        message.client_ref,
+        None if tags is None else Raw(tags.encode()),
+        None if metadata is None else Raw(metadata.encode()),
+        message.at_most_once,
+        message.flash,
+        progress.possible_duplicate and state >= _SENT,
+        error,
+        iso(message.accepted_us),
+        None if inbound else iso(message.expires_us),
+        None if sent_us is None else iso(sent_us),
+        None if ended_us is None else iso(ended_us),
+        text,
+        data,
+        udh,
+    )
+
+
+def _segments_delivered(source: MessageRecord | Live, state: int, at_us: int | None) -> int:
+    """How many segments had arrived by then."""
+    if state in _ARRIVED:
+        return source.message.segments
+    if at_us is None or not source.segments:
+        return source.progress.segments_delivered if at_us is None else 0
+    return sum(1 for part in source.segments if part.state in _ARRIVED and (part.ended_us or at_us) <= at_us)
+
+
+def _state_at(progress: Progress, sequence: int) -> tuple[int, int | None]:
+    """State and time of a message after one of its events, from its columns alone."""
+    if sequence >= progress.last_seq:
+        return progress.state, None
+    if 0 < progress.ended_seq <= sequence:
+        return progress.state, progress.ended_us
+    if 0 < progress.sent_seq <= sequence:
+        return State.SENT, progress.sent_us
+    return State.QUEUED, 0
+
+
+_ContentFields = tuple[str | UnsetType | None, str | UnsetType | None, str | UnsetType]
+_NOT_SHOWN: Final[_ContentFields] = (UNSET, UNSET, UNSET)
+
+
+def _content_fields(source: MessageRecord | Live) -> _ContentFields:
+    """text, data and udh (base64); null for a content that is gone, or sealed with a key that is."""
+    content: Content | None = getattr(source, "content", None)
+    binary = source.message.encoding == Encoding.BINARY if content is None else content.kind == ContentKind.DATA
+    if content is None or content.key_id:
+        return (UNSET, None, UNSET) if binary else (None, UNSET, UNSET)
+    if not binary:
+        return content.octets.decode(), UNSET, UNSET
+    udh, data = content.octets[: content.udh_octets], content.octets[content.udh_octets :]
+    return UNSET, base64.b64encode(data).decode(), base64.b64encode(udh).decode() if udh else UNSET
+
+
+def _segments(record: MessageRecord, operator: bool, connectors: Mapping[int, str]) -> list[SegmentView]:
+    return [
+        SegmentView(
+            number=part.number,
+            state=_STATE_WORDS[part.state],
+            sent_at=None if part.sent_us is None else iso(part.sent_us),
+            ended_at=None if part.ended_us is None else iso(part.ended_us),
+            error=None if part.state in _ARRIVED else part.error,
+            possible_duplicate=part.possible_duplicate,
+            **_carrier_fields(part, operator, connectors),
+        )
+        for part in record.segments or (_only_segment(record.progress),)
+    ]
+
+
+def _only_segment(progress: Progress) -> SegmentProgress:
+    """The segment of a message that has one: its row says it."""
+    return SegmentProgress(
+        number=1,
+        state=progress.state,
+        connector_id=progress.connector_id,
+        attempts=progress.attempts,
+        sent_us=progress.sent_us,
+        ended_us=progress.ended_us,
+        carrier_message_id=progress.carrier_message_id,
+        status=progress.status,
+        error=progress.error,
+        possible_duplicate=progress.possible_duplicate,
+    )
+
+
+def _attempts(record: MessageRecord, operator: bool, connectors: Mapping[int, str]) -> list[AttemptView]:
+    """Attempts that were followed by others, from their rows, and the latest of each segment, from its progress."""
+    rows = [*record.attempts, *_latest_attempts(record)]
+    return [
+        AttemptView(
+            segment=row.segment,
+            number=row.number,
+            at=iso(row.at_us),
+            error=row.error,
+            **_carrier_fields(row, operator, connectors),
+        )
+        for row in sorted(rows, key=lambda row: (row.segment, row.number))
+    ]
+
+
+def _latest_attempts(record: MessageRecord) -> list[Attempt]:
+    told = {(row.segment, row.number) for row in record.attempts}
+    return [
+        Attempt(
+            message_id=record.message.id,
+            account_id=record.message.account_id,
+            segment=part.number,
+            number=part.attempts,
+            connector_id=part.connector_id,
+            at_us=at_us,
+            status=part.status,
+            error=None if part.state in _ARRIVED else part.error,
+            carrier_message_id=part.carrier_message_id,
+        )
+        for part in record.segments or (_only_segment(record.progress),)
+        if part.attempts and (part.number, part.attempts) not in told and (at_us := part.sent_us or part.ended_us)
+    ]
+
+
+def _carrier_fields(row: SegmentProgress | Attempt, operator: bool, connectors: Mapping[int, str]) -> dict[str, Any]:
+    """What only the operator sees: a customer never learns who the carriers are."""
+    if not operator:
+        return {}
+    return {
+        "connector": connectors.get(row.connector_id),
+        "carrier_status": row.status,
+        "carrier_message_id": row.carrier_message_id,
+    }
+
+
+def _derived(record: MessageRecord, logged: Sequence[LoggedEvent]) -> list[Fact]:
+    """The events that columns tell: queued, sent, ended (or received)."""
+    message, progress = record.message, record.progress
+    if message.direction == Direction.IN:
+        return [_fact(message, 1, State.RECEIVED, message.accepted_us)]
+    facts = [_fact(message, 1, State.QUEUED, message.accepted_us)]
+    if progress.sent_seq and progress.sent_us is not None:
+        facts.append(_fact(message, progress.sent_seq, State.SENT, progress.sent_us))
+    if progress.ended_seq and progress.ended_us is not None:
+        facts.append(_fact(message, progress.ended_seq, _first_end(progress, logged), progress.ended_us))
+    written = {event.sequence for event in logged}
+    return [fact for fact in facts if fact.sequence not in written]
+
+
+def _first_end(progress: Progress, logged: Sequence[LoggedEvent]) -> int:
+    """The end that ``ended_seq`` told, where a later event (a correction, a reading) has changed the state."""
+    for event in logged:
+        if event.sequence > progress.ended_seq and event.kind in _STATE_OF_WORD:
+            return _corrected(event) or (State.DELIVERED if event.kind == "read" else progress.state)
+    return progress.state
+
+
+def _corrected(event: LoggedEvent) -> int:
+    """The state that a logged event corrects (``{"corrects": "failed"}``), 0 for none."""
+    detail = msgspec.json.decode(event.detail) if event.detail else None
+    return _STATE_OF_WORD.get(str(detail.get("corrects")), 0) if isinstance(detail, dict) else 0
+
+
+def _fact_of(record: MessageRecord, event: LoggedEvent) -> Fact:
+    state = _STATE_OF_WORD.get(event.kind, record.progress.state)
+    return _fact(record.message, event.sequence, state, event.at_us, _corrected(event))
+
+
+def _fact(message: Message, sequence: int, state: int, at_us: int, corrects: int = 0) -> Fact:
+    return Fact(
+        message.id,
+        message.account_id,
+        sequence,
+        int(state),
+        at_us,
+        corrects,
+        0,
+        message.direction,
+        message.type,
+        message.country,
+        message.network,
+        message.sender,
+        message.callback is not None,
+        message.segments,
+    )
+
+
+def _with_detail(view: EventView, event: LoggedEvent | None) -> EventView:
+    """A logged event's own words, where it is not only a state."""
+    if event is None or event.detail is None or event.kind in _STATE_OF_WORD:
+        return view
+    return msgspec.structs.replace(view, detail=Raw(event.detail.encode()))
