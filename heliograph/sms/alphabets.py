@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["ESCAPE", "NotGsm7", "gsm7_decode", "gsm7_encode", "gsm7_read", "not_gsm7", "pack", "unpack"]
+__all__ = ["ESCAPE", "NotGsm7", "gsm7_decode", "gsm7_encode", "gsm7_read", "gsm7_try", "not_gsm7", "pack", "unpack"]
 
 ESCAPE: Final = 0x1B
 """The septet that makes the next one a character of the extension table."""
@@ -64,7 +64,7 @@ _ENCODING: Final = codecs.charmap_build(
     + _DEFAULT[0]
     + "".join(_EXTENSION.get(code, _UNUSED) for code in range(1, 0x80))
 )
-_PAIRS: Final = tuple((bytes((0x80 | code,)), bytes((ESCAPE, code))) for code in _EXTENSION)
+_PAIRS: Final = tuple((0x80 | code, bytes((0x80 | code,)), bytes((ESCAPE, code))) for code in _EXTENSION)
 _GSM7: Final = frozenset(_CODES)
 
 
@@ -73,28 +73,31 @@ def gsm7_encode(text: str) -> bytes:
 
     Raises :class:`NotGsm7`, which names the characters.
     """
-    try:
-        septets = text.encode("latin-1").translate(_LATIN1)
-    except UnicodeEncodeError:
-        septets = _encode_any(text)
-    if septets.isascii():
-        return septets
-    if _NONE in septets:
+    if (septets := gsm7_try(text)) is None:
         raise NotGsm7(not_gsm7(text))
-    for single, pair in _PAIRS:
-        septets = septets.replace(single, pair)
     return septets
 
 
-def _encode_any(text: str) -> bytes:
-    """Codes of a text beyond Latin-1, extension characters as 0x80 + code."""
+def gsm7_try(text: str) -> bytes | None:
+    """What :func:`gsm7_encode` gives, or None where it raises: choosing an encoding needs no error in words."""
     try:
-        codes = codecs.charmap_encode(text, "strict", _ENCODING)[0]
+        codes = text.encode("latin-1").translate(_LATIN1)
     except UnicodeEncodeError:
-        raise NotGsm7(not_gsm7(text)) from None
-    if 0 in codes:
-        raise NotGsm7(not_gsm7(text))
-    return codes.replace(b"\x80", b"\x00")
+        try:
+            codes = codecs.charmap_encode(text, "strict", _ENCODING)[0]
+        except UnicodeEncodeError:
+            return None
+        if 0 in codes:
+            return None
+        codes = codes.replace(b"\x80", b"\x00")
+    if codes.isascii():
+        return codes
+    if _NONE in codes:
+        return None
+    for code, single, pair in _PAIRS:
+        if code in codes:
+            codes = codes.replace(single, pair)
+    return codes
 
 
 def not_gsm7(text: str) -> str:

@@ -22,7 +22,10 @@ MAX_PARTS: Final = 255
 
 SEGMENT_OCTETS: Final = 140
 
-_SINGLE: Final = {Encoding.GSM7: 160, Encoding.UCS2: 140, Encoding.BINARY: 140}
+_GSM7: Final = Encoding.GSM7  # bound once: in Python 3.11 a look-up in the class costs 0.1 µs
+_UCS2: Final = Encoding.UCS2
+
+_SINGLE: Final = {_GSM7: 160, _UCS2: 140, Encoding.BINARY: 140}
 _CONCAT_OCTETS: Final = {1: 5, 2: 6}
 
 
@@ -36,9 +39,9 @@ def part_octets(encoding: Encoding, header_octets: int) -> int:
     For GSM-7 these are septets, one in each octet: 160 alone, 153 and 152 beside a reference of 8 and 16 bits.
     """
     room = SEGMENT_OCTETS - header_octets
-    if encoding == Encoding.GSM7:
+    if encoding == _GSM7:
         return room * 8 // 7
-    return room & ~1 if encoding == Encoding.UCS2 else room
+    return room & ~1 if encoding == _UCS2 else room
 
 
 def split(octets: bytes, encoding: Encoding, *, reference_octets: int = 1, extra_octets: int = 0) -> tuple[bytes, ...]:
@@ -72,12 +75,12 @@ def split(octets: bytes, encoding: Encoding, *, reference_octets: int = 1, extra
 
 def _overhang(octets: bytes, start: int, end: int, encoding: Encoding) -> int:
     """Octets before ``end`` that begin a pair which a cut at ``end`` would break."""
-    if encoding == Encoding.GSM7:
+    if encoding == _GSM7:
         escapes = 0
         while end - escapes > start and octets[end - escapes - 1] == ESCAPE:
             escapes += 1
         return escapes & 1
-    if encoding == Encoding.UCS2 and octets[end - 2] & 0xFC == 0xD8 and octets[end] & 0xFC == 0xDC:
+    if encoding == _UCS2 and octets[end - 2] & 0xFC == 0xD8 and octets[end] & 0xFC == 0xDC:
         return 2
     return 0
 
