@@ -1,0 +1,215 @@
+"""Delivery receipts: telling them from messages, reading what peers write, writing our own.
+
+The text of a receipt is a vendor's format (SMPP 3.4 appendix B gives an example only), so it is read by its keys,
+whatever their case, order and spacing, and the TLVs receipted_message_id, message_state and network_error_code win
+over it. Nothing here raises on foreign octets: what cannot be read is empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from heliograph.smpp import constants as c
+from heliograph.smpp.pdus import DataSm, DeliverSm, Tlvs
+
+__all__ = [
+    "ReceiptFields",
+    "is_intermediate",
+    "is_receipt",
+    "message_octets",
+    "parse_receipt",
+    "parse_receipt_text",
+    "receipt_text",
+    "receipt_tlvs",
+]
+
+_TEXT_OCTETS = 20
+"""How much of the message the default form repeats."""
+
+_ORDINARY: Final = re.compile(
+    r"id:(\S+) sub:\d+ dlvrd:\d+ submit date:(\d{10}(?:\d\d)?) done date:(\d{10}(?:\d\d)?) stat:([A-Z]+) err:(\w+)"
+    r"(?: [tT]ext:(.*))?",
+    re.ASCII | re.DOTALL,
+).fullmatch
+_KEYS: Final = re.compile(
+    r"(?<![A-Za-z0-9])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err(?:or)?|text)\s?:",
+    re.ASCII | re.IGNORECASE,
+)
+_SHORT_KEYS: Final = {"status": "stat", "error": "err"}
+
+_STATES: Final[dict[str, int]] = {word: state for state, word in c.MESSAGE_STATES.items()} | {
+    "SCHEDULED": c.STATE_SCHEDULED,
+    "DELIVERED": c.STATE_DELIVERED,
+    "UNDELIVERABLE": c.STATE_UNDELIVERABLE,
+    "UNDELIVERED": c.STATE_UNDELIVERABLE,
+    "ACCEPTED": c.STATE_ACCEPTED,
+    "REJECTED": c.STATE_REJECTED,
+}
+
+
+class ReceiptFields(msgspec.Struct, frozen=True, gc=False):
+    """What a receipt says; each field is empty or None where it says nothing that can be read.
+
+    ``stat`` is the word of the text, in capitals (or the standard's word for a TLV without text). ``message_state`` is
+    the TLV's, else the state of a known word; None for a vendor's own word. ``network_error_code`` is (network type,
+    code). The two times are the carrier's local ones, without a zone.
+    """
+
+    message_id: str = ""
+    stat: str = ""
+    message_state: int | None = None
+    err: str = ""
+    network_error_code: tuple[int, int] | None = None
+    submitted_at: datetime | None = None
+    done_at: datetime | None = None
+    text: str = ""
+
+
+def is_receipt(pdu: DeliverSm | DataSm, *, by_tlv: bool = True) -> bool:
+    """Whether this is about a message of ours rather than a message.
+
+    ``by_tlv``: also when esm_class does not say so but receipted_message_id is there, as some peers send it.
+    """
+    return bool(pdu.esm_class & c.ESM_TYPE_MASK) or (by_tlv and c.TAG_RECEIPTED_MESSAGE_ID in pdu.tlvs)
+
+
+def is_intermediate(pdu: DeliverSm | DataSm) -> bool:
+    """Whether a receipt calls itself an intermediate notification."""
+    return pdu.esm_class & c.ESM_TYPE_MASK == c.ESM_TYPE_INTERMEDIATE
+
+
+def message_octets(pdu: DeliverSm | DataSm) -> bytes:
+    """The content of a message, user data header included: message_payload where there is one, else short_message."""
+    payload = pdu.tlvs.get(c.TAG_MESSAGE_PAYLOAD)
+    if payload is not None:
+        return payload
+    return pdu.short_message if isinstance(pdu, DeliverSm) else b""
+
+
+def parse_receipt(pdu: DeliverSm | DataSm) -> ReceiptFields:
+    """What a receipt says, TLVs before text. Whether it is one, `is_receipt` tells."""
+    octets = message_octets(pdu)
+    if pdu.esm_class & c.ESM_UDHI and octets:
+        octets = octets[octets[0] + 1 :]
+    tlvs = pdu.tlvs
+    if not tlvs:
+        return parse_receipt_text(octets)
+    message_id, stat, message_state, err, submitted_at, done_at, text = _read(octets)
+    value = tlvs.get(c.TAG_RECEIPTED_MESSAGE_ID)
+    if value is not None:
+        message_id = value.decode("latin-1").strip("\0 ") or message_id
+    value = tlvs.get(c.TAG_MESSAGE_STATE)
+    if value is not None and len(value) == 1:
+        message_state = value[0]
+        stat = stat or c.MESSAGE_STATES.get(message_state, "")
+    value = tlvs.get(c.TAG_NETWORK_ERROR_CODE)
+    network_error_code = (value[0], value[1] << 8 | value[2]) if value is not None and len(value) == 3 else None
+    return ReceiptFields(message_id, stat, message_state, err, network_error_code, submitted_at, done_at, text)
+
+
+def parse_receipt_text(octets: bytes) -> ReceiptFields:
+    """What the text of a receipt says, in ASCII (or a superset of it) or UTF-16, whatever its data_coding claims."""
+    message_id, stat, message_state, err, submitted_at, done_at, text = _read(octets)
+    return ReceiptFields(message_id, stat, message_state, err, None, submitted_at, done_at, text)
+
+
+_Read = tuple[str, str, int | None, str, datetime | None, datetime | None, str]
+
+
+def _read(octets: bytes, ordinary: Callable[[str], re.Match[str] | None] = _ORDINARY) -> _Read:
+    words = octets.decode("latin-1") if 0 not in octets else _with_nuls(octets)
+    match = ordinary(words)
+    if match is None:
+        return _read_by_keys(words)
+    message_id, submitted, done, stat, err, text = match.groups("")
+    return message_id, stat, _STATES.get(stat), err, _date(submitted), _date(done), text
+
+
+def _with_nuls(octets: bytes) -> str:
+    """Receipts come as UTF-16 of either order, with or without its mark, or with a stray NUL."""
+    if octets[:2] == b"\xfe\xff" or not any(octets[0::2]):
+        return octets.decode("utf-16-be", "replace").lstrip("\ufeff")
+    if octets[:2] == b"\xff\xfe" or not any(octets[1::2]):
+        return octets.decode("utf-16-le", "replace").lstrip("\ufeff")
+    return octets.decode("latin-1").replace("\0", "")
+
+
+def _read_by_keys(words: str) -> _Read:
+    values: dict[str, str] = {}
+    key, at = "", 0
+    for match in _KEYS.finditer(words):
+        if key:
+            values.setdefault(key, words[at : match.start()].strip())
+        key, at = match[1].lower().replace(" ", "").replace("_", ""), match.end()
+        key = _SHORT_KEYS.get(key, key)
+        if key == "text":
+            break
+    if key:
+        values.setdefault(key, words[at:] if key == "text" else words[at:].strip())
+    stat = values.get("stat", "").upper()
+    return (
+        values.get("id", ""),
+        stat,
+        _STATES.get(stat),
+        values.get("err", ""),
+        _date(values.get("submitdate", "")),
+        _date(values.get("donedate", "")),
+        values.get("text", ""),
+    )
+
+
+def _date(digits: str, parse: Callable[[str], datetime] = datetime.fromisoformat) -> datetime | None:
+    """``YYMMDDhhmm[ss]``, or with the century; None for anything else, since a bad date must not cost the state."""
+    try:
+        return parse(f"20{digits[:6]}T{digits[6:]}")
+    except ValueError:
+        pass
+    try:
+        return parse(f"{digits[:8]}T{digits[8:]}") if digits.isascii() and digits.isdigit() else None
+    except ValueError:
+        return None
+
+
+def receipt_text(
+    message_id: str,
+    stat: str,
+    submitted_at: datetime,
+    done_at: datetime,
+    *,
+    err: str = "000",
+    text: bytes = b"",
+    sub: int = 1,
+    dlvrd: int | None = None,
+) -> bytes:
+    """The text of a receipt in the standard's own form, with ten-digit dates and at most 20 octets of the message.
+
+    ``dlvrd`` is ``sub`` for DELIVRD and 0 otherwise, unless given. Source: SMPP 3.4 appendix B.
+    """
+    if dlvrd is None:
+        dlvrd = sub if stat == "DELIVRD" else 0
+    words = (
+        f"id:{message_id} sub:{sub:03} dlvrd:{dlvrd:03} submit date:{_ten_digits(submitted_at)}"
+        f" done date:{_ten_digits(done_at)} stat:{stat} err:{err} text:"
+    )
+    return words.encode("latin-1", "replace") + text[:_TEXT_OCTETS]
+
+
+def _ten_digits(at: datetime) -> str:
+    return f"{at.year % 100:02}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}"
+
+
+def receipt_tlvs(message_id: str, message_state: int, network_error_code: tuple[int, int] | None = None) -> Tlvs:
+    """The TLVs that a receipt carries beside its text."""
+    tlvs = {
+        c.TAG_RECEIPTED_MESSAGE_ID: message_id.encode("latin-1", "replace") + b"\0",
+        c.TAG_MESSAGE_STATE: bytes((message_state,)),
+    }
+    if network_error_code is not None:
+        network, code = network_error_code
+        tlvs[c.TAG_NETWORK_ERROR_CODE] = bytes((network,)) + code.to_bytes(2, "big")
+    return tlvs
