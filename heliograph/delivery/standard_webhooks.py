@@ -1,0 +1,92 @@
+"""Our own voice: Standard Webhooks, so that nine languages can verify us with a library they have.
+
+The signature covers ``<id>.<timestamp>.<body>``; the address is no part of it, so proxies and ports
+cannot break it. Source: standardwebhooks.com specification 1.0 ("Signature scheme").
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+from heliograph.contracts import Answer, Heard, Post, Telling, Verdict
+from heliograph.model import Endpoint
+
+__all__ = ["SECRET_PREFIX", "StandardWebhooks", "new_secret", "secret_key"]
+
+SECRET_PREFIX: Final = "whsec_"
+_SECRET_OCTETS: Final = 32
+"""The specification asks for 24 to 64."""
+_KEYS_KEPT: Final = 10_000
+_GONE: Final = 410
+_BATCH_REFUSED: Final = frozenset((400, 413))
+
+
+def new_secret() -> str:
+    """A fresh signing secret: ``whsec_`` and 256 random bits in base64."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_OCTETS)).decode()
+
+
+def secret_key(secret: str) -> bytes:
+    """The octets that sign. Raises ``ValueError`` for what is not base64 (with or without the prefix)."""
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        raise ValueError("a webhook secret is whsec_ and base64") from None
+    if not key:
+        raise ValueError("a webhook secret must not be empty")
+    return key
+
+
+class StandardWebhooks:
+    """Words events as signed POSTs. One event is the object itself, several are an array of such objects."""
+
+    def __init__(self, *, user_agent: str = "heliograph", timeout_s: float = 15.0) -> None:
+        self._constant: Mapping[str, str] = {"content-type": "application/json", "user-agent": user_agent}
+        self._timeout_s = timeout_s
+        self._keys: dict[str, bytes] = {}
+
+    def words(self, telling: Telling, endpoint: Endpoint, now_us: int) -> Post:
+        """The request that tells these events to this endpoint."""
+        events = telling.events
+        body = events[0] if len(events) == 1 else b"[" + b",".join(events) + b"]"
+        return self.repeat(telling.id, body, endpoint, now_us)
+
+    def repeat(self, webhook_id: str, body: bytes, endpoint: Endpoint, now_us: int) -> Post:
+        """The same body, signed for now: receivers refuse a signature that is minutes old."""
+        key = self._keys.get(endpoint.secret) or self._key(endpoint.secret)
+        timestamp = str(now_us // 1_000_000)
+        digest = hmac.digest(key, b"%b.%b.%b" % (webhook_id.encode(), timestamp.encode(), body), "sha256")
+        headers = {
+            **self._constant,
+            "webhook-id": webhook_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": "v1," + binascii.b2a_base64(digest, newline=False).decode(),
+        }
+        return Post(endpoint.url, headers, body, self._timeout_s)
+
+    def hear(self, answer: Answer, *, batch: bool) -> Heard:
+        """2xx is done, 410 gone, a batch refused by 400 or 413 is owed singly, all else is owed again."""
+        status = answer.status
+        if 200 <= status < 300:
+            return _DONE
+        if status == _GONE:
+            return _IS_GONE
+        if batch and status in _BATCH_REFUSED:
+            return _SINGLY
+        return Heard(Verdict.AGAIN, answer.retry_after_s)
+
+    def _key(self, secret: str) -> bytes:
+        if len(self._keys) >= _KEYS_KEPT:
+            self._keys.clear()
+        key = self._keys[secret] = secret_key(secret)
+        return key
+
+
+_DONE: Final = Heard(Verdict.DONE)
+_IS_GONE: Final = Heard(Verdict.GONE)
+_SINGLY: Final = Heard(Verdict.ONE_BY_ONE)
