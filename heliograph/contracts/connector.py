@@ -115,6 +115,10 @@ class Connector(Protocol):
     """Unanswered submissions allowed, over all links."""
     reference_octets: int
     """1 or 2: the size of concatenation references on this connector."""
+    assigns_recent_writer: bool
+    """Whether a reply to a number that nobody owns belongs to who wrote last from it to that handset."""
+    wants_receipts: bool
+    """Whether submissions ask for receipts; without, a message ends as ``unknown`` once it is handed over."""
 
     @property
     def bound(self) -> bool:

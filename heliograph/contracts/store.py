@@ -7,7 +7,7 @@ batched. Every tenant's read takes its ``account_id`` and finds nothing of anybo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -168,6 +168,8 @@ class Changes:
     """connector_id → ids of messages that this node's lane may have on the wire from this commit on."""
     facts: list[Fact] = field(default_factory=list)
     """Written as one outbox row; together with the facts of all others in the transaction."""
+    lives: list[Live] = field(default_factory=list)
+    """Beside ``facts``, one for one: the messages in memory. Not written; told with the facts."""
     positions: dict[str, int] = field(default_factory=dict)
     """endpoint id → outbox position up to which it is owed nothing (never moves back)."""
     deliveries: list[PendingDelivery] = field(default_factory=list)
@@ -251,6 +253,11 @@ class Store(Protocol):
     node_id: int
     """This process among those that share the store (from 1); owners in rows are node ids."""
 
+    on_facts: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None
+    """Called on the loop once for each transaction that had facts, in order of their outbox position,
+    before any waiter is answered: (position, facts, lives), the last two one for one (lives may be
+    shorter than facts, or empty, where a caller gave none)."""
+
     # --- life ---------------------------------------------------------------------------------
     async def open(self) -> None:
         """Connects, checks the schema (``StoreOutdated``), takes the ``serve`` lock where there is one.
@@ -317,6 +324,10 @@ class Store(Protocol):
 
     async def orphans(self, keys: Sequence[tuple[int, str]]) -> list[Orphan]:
         """Kept receipts of these (connector_id, canonical id)."""
+        ...
+
+    async def matched_orphans(self, limit: int) -> list[tuple[Orphan, Correlation]]:
+        """Kept receipts whose (connector_id, canonical id) has a correlation by now, oldest first."""
         ...
 
     async def recent_writer(self, sender: str, recipient: str, since_us: int) -> int | None:

@@ -126,7 +126,7 @@ class Content(Struct, frozen=True, gc=False, kw_only=True):
 class Live:
     """A message in flight: the one mutable thing, owned by the event loop of its node."""
 
-    __slots__ = ("message", "parts", "progress", "segments")
+    __slots__ = ("content", "message", "parts", "progress", "segments")
 
     def __init__(
         self,
@@ -134,6 +134,7 @@ class Live:
         progress: Progress,
         parts: tuple[bytes, ...] = (),
         segments: list[SegmentProgress] | None = None,
+        content: Content | None = None,
     ) -> None:
         self.message = message
         self.progress = progress
@@ -141,3 +142,5 @@ class Live:
         """The segments' octets without UDH, or () once they are not needed any more."""
         self.segments = segments
         """One entry a segment, in order; None for a message of one segment."""
+        self.content = content
+        """What it says, where it is at hand: events show it."""
