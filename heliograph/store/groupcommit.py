@@ -13,12 +13,15 @@ transaction, and tells it what it learns on the way:
 5. ``batch.rows()``: everything else, merged, less what belongs to a refused or stale message
 6. ``batch.position`` set to the outbox row of ``rows.facts``
 
+Step 5 comes once, after all refusals.
+
 It may be run again with a smaller batch, never with the same one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +46,7 @@ from heliograph.model import (
     Direction,
     Endpoint,
     Fact,
+    Live,
     LoggedEvent,
     PendingDelivery,
     SegmentProgress,
@@ -55,6 +59,8 @@ ClaimKey = tuple[int, str, str]
 
 MAX_ROWS = 20_000
 """Rows of one transaction: about 0.1 s of writing, so that nobody waits much longer behind it."""
+
+_log = logging.getLogger("heliograph.store")
 
 _SetKey = tuple[int, str, str, int, int, int]
 
@@ -80,6 +86,8 @@ class Rows:
     orphans_matched: list[int] = field(default_factory=list)
     wires: dict[int, tuple[str, ...]] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
+    lives: list[Live] = field(default_factory=list)
+    """The messages in memory of the first of ``facts``, one for one. Not written."""
     positions: dict[str, int] = field(default_factory=dict)
     deliveries: dict[str, PendingDelivery] = field(default_factory=dict)
     deliveries_done: list[str] = field(default_factory=list)
@@ -91,7 +99,7 @@ class Rows:
 class Batch:
     """The changes of many callers as one transaction, and what became of each caller's."""
 
-    __slots__ = ("_acceptances", "_calls", "_dropped", "_refused", "answers", "position", "updates")
+    __slots__ = ("_acceptances", "_calls", "_dropped", "_refused", "answers", "facts", "lives", "position", "updates")
 
     def __init__(self, calls: Sequence[Changes]) -> None:
         self._calls = calls
@@ -99,6 +107,8 @@ class Batch:
         """One for each call, in order."""
         self.position = 0
         """The outbox position of this transaction's facts; the store sets it."""
+        self.facts: list[Fact] = []
+        self.lives: list[Live] = []
         self._acceptances: list[tuple[int, int, Acceptance]] = [
             (at, index, acceptance)
             for at, call in enumerate(calls)
@@ -188,14 +198,25 @@ class Batch:
     def rows(self) -> Rows:
         """Everything else, merged in the order of the calls."""
         rows = Rows()
+        untold: list[Fact] = []
         for at, call in enumerate(self._calls):
             dropped = self._dropped.get(at)
-            _merge(rows, call if dropped is None else _without(call, dropped))
+            if dropped is not None:
+                call = _without(call, dropped)
+            if call.facts:
+                if len(call.lives) == len(call.facts):
+                    rows.facts.extend(call.facts)
+                    rows.lives.extend(call.lives)
+                else:
+                    untold.extend(call.facts)
+            _merge(rows, call)
         for acceptance in self._accepted():
             if acceptance.endpoints:
                 rows.endpoints.extend(acceptance.endpoints)
             if acceptance.deleted_endpoints:
                 rows.deleted_endpoints.extend(acceptance.deleted_endpoints)
+        rows.facts.extend(untold)  # behind those whose lives are at hand, so that these stay one for one
+        self.facts, self.lives = rows.facts, rows.lives
         return rows
 
 
@@ -210,12 +231,15 @@ def _guarded(acceptance: Acceptance) -> list[tuple[int, str]]:
 
 def _without(call: Changes, dropped: set[str]) -> Changes:
     """The call less its rows of these messages."""
+    kept = [at for at, fact in enumerate(call.facts) if fact.message_id not in dropped]
+    told = len(call.lives) == len(call.facts)
     return Changes(
         segments=[row for row in call.segments if row[0] not in dropped],
         attempts=[row for row in call.attempts if row.message_id not in dropped],
         logged=[row for row in call.logged if row.message_id not in dropped],
         correlations=[row for row in call.correlations if row.message_id not in dropped],
-        facts=[row for row in call.facts if row.message_id not in dropped],
+        facts=[call.facts[at] for at in kept],
+        lives=[call.lives[at] for at in kept] if told else [],
         orphans=call.orphans,
         orphans_matched=call.orphans_matched,
         wires=call.wires,
@@ -229,9 +253,7 @@ def _without(call: Changes, dropped: set[str]) -> Changes:
 
 
 def _merge(rows: Rows, call: Changes) -> None:
-    """Adds one call's rows. The frequent ones first; most calls have few kinds of them."""
-    if call.facts:
-        rows.facts.extend(call.facts)
+    """Adds one call's rows, less its facts. The frequent ones first; most calls have few kinds of them."""
     for link in call.correlations:
         rows.correlations[link.connector_id, link.canonical] = link
     if call.wires:
@@ -288,10 +310,21 @@ class GroupCommit:
 
     ``max_waiting`` bounds the rows that wait. New messages are refused (:class:`StoreBusy`) above
     it; what belongs to messages under way is refused above twice as many.
-    ``observe`` hears of each transaction: rows, and seconds it took.
+    ``observe`` hears of each transaction: rows, and seconds it took. ``on_facts`` hears of each that
+    had facts, before its waiters are answered: position, facts, lives (see ``Store.on_facts``).
     """
 
-    __slots__ = ("_closed", "_max_rows", "_max_waiting", "_observe", "_queue", "_rows", "_runner", "_write")
+    __slots__ = (
+        "_closed",
+        "_max_rows",
+        "_max_waiting",
+        "_queue",
+        "_rows",
+        "_runner",
+        "_write",
+        "observe",
+        "on_facts",
+    )
 
     def __init__(
         self,
@@ -304,7 +337,8 @@ class GroupCommit:
         self._write = write
         self._max_waiting = max_waiting
         self._max_rows = max_rows
-        self._observe = observe
+        self.observe = observe
+        self.on_facts: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None = None
         self._queue: deque[tuple[Changes, int, asyncio.Future[Committed]]] = deque()
         self._rows = 0
         self._runner: asyncio.Task[None] | None = None
@@ -380,9 +414,17 @@ class GroupCommit:
                 else:
                     _fail(piece, _blame(fault))
             else:
-                if self._observe is not None:
-                    self._observe(sum(weight for _, weight, _ in piece), perf_counter() - began)
+                self._tell(batch, sum(weight for _, weight, _ in piece), perf_counter() - began)
                 _answer(piece, batch)
+
+    def _tell(self, batch: Batch, rows: int, took_s: float) -> None:
+        try:
+            if self.observe is not None:
+                self.observe(rows, took_s)
+            if self.on_facts is not None and batch.facts:
+                self.on_facts(batch.position, batch.facts, batch.lives)
+        except Exception:  # what was committed stays committed: its waiters must be answered
+            _log.exception("a listener to commits failed")
 
 
 def _answer(piece: list[tuple[Changes, int, asyncio.Future[Committed]]], batch: Batch) -> None:

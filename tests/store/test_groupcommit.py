@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from heliograph.contracts import Acceptance, Changes, Claim, Committed, Correlation, InboundPart, NewMessage, Update
 from heliograph.errors import StoreBusy, StoreError
-from heliograph.model import Content, Fact, Message, Progress, SegmentProgress, State
+from heliograph.model import Content, Fact, Live, Message, Progress, SegmentProgress, State
 from heliograph.store.groupcommit import Batch, GroupCommit, Rows
 
 
@@ -271,3 +271,33 @@ def test_merged_updates_end_as_one_by_one_would(asked: list[tuple[str, int]]) ->
         if expected:
             at[name] = base + 1
     assert {name: u.progress.version for name, u in batch.updates.items()} == at
+
+
+async def test_facts_are_told_before_the_waiters_are_answered() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+    told: list[tuple[int, list[str], list[str], bool]] = []
+    future: asyncio.Future[Committed]
+
+    def hear(position: int, facts: Sequence[Fact], lives: Sequence[Live]) -> None:
+        told.append((position, [f.message_id for f in facts], [one.message.id for one in lives], future.done()))
+
+    group.on_facts = hear
+    one = new("m2")
+    group.commit(Changes(facts=[fact("m1")]))
+    future = group.commit(Changes(facts=[fact("m2")], lives=[Live(one.message, one.progress)]))
+    await future
+    assert told == [(1, ["m2", "m1"], ["m2"], False)]
+    await group.commit(Changes(positions={"e": 1}))
+    assert len(told) == 1
+
+
+async def test_a_listener_that_fails_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    group = GroupCommit(Writer())
+
+    def fail(rows: int, took_s: float) -> None:
+        raise ValueError(rows)
+
+    group.observe = fail
+    assert isinstance(await group.commit(accept("m1")), Committed)
+    assert "a listener to commits failed" in caplog.text
