@@ -1,6 +1,5 @@
 """What the rooms promise each other, in words that a test can check."""
 
-from heliograph.contracts.bus import Bus
 from heliograph.contracts.clock import Clock, SystemClock
 from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
 from heliograph.contracts.http import Answer, Http, HttpFailure, Post
@@ -28,7 +27,6 @@ __all__ = [
     "Acceptance",
     "Answer",
     "Backlog",
-    "Bus",
     "CarrierNews",
     "Changes",
     "Claim",
