@@ -107,8 +107,6 @@ class Batch:
         """One for each call, in order."""
         self.position = 0
         """The outbox position of this transaction's facts; the store sets it."""
-        self.merged = Rows()
-        """What :meth:`rows` gave last."""
         self.facts: list[Fact] = []
         self.lives: list[Live] = []
         self._acceptances: list[tuple[int, int, Acceptance]] = [
@@ -208,7 +206,6 @@ class Batch:
             if call.facts:
                 if len(call.lives) == len(call.facts):
                     rows.facts.extend(call.facts)
-        rows.lives.extend(call.lives or (None,) * len(call.facts))
                     rows.lives.extend(call.lives)
                 else:
                     untold.extend(call.facts)
@@ -346,8 +343,6 @@ class GroupCommit:
         self._rows = 0
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
-        self.on_facts: Callable[[int, Sequence[Fact], Sequence[Live | None]], None] | None = None
-        """See :attr:`heliograph.contracts.Store.on_facts`."""
 
     @property
     def waiting_rows(self) -> int:
