@@ -253,10 +253,10 @@ class Store(Protocol):
     node_id: int
     """This process among those that share the store (from 1); owners in rows are node ids."""
 
-    on_facts: Callable[[int, Sequence[Fact], Sequence[Live | None]], None] | None
+    on_facts: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None
     """Called on the loop once for each transaction that had facts, in order of their outbox position,
-    before any waiter is answered: (position, facts, lives), the last two one for one (None where
-    the caller had no message in memory)."""
+    before any waiter is answered: (position, facts, lives), the last two one for one (lives may be
+    shorter than facts, or empty, where a caller gave none)."""
 
     # --- life ---------------------------------------------------------------------------------
     async def open(self) -> None:
