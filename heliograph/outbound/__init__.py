@@ -1,0 +1,6 @@
+"""The one way out by HTTP: guarded against private addresses, bounded in everything."""
+
+from heliograph.outbound.addresses import AddressRefused, check_url, is_public
+from heliograph.outbound.guarded import GuardedHttp
+
+__all__ = ["AddressRefused", "GuardedHttp", "check_url", "is_public"]
