@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from heliograph.model import State
 
-__all__ = ["ERROR_CODES", "STAT_WORDS", "Reported", "reported"]
+__all__ = ["ERROR_CODES", "GSM_MAP_ERRORS", "STAT_WORDS", "Reported", "reported"]
 
 ERROR_CODES: Final[Mapping[str, str]] = {
     "recipient_invalid": "The number does not exist or cannot get short messages: do not send to it again.",
@@ -30,12 +30,29 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "undelivered": "The carrier reports that the message could not be delivered, and does not say why.",
     "canceled": "The message was canceled before it reached the handset.",
     "expired": "The validity ended before the message reached the handset.",
+    "content_gone": "The content was deleted before the message could be sent.",
     "no_route": "No route leads to this recipient.",
     "opted_out": "The recipient has opted out of messages from this account.",
     "outcome_unknown": "The message was handed over, and nobody will say whether it was taken.",
     "receipt_missing": "The message was handed over, and the carrier's receipt never came.",
 }
 """Every word with the sentence that documents it."""
+
+
+GSM_MAP_ERRORS: Final[Mapping[str, str]] = {
+    "1": "recipient_invalid",
+    "5": "recipient_unreachable",
+    "6": "recipient_unreachable",
+    "9": "recipient_invalid",
+    "11": "recipient_blocked",
+    "13": "recipient_blocked",
+    "21": "recipient_blocked",
+    "27": "recipient_unreachable",
+    "31": "recipient_unreachable",
+    "32": "recipient_unreachable",
+    "34": "carrier_error",
+}
+"""A receipt's ``err`` where a route passes on the causes of GSM MAP (3GPP TS 29.002); other routes have their own."""
 
 
 class Reported(Struct, frozen=True):

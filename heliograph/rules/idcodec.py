@@ -31,6 +31,9 @@ _LETTERED: Final = re.compile(r"[0-9]*[a-fA-F][0-9a-fA-F]*\Z")
 _PAIRS: Final = 20
 """Pairs, or receipts beside as many responses, that settle the relation."""
 
+_RECENT_MAX: Final = 20_000
+"""Responses remembered while the relation is not settled."""
+
 
 def _exact(raw: str) -> str:
     return raw
@@ -85,8 +88,15 @@ _CANDIDATES: Final[dict[str, Callable[[str], tuple[str, ...]]]] = {
 }
 
 
+_RELATIONS: Final = ("zeros", "decimal_receipts", "hex_receipts")
+
+
 class IdCodec:
-    """One connector's codec. ``relation`` is its name in ``ID_CODECS``: with ``auto``, until it is settled."""
+    """One connector's codec. ``relation`` is its name in ``ID_CODECS``: with ``auto``, until it is settled.
+
+    What teaches: receipts whose id explains a recent response in exactly one way, pairs that others proved, and letters
+    that are common on one side and never seen on the other.
+    """
 
     __slots__ = (
         "_candidates",
@@ -95,6 +105,7 @@ class IdCodec:
         "_lettered_responses",
         "_pairs",
         "_receipts",
+        "_recent",
         "_responses",
         "relation",
     )
@@ -105,7 +116,8 @@ class IdCodec:
         self._candidates: Callable[[str], tuple[str, ...]] = _CANDIDATES.get(relation, self._unsettled)
         self._responses = self._lettered_responses = 0
         self._receipts = self._lettered_receipts = 0
-        self._pairs = {"zeros": 0, "decimal_receipts": 0, "hex_receipts": 0}
+        self._recent: dict[str, None] = {}
+        self._pairs = dict.fromkeys(_RELATIONS, 0)
 
     def for_response(self, raw: str) -> str:
         """The key under which a response's id is kept: one for ever, also when the relation is settled later."""
@@ -117,48 +129,52 @@ class IdCodec:
 
     def paired(self, response_id: str, receipt_id: str) -> None:
         """These two proved to belong together. Pairs that more than one relation explains prove nothing."""
-        if self.relation != "auto":
-            return
-        key = _number(response_id)
-        explains = [name for name in self._pairs if _CANDIDATES[name](receipt_id)[0] == key]
-        if len(explains) != 1:
-            return
-        self._pairs[explains[0]] += 1
-        if sum(self._pairs.values()) >= _PAIRS:
-            name, count = max(self._pairs.items(), key=lambda item: item[1])
-            if count * 10 >= _PAIRS * 9:
-                self._settle(name)
-            else:
-                self._pairs = dict.fromkeys(self._pairs, 0)
+        if self.relation == "auto":
+            key = _number(response_id)
+            self._learn([name for name in _RELATIONS if _CANDIDATES[name](receipt_id)[0] == key])
 
     def _observed(self, raw: str) -> str:
         """The key of a response's id, watching what the ids look like."""
+        key = _key(raw)
         self._responses += 1
-        if raw.isdecimal() and raw[0] != "0":
-            return raw
-        if _LETTERED.match(raw):
+        self._recent[key] = None
+        if len(self._recent) > _RECENT_MAX:
+            del self._recent[next(iter(self._recent))]
+        if _LETTERED.match(key):
             self._lettered_responses += 1
-        return _number(raw)
+        return key
 
     def _unsettled(self, raw: str) -> tuple[str, ...]:
         """Keys of a receipt's id, watching what the ids look like.
 
-        A dense counter makes wrong pairs: a decimal 16 is some hexadecimal response too. But when letters are common
+        A dense counter makes wrong pairs: a decimal 16 is some hexadecimal response too. But where letters are common
         on one side and never seen on the other, the relation is sure.
         """
         self._receipts += 1
         if _LETTERED.match(raw):
             self._lettered_receipts += 1
+        recent = self._recent
+        self._learn([name for name in _RELATIONS if _CANDIDATES[name](raw)[0] in recent])
         if self._receipts >= _PAIRS and self._responses >= _PAIRS:
             if self._lettered_responses * 5 >= self._responses and not self._lettered_receipts:
                 self._settle("decimal_receipts")
-                return _decimal_receipt(raw)
-            if self._lettered_receipts * 5 >= self._receipts and not self._lettered_responses:
+            elif self._lettered_receipts * 5 >= self._receipts and not self._lettered_responses:
                 self._settle("hex_receipts")
-                return _hex_receipt(raw)
-        return _any(raw)
+        return _any(raw) if self.relation == "auto" else self._candidates(raw)
+
+    def _learn(self, explanations: list[str]) -> None:
+        if len(explanations) != 1 or self.relation != "auto":
+            return
+        self._pairs[explanations[0]] += 1
+        if sum(self._pairs.values()) >= _PAIRS:
+            name, count = max(self._pairs.items(), key=lambda item: item[1])
+            if count * 10 >= _PAIRS * 9:
+                self._settle(name)
+            else:
+                self._pairs = dict.fromkeys(_RELATIONS, 0)
 
     def _settle(self, relation: str) -> None:
         self.relation = relation
         self._candidates = _CANDIDATES[relation]
         self._key = _key
+        self._recent = {}

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from heliograph.model import State
-from heliograph.rules.errorcodes import ERROR_CODES, STAT_WORDS, Reported, reported
+from heliograph.rules.errorcodes import ERROR_CODES, GSM_MAP_ERRORS, STAT_WORDS, Reported, reported
 from heliograph.smpp.constants import MESSAGE_STATES
 
 
@@ -55,3 +55,7 @@ def test_every_message_state_of_the_standard_has_a_meaning() -> None:
 
 def test_an_unknown_word_is_news_but_never_an_end() -> None:
     assert reported("WHATEVER") == Reported(State.SENT)
+
+
+def test_causes_of_the_network_have_words_of_ours() -> None:
+    assert set(GSM_MAP_ERRORS.values()) <= set(ERROR_CODES)

@@ -125,3 +125,13 @@ def test_hex_decimal_case_and_zeros_make_no_difference(number: int, zeros: int, 
         if max(len(response), len(receipt)) <= 20:
             ids = IdCodec("auto")
             assert ids.for_response(response) in ids.for_receipt(receipt)
+
+
+@pytest.mark.parametrize("name", ["zeros", "decimal_receipts", "hex_receipts"])
+def test_receipts_of_recent_responses_teach_the_relation(name: str) -> None:
+    ids = IdCodec("auto")
+    for number in range(3_100_000_001, 3_100_000_041, 2):
+        response = f"{number:08x}" if name == "decimal_receipts" else str(number)
+        ids.for_response(response)
+        ids.for_receipt(f"{number:X}" if name == "hex_receipts" else str(number))
+    assert ids.relation == name
