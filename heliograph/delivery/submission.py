@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from heliograph.errors import RequestRejected
 from heliograph.model import Account, Message, Progress, TrafficType
 
-__all__ = ["Accepted", "Callback", "IdempotencyKey", "Submission"]
+__all__ = ["Accepted", "Callback", "IdempotencyKey", "Received", "Submission"]
 
 
 class Callback(Struct, frozen=True, kw_only=True):
@@ -49,6 +50,16 @@ class Accepted(Struct, frozen=True, gc=False):
     message: Message
     progress: Progress
     warnings: tuple[str, ...] = ()
+
+
+class Received(Struct, frozen=True, gc=False):
+    """The answer to one call of intake: a result for each submission in order.
+
+    ``replayed``: the key was used before; this is the answer of then, rebuilt from what was created.
+    """
+
+    results: list[Accepted | RequestRejected]
+    replayed: bool
 
 
 class IdempotencyKey(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,211 @@
+"""The middle step of intake: what becomes of one submission, from values alone.
+
+In this order: number, sender, route, encoding and segments; consent is asked of the store in the same
+step, where a filter in memory cannot rule it out. Each refusal is a
+``RequestRejected`` with a stable code and the field. Source: docs/explanation/flow.md
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from heliograph import sms
+from heliograph.contracts import ReferenceKey
+from heliograph.delivery.directory import Directory
+from heliograph.delivery.segmenting import Segmented, cut_data, cut_text
+from heliograph.delivery.submission import Submission
+from heliograph.errors import RequestRejected
+from heliograph.model import AddressKind, Content, Message, TrafficType
+from heliograph.sms.numbers import BadRecipient, Recipient, recipient
+
+__all__ = ["Decider", "Draft", "opted_out"]
+
+_DAY_S = 86_400
+VALIDITY_S = {TrafficType.OTP: 600, TrafficType.TRANSACTIONAL: _DAY_S, TrafficType.PROMOTIONAL: _DAY_S}
+"""How long carriers may try when the caller does not say, by type."""
+
+_KINDS = {
+    sms.AddressKind.E164: AddressKind.E164,
+    sms.AddressKind.SHORT_CODE: AddressKind.SHORT_CODE,
+    sms.AddressKind.ALPHANUMERIC: AddressKind.ALPHANUMERIC,
+}
+_NUMBER_CODES = {
+    "number_malformed": "number_malformed",
+    "number_country": "number_impossible",
+    "number_short": "number_impossible",
+    "number_long": "number_impossible",
+    "region_unknown": "number_malformed",
+}
+
+
+class Draft(Struct, frozen=True, gc=False, kw_only=True):
+    """A submission that will be accepted: all that is known before it has an id."""
+
+    submission: Submission
+    recipient: str
+    country: str | None
+    sender: str
+    sender_kind: int
+    encoding: int
+    parts: tuple[bytes, ...]
+    content: Content
+    validity_s: int
+    route: str
+    route_reason: str
+    connector_id: int
+    reference_key: ReferenceKey | None
+    reference_octets: int
+    warnings: tuple[str, ...]
+
+    @property
+    def pair(self) -> tuple[int, str]:
+        """What consent is asked for: (account_id, recipient)."""
+        return (self.submission.account.id, self.recipient)
+
+    def message(self, message_id: str, now_us: int, reference: int) -> Message:
+        """The message, once it has an id."""
+        asked = self.submission
+        callback = asked.callback
+        return Message(
+            id=message_id,
+            account_id=asked.account.id,
+            sender=self.sender,
+            recipient=self.recipient,
+            accepted_us=now_us,
+            expires_us=now_us + self.validity_s * 1_000_000,
+            type=asked.type,
+            sender_kind=self.sender_kind,
+            encoding=self.encoding,
+            segments=len(self.parts),
+            reference=reference,
+            at_most_once=asked.at_most_once,
+            flash=asked.flash,
+            entrance=asked.entrance,
+            entrance_data=asked.entrance_data,
+            client_ref=asked.client_ref,
+            tags=asked.tags,
+            metadata=asked.metadata,
+            callback=None if callback is None else msgspec.json.encode(callback).decode(),
+            route=self.route,
+            route_reason=self.route_reason,
+            country=self.country,
+        )
+
+
+class Decider:
+    """Decisions on submissions, from the directory in memory."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._senders: dict[str, tuple[str, int]] = {}
+
+    def decide(self, submission: Submission) -> Draft:
+        """Raises ``RequestRejected``."""
+        account = submission.account
+        to, warnings = self._number(submission)
+        sender, sender_kind = self._sender(submission)
+        choice = self._directory.routes.choose(account.id, to.e164[1:])
+        if choice is None or not choice.connectors:
+            raise RequestRejected(
+                "no_route",
+                f"No route leads to {_short(to.e164)}: the operator must add one for its prefix.",
+                field="to",
+            )
+        connector_id = choice.connectors[0]
+        reference_octets = self._directory.reference_octets(connector_id)
+        cut = self._cut(submission, reference_octets)
+        count = len(cut.parts)
+        if submission.max_segments is not None and count > submission.max_segments:
+            raise RequestRejected(
+                "too_many_segments",
+                f"The message needs {count} segments and max_segments is {submission.max_segments}: "
+                "shorten it, or allow more.",
+                field="text" if submission.text is not None else "data",
+            )
+        return Draft(
+            submission=submission,
+            recipient=to.e164,
+            country=to.region,
+            sender=sender,
+            sender_kind=sender_kind,
+            encoding=cut.encoding,
+            parts=cut.parts,
+            content=cut.content,
+            validity_s=submission.validity_s or VALIDITY_S[TrafficType(submission.type)],
+            route=choice.route,
+            route_reason=choice.reason,
+            connector_id=connector_id,
+            reference_key=(connector_id, sender, to.e164) if count > 1 else None,
+            reference_octets=reference_octets,
+            warnings=warnings,
+        )
+
+    def _number(self, submission: Submission) -> tuple[Recipient, tuple[str, ...]]:
+        account = submission.account
+        try:
+            to = recipient(submission.to, account.default_region)
+        except BadRecipient as bad:
+            raise RequestRejected(_NUMBER_CODES.get(bad.code, bad.code), str(bad), field="to") from bad
+        if not to.possible:
+            raise RequestRejected(
+                "number_impossible",
+                f"No number of this country has the length of {_short(to.e164)}: check the digits.",
+                field="to",
+            )
+        if to.valid:
+            return to, ()
+        if account.recipients != "possible":
+            raise RequestRejected(
+                "number_unknown",
+                f"{_short(to.e164)} is in no known number range: check it, or let the operator set "
+                'recipients = "possible" for the account.',
+                field="to",
+            )
+        return to, ("number_unknown",)
+
+    def _sender(self, submission: Submission) -> tuple[str, int]:
+        text = submission.sender
+        if text is None:
+            text = self._directory.default_sender(submission.account.id)
+            if text is None:
+                raise RequestRejected(
+                    "sender_required", "The account has no number to send from: give from.", field="from"
+                )
+        known = self._senders.get(text)
+        if known is not None:
+            return known
+        try:
+            address = sms.sender(text)
+        except sms.BadAddress as bad:
+            raise RequestRejected("sender_invalid", str(bad), field="from") from bad
+        if len(self._senders) > 10_000:
+            self._senders.clear()
+        known = self._senders[text] = (address.value, _KINDS[address.kind])
+        return known
+
+    def _cut(self, submission: Submission, reference_octets: int) -> Segmented:
+        try:
+            if submission.text is not None:
+                return cut_text(submission.text, submission.encoding, reference_octets)
+            return cut_data(submission.data or b"", submission.udh, reference_octets)
+        except sms.CannotEncode as cannot:
+            raise RequestRejected("encoding_impossible", str(cannot), field="text") from cannot
+        except sms.TooLong as long:
+            field = "text" if submission.text is not None else "data"
+            raise RequestRejected("message_too_long", str(long), field=field) from long
+
+
+def opted_out(recipient: str) -> RequestRejected:
+    """The refusal to write to somebody who said no."""
+    return RequestRejected(
+        "recipient_opted_out",
+        f"{_short(recipient)} opted out of messages from this account: do not send to it, "
+        "or remove the opt-out when there is new consent.",
+        field="to",
+    )
+
+
+def _short(e164: str) -> str:
+    """A number as an error may show it: enough to find it in the request, not all of it."""
+    return e164 if len(e164) < 8 else f"{e164[:5]}…{e164[-2:]}"

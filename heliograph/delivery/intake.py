@@ -1,0 +1,433 @@
+"""Intake: submissions become accepted messages, in batches and three steps.
+
+*Gather*: one batched read of what is known of these recipients, skipped where a filter in memory
+says that nothing is. *Decide*: pure functions of values, configuration in memory and what was
+gathered. *Commit*: one write, which checks again what must not be raced (idempotency, opt-out).
+All submissions that arrive in one turn of the event loop go through together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Coroutine, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from heliograph.contracts import Acceptance, Changes, Claim, Clock, Committed, NewMessage, ReferenceKey, Store
+from heliograph.delivery.decide import Decider, Draft, opted_out
+from heliograph.delivery.directory import Directory
+from heliograph.delivery.dispatch import Dispatch
+from heliograph.delivery.lane import Admission
+from heliograph.delivery.submission import Accepted, IdempotencyKey, Received, Submission
+from heliograph.errors import RequestRejected, StoreBusy, StoreError
+from heliograph.model import (
+    Fact,
+    IdSource,
+    Live,
+    Message,
+    Progress,
+    SegmentProgress,
+    State,
+    id_from_number,
+    id_number,
+)
+from heliograph.rules.lifecycle import fact_of
+from heliograph.telemetry.metrics import Metrics
+
+__all__ = ["Intake", "IntakeLimits"]
+
+_CLAIM_LIFE_US = 24 * 3600 * 1_000_000
+_REFUSED = tuple[int, str, str, str | None, int]
+_REFERENCES = 100_000
+
+
+class IntakeLimits(Struct, frozen=True, kw_only=True):
+    """Messages that may wait for their commit; above it callers are told to come back."""
+
+    messages: int = 50_000
+
+
+class _Made(Struct, omit_defaults=True):
+    """What a claim says was created: ids follow from the first, refusals are told again."""
+
+    first: str | None = None
+    count: int = 0
+    refused: list[_REFUSED] = []
+    warnings: list[tuple[int, tuple[str, ...]]] = []
+
+
+class _Request:
+    """Submissions of one caller, who waits for all of them."""
+
+    __slots__ = ("answer", "idempotency", "submissions")
+
+    def __init__(
+        self,
+        submissions: Sequence[Submission],
+        idempotency: IdempotencyKey | None,
+        answer: asyncio.Future[Received],
+    ) -> None:
+        self.submissions = submissions
+        self.idempotency = idempotency
+        self.answer = answer
+
+
+class _Questions(Struct):
+    """What is asked of the store before a decision."""
+
+    recipients: list[tuple[int, str]]
+    references: list[ReferenceKey]
+
+
+class _Decision:
+    """What was decided for one request, until it is durable."""
+
+    __slots__ = ("admitted", "request", "results")
+
+    def __init__(self, request: _Request) -> None:
+        self.request = request
+        self.results: list[Accepted | RequestRejected] = []
+        self.admitted: list[tuple[Live, Admission]] = []
+
+
+class Intake:
+    """The one entrance into the pipeline."""
+
+    def __init__(
+        self,
+        store: Store,
+        dispatch: Dispatch,
+        directory: Directory,
+        ids: IdSource,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        limits: IntakeLimits | None = None,
+    ) -> None:
+        self._store = store
+        self._dispatch = dispatch
+        self._directory = directory
+        self._ids = ids
+        self._clock = clock
+        self._metrics = metrics
+        self._limits = limits or IntakeLimits()
+        self._decider = Decider(directory)
+        self._waiting: list[_Request] = []
+        self._planned = False
+        self._pending = 0
+        self._running: dict[tuple[int, str], bytes] = {}
+        self._references: dict[ReferenceKey, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    async def accept(self, submissions: Sequence[Submission], *, idempotency: IdempotencyKey | None = None) -> Received:
+        """Keeps what can be accepted of these, in one transaction, and answers for each in order.
+
+        Raises ``RequestRejected`` for a misused idempotency key (409), ``StoreBusy`` when nothing was kept.
+        """
+        if self._pending + len(submissions) > self._limits.messages:
+            raise StoreBusy("more messages wait to be stored than this server takes at once")
+        key = None
+        if idempotency is not None:
+            key = (idempotency.account_id, idempotency.key)
+            self._refuse_running(key, idempotency.body_hash)
+            self._running[key] = idempotency.body_hash
+        answer: asyncio.Future[Received] = self._loop.create_future()
+        self._waiting.append(_Request(submissions, idempotency, answer))
+        self._pending += len(submissions)
+        if not self._planned:
+            self._planned = True
+            self._loop.call_soon(self._turn)
+        try:
+            return await answer
+        finally:
+            self._pending -= len(submissions)
+            if key is not None:
+                self._running.pop(key, None)
+
+    def _refuse_running(self, key: tuple[int, str], body_hash: bytes) -> None:
+        running = self._running.get(key)
+        if running is None:
+            return
+        if running != body_hash:
+            raise mismatch()
+        raise RequestRejected(
+            "idempotency_in_progress",
+            "A request with this Idempotency-Key is being worked on: send the same request again in a moment.",
+            field="Idempotency-Key",
+            status=409,
+            retry_after_s=1,
+        )
+
+    def _turn(self) -> None:
+        self._planned = False
+        requests, self._waiting = self._waiting, []
+        try:
+            drafted = [self._draft(request) for request in requests]
+            asked = self._questions(drafted)
+        except Exception as error:  # a fault of ours must not leave callers waiting
+            _fail(requests, error)
+            raise
+        if asked.recipients or asked.references:
+            self._spawn(self._gather(requests, drafted, asked))
+        else:
+            self._write(requests, drafted)
+
+    def _questions(self, drafted: Sequence[Sequence[Draft | RequestRejected]]) -> _Questions:
+        """What memory cannot say: whether a recipient opted out, where a pair's references are."""
+        asked = _Questions([], [])
+        may_be_opted_out, known = self._store.may_be_opted_out, self._references
+        for drafts in drafted:
+            for draft in drafts:
+                if isinstance(draft, RequestRejected):
+                    continue
+                if may_be_opted_out(*draft.pair):
+                    asked.recipients.append(draft.pair)
+                if draft.reference_key is not None and draft.reference_key not in known:
+                    asked.references.append(draft.reference_key)
+        return asked
+
+    # --- decide, and gather what deciding needs ----------------------------------------------------
+
+    def _draft(self, request: _Request) -> list[Draft | RequestRejected]:
+        decide = self._decider.decide
+        drafts: list[Draft | RequestRejected] = []
+        for submission in request.submissions:
+            try:
+                drafts.append(decide(submission))
+            except RequestRejected as rejected:
+                self._metrics.refused(rejected.code)
+                drafts.append(rejected)
+        return drafts
+
+    async def _gather(
+        self, requests: Sequence[_Request], drafted: list[list[Draft | RequestRejected]], asked: _Questions
+    ) -> None:
+        """One read each of opt-outs and references; then what they say is decided, too."""
+        try:
+            barred = await self._store.opted_out(asked.recipients) if asked.recipients else set()
+            last = await self._store.references(asked.references) if asked.references else {}
+        except StoreError as error:
+            _fail(requests, error)
+            return
+        for key in asked.references:
+            self._references.setdefault(key, last.get(key, 0))
+        self._bar(drafted, barred)
+        self._write(requests, drafted)
+        while len(self._references) > _REFERENCES:
+            del self._references[next(iter(self._references))]
+
+    def _bar(self, drafted: list[list[Draft | RequestRejected]], barred: Collection[tuple[int, str]]) -> None:
+        """Refuses the drafts to recipients that opted out."""
+        if not barred:
+            return
+        for drafts in drafted:
+            for index, draft in enumerate(drafts):
+                if isinstance(draft, Draft) and draft.pair in barred:
+                    drafts[index] = opted_out(draft.recipient)
+                    self._metrics.refused("recipient_opted_out")
+
+    def _write(self, requests: Sequence[_Request], drafted: Sequence[Sequence[Draft | RequestRejected]]) -> None:
+        now_us = self._clock.now_us()
+        changes = Changes()
+        lanes: set[int] = set()
+        decisions = [
+            self._admit(request, drafts, now_us, changes, lanes)
+            for request, drafts in zip(requests, drafted, strict=True)
+        ]
+        if lanes:
+            changes.wires = self._dispatch.wires(lanes)
+        self._spawn(self._commit(changes, decisions))
+
+    def _admit(
+        self,
+        request: _Request,
+        drafts: Sequence[Draft | RequestRejected],
+        now_us: int,
+        changes: Changes,
+        lanes: set[int],
+    ) -> _Decision:
+        """Ids, places in lanes and rows for what was decided."""
+        decision = _Decision(request)
+        count = sum(1 for draft in drafts if isinstance(draft, Draft))
+        ids = self._ids.take(count, now_us) if count else []
+        rows: list[NewMessage] = []
+        at = 0
+        for draft in drafts:
+            if isinstance(draft, RequestRejected):
+                decision.results.append(draft)
+                continue
+            message = self._message(draft, ids[at], now_us, changes)
+            at += 1
+            admission = self._dispatch.admit(draft.connector_id, message)
+            if admission is Admission.WAITING:
+                progress = Progress(connector_id=draft.connector_id, due_us=now_us)
+            else:
+                progress = Progress(connector_id=draft.connector_id, owner=self._store.node_id)
+                if admission is Admission.PERMITTED:
+                    lanes.add(draft.connector_id)
+            segments = None
+            if message.segments > 1:
+                segments = [
+                    SegmentProgress(number=number, connector_id=draft.connector_id)
+                    for number in range(1, message.segments + 1)
+                ]
+            live = Live(message, progress, draft.parts, segments, draft.content)
+            decision.admitted.append((live, admission))
+            decision.results.append(Accepted(message, progress, draft.warnings))
+            rows.append(NewMessage(message, progress, draft.content, None if segments is None else tuple(segments)))
+            changes.facts.append(_accepted_fact(message, now_us, draft.connector_id))
+            changes.lives.append(live)
+        changes.acceptances.append(Acceptance(rows, self._claim(request, decision, ids, now_us)))
+        return decision
+
+    def _message(self, draft: Draft, message_id: str, now_us: int, changes: Changes) -> Message:
+        reference = 0
+        key = draft.reference_key
+        if key is not None:
+            limit = 0xFF if draft.reference_octets == 1 else 0xFFFF
+            reference = self._references.get(key, 0) % limit + 1
+            self._references[key] = changes.references[key] = reference
+        return draft.message(message_id, now_us, reference)
+
+    def _claim(self, request: _Request, decision: _Decision, ids: Sequence[str], now_us: int) -> Claim | None:
+        key = request.idempotency
+        if key is None:
+            return None
+        made = _Made(first=ids[0] if ids else None, count=len(ids))
+        for index, result in enumerate(decision.results):
+            if isinstance(result, RequestRejected):
+                made.refused.append((index, result.code, result.detail, result.field, result.status))
+            elif result.warnings:
+                made.warnings.append((index, result.warnings))
+        return Claim(
+            account_id=key.account_id,
+            scope="http",
+            key=key.key,
+            body_hash=key.body_hash,
+            created_us=now_us,
+            expires_us=now_us + _CLAIM_LIFE_US,
+            made=msgspec.json.encode(made).decode(),
+        )
+
+    # --- commit ------------------------------------------------------------------------------------
+
+    async def _commit(self, changes: Changes, decisions: Sequence[_Decision]) -> None:
+        started = self._clock.monotonic()
+        try:
+            committed = await self._store.commit(changes)
+        except BaseException as error:
+            for decision in decisions:
+                self._dispatch.abandon(decision.admitted)
+            _fail([decision.request for decision in decisions], error)
+            if not isinstance(error, StoreError):
+                raise
+            return
+        if committed.lost or committed.opted_out:
+            decisions = await self._settle_exceptions(committed, decisions)
+        entered = [pair for decision in decisions for pair in decision.admitted]
+        self._dispatch.enter(entered)
+        self._metrics.accepted(len(entered), self._clock.monotonic() - started)
+        for decision in decisions:
+            answer = decision.request.answer
+            if not answer.done():
+                answer.set_result(Received(decision.results, False))
+
+    async def _settle_exceptions(self, committed: Committed, decisions: Sequence[_Decision]) -> list[_Decision]:
+        """Gives the decisions that hold. Of the others nothing was written: their key was taken before,
+
+        or a recipient opted out meanwhile, and then they are decided again.
+        """
+        for index in (*committed.lost, *committed.opted_out):
+            self._dispatch.abandon(decisions[index].admitted)
+        for index, claim in committed.lost.items():
+            request = decisions[index].request
+            try:
+                received = await self._replay(claim, request)
+            except (RequestRejected, StoreError) as error:
+                _fail([request], error)
+                continue
+            if not request.answer.done():
+                request.answer.set_result(received)
+        again = [decisions[index].request for index in committed.opted_out]
+        if again:
+            drafted = [self._draft(request) for request in again]
+            barred = {
+                (submission.account.id, recipient)
+                for index, recipients in committed.opted_out.items()
+                for submission in decisions[index].request.submissions
+                for recipient in recipients
+            }
+            self._bar(drafted, barred)
+            self._write(again, drafted)
+        return [
+            decision
+            for index, decision in enumerate(decisions)
+            if index not in committed.lost and index not in committed.opted_out
+        ]
+
+    async def _replay(self, claim: Claim, request: _Request) -> Received:
+        """The answer of the first request with this key, rebuilt from what it created."""
+        if request.idempotency is None or claim.body_hash != request.idempotency.body_hash:
+            raise mismatch()
+        made = msgspec.json.decode(claim.made or "{}", type=_Made)
+        ids = ids_of(made.first, made.count)
+        records = await self._store.records([(claim.account_id, one) for one in ids])
+        refused = {
+            index: RequestRejected(code, detail, field=field, status=status)
+            for index, code, detail, field, status in made.refused
+        }
+        warnings = dict(made.warnings)
+        left = iter(ids)
+        results: list[Accepted | RequestRejected] = []
+        for index in range(len(ids) + len(refused)):
+            if index in refused:
+                results.append(refused[index])
+                continue
+            record = records.get(next(left))
+            if record is None:
+                raise RequestRejected("gone", "What this request created is past its retention.", status=410)
+            results.append(Accepted(record.message, record.progress, warnings.get(index, ())))
+        return Received(results, True)
+
+    # --- tasks -------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Waits until what was begun is answered."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+
+
+def mismatch() -> RequestRejected:
+    """One key, two bodies."""
+    return RequestRejected(
+        "idempotency_mismatch",
+        "This Idempotency-Key was used for another request within 24 hours: use a new key for a new request.",
+        field="Idempotency-Key",
+        status=409,
+    )
+
+
+def ids_of(first: str | None, count: int) -> list[str]:
+    """The ids that one ``IdSource.take`` gave: consecutive ticks with one random tail."""
+    if first is None:
+        return []
+    number = id_number(first)
+    return [id_from_number(number + (index << 45)) for index in range(count)]
+
+
+def _accepted_fact(message: Message, now_us: int, connector_id: int) -> Fact:
+    return fact_of(message, 1, State.QUEUED, now_us, connector_id)
+
+
+def _fail(requests: Sequence[_Request], error: BaseException) -> None:
+    for request in requests:
+        if not request.answer.done():
+            request.answer.set_exception(error)

@@ -1,0 +1,195 @@
+"""Receipts: what a carrier says of a submission finds its message, is durable, and only then is answered.
+
+A receipt that finds nothing is parked in memory at once (its response may be in the next packet)
+and kept in the store as an orphan; a submission that settles looks there first. So it does not
+matter whether the receipt or the response comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import msgspec
+
+from heliograph.contracts import Clock, Connector, Orphan, ReceiptNews, SegmentSubmission, Store
+from heliograph.delivery.ledger import Batch, Ledger
+from heliograph.errors import StoreError
+from heliograph.model import END, Live
+from heliograph.rules.lifecycle import News
+from heliograph.telemetry.metrics import Metrics
+
+__all__ = ["Receipts"]
+
+_log = logging.getLogger("heliograph.delivery")
+
+_MOST_PARKED = 50_000
+_Parked = tuple[ReceiptNews, int]
+
+
+class Receipts:
+    """The room between carriers' receipts and the ledger."""
+
+    def __init__(self, store: Store, ledger: Ledger, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._metrics = metrics
+        self._parked: dict[tuple[int, str], _Parked] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def receipts(self, connector: Connector, receipts: Sequence[ReceiptNews]) -> None:
+        """A connector's receipts of one turn."""
+        now_us = self._clock.now_us()
+        batch = self._ledger.batch
+        known: list[Any] = []
+        unknown: list[ReceiptNews] = []
+        for receipt in receipts:
+            hit = self._recall(connector, receipt)
+            if hit is None:
+                self._park(connector, receipt, now_us)
+                unknown.append(receipt)
+            else:
+                self._apply(batch, connector, receipt, hit[0], hit[1], hit[2], now_us)
+                known.append(receipt.handle)
+        if known:
+            batch.answers.append(lambda kept: connector.acknowledge(known, kept=kept))
+        if unknown:
+            self._spawn(self._look_up(connector, unknown, now_us))
+
+    def settled(
+        self, batch: Batch, live: Live, submission: SegmentSubmission, raw_id: str, connector: Connector
+    ) -> None:
+        """A carrier took a segment: its id will come back in receipts, or has come back already."""
+        if not raw_id:
+            return
+        canonical = connector.canonical(raw_id)[0]
+        self._ledger.submitted(batch, live, submission.number, connector.id, canonical, submission.attempt)
+        if self._parked:
+            parked = self._parked.pop((connector.id, canonical), None)
+            if parked is not None:
+                receipt, arrived_us = parked
+                self._unpark(connector, receipt)
+                self._apply(batch, connector, receipt, live, submission.number, canonical, arrived_us)
+
+    def _recall(self, connector: Connector, receipt: ReceiptNews) -> tuple[Live, int, str] | None:
+        for canonical in receipt.canonical:
+            hit = self._ledger.recall(connector.id, canonical)
+            if hit is not None:
+                return hit[0], hit[1], canonical
+        return None
+
+    def _apply(
+        self,
+        batch: Batch,
+        connector: Connector,
+        receipt: ReceiptNews,
+        live: Live,
+        segment: int,
+        canonical: str,
+        at_us: int,
+    ) -> None:
+        status = receipt.status
+        number = (
+            int(status) if status is not None and status.isascii() and status.isdigit() and len(status) < 9 else None
+        )
+        news = News(segment, receipt.state, at_us, connector.id, None, number, receipt.error)
+        self._ledger.apply(batch, live, news)
+        if receipt.state >= END:
+            self._ledger.forget(connector.id, canonical)
+            self._metrics.receipt(live.message.accepted_us, at_us)
+        self._learn(connector, live, segment, receipt)
+
+    def _learn(self, connector: Connector, live: Live, segment: int, receipt: ReceiptNews) -> None:
+        ours = (
+            live.progress.carrier_message_id if live.segments is None else live.segments[segment - 1].carrier_message_id
+        )
+        if ours and ours != receipt.raw_id:
+            connector.paired(ours, receipt.raw_id)
+
+    # --- keeping -----------------------------------------------------------------------------------
+
+    async def _look_up(self, connector: Connector, receipts: Sequence[ReceiptNews], now_us: int) -> None:
+        """Receipts that memory did not know: found in the store, or kept as orphans; answered with their commit."""
+        handles = [receipt.handle for receipt in receipts]
+        keys = [(connector.id, canonical) for receipt in receipts for canonical in receipt.canonical]
+        try:
+            found = await self._store.correlate(keys)
+            lives = await self._store.live(sorted({(one.account_id, one.message_id) for one in found.values()}))
+        except StoreError as error:
+            _log.warning("%d receipts were not kept, the carrier will send them again: %s", len(receipts), error)
+            for receipt in receipts:
+                self._unpark(connector, receipt)
+            connector.acknowledge(handles, kept=False)
+            return
+        batch = self._ledger.batch
+        for receipt in receipts:
+            if not self._is_parked(connector, receipt):
+                continue  # its response came meanwhile, and took it along
+            hit = next((found[connector.id, one] for one in receipt.canonical if (connector.id, one) in found), None)
+            live = None if hit is None else lives.get(hit.message_id)
+            if hit is not None and live is not None:
+                self._unpark(connector, receipt)
+                self._apply(batch, connector, receipt, live, hit.segment, hit.canonical, now_us)
+            else:
+                self._metrics.orphan()
+                batch.changes.orphans.extend(_orphans(connector, receipt, now_us))
+        batch.answers.append(lambda kept: connector.acknowledge(handles, kept=kept))
+
+    async def match_orphans(self, limit: int = 500) -> int:
+        """Kept receipts whose submission is known by now find it (``rescue`` calls this)."""
+        matched = await self._store.matched_orphans(limit)
+        lives = await self._store.live(sorted({(one.account_id, one.message_id) for _, one in matched}))
+        batch = Batch()
+        for orphan, correlation in matched:
+            live = lives.get(correlation.message_id)
+            if live is not None:
+                state, error, status = msgspec.json.decode(orphan.fields, type=tuple[int, str | None, int | None])
+                news = News(correlation.segment, state, orphan.arrived_us, orphan.connector_id, None, status, error)
+                self._ledger.apply(batch, live, news)
+            batch.changes.orphans_matched.append(orphan.id)
+        if matched:
+            await self._ledger.commit(batch)
+        return len(matched)
+
+    # --- parked --------------------------------------------------------------------------------------
+
+    def _park(self, connector: Connector, receipt: ReceiptNews, now_us: int) -> None:
+        for canonical in receipt.canonical:
+            self._parked[connector.id, canonical] = (receipt, now_us)
+        while len(self._parked) > _MOST_PARKED:  # the store has them: only the short way is lost
+            del self._parked[next(iter(self._parked))]
+
+    def _unpark(self, connector: Connector, receipt: ReceiptNews) -> None:
+        for canonical in receipt.canonical:
+            self._parked.pop((connector.id, canonical), None)
+
+    def _is_parked(self, connector: Connector, receipt: ReceiptNews) -> bool:
+        return any(
+            (parked := self._parked.get((connector.id, canonical))) is not None and parked[0] is receipt
+            for canonical in receipt.canonical
+        )
+
+    # --- tasks ---------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Waits for what is being kept."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+
+
+def _orphans(connector: Connector, receipt: ReceiptNews, now_us: int) -> list[Orphan]:
+    status = receipt.status
+    number = int(status) if status is not None and status.isascii() and status.isdigit() and len(status) < 9 else None
+    fields = msgspec.json.encode((int(receipt.state), receipt.error, number)).decode()
+    return [
+        Orphan(connector_id=connector.id, canonical=canonical, arrived_us=now_us, fields=fields)
+        for canonical in receipt.canonical
+    ]
