@@ -1,0 +1,140 @@
+"""Configuration that lives in the store: accounts, keys, connectors, opt-outs. Jobs for a worker's thread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+from msgspec.structs import replace
+
+from heliograph.errors import StoreError
+from heliograph.model import Account, ApiKey, Endpoint, OptOut
+from heliograph.store.sqlite.queries import ask, query, write_all
+
+__all__ = [
+    "accounts",
+    "add_key",
+    "add_opt_outs",
+    "endpoints",
+    "ensure_account",
+    "ensure_connectors",
+    "keys",
+    "opt_outs",
+    "remove_opt_outs",
+    "revoke_key",
+    "set_account",
+]
+
+
+def _account_of(row: Any) -> Account:
+    number, name, created_us, recipients, default_region = row
+    return Account(id=number, name=name, created_us=created_us, recipients=recipients, default_region=default_region)
+
+
+def accounts(db: apsw.Connection) -> list[Account]:
+    return [_account_of(row) for row in db.execute(query("accounts"))]
+
+
+def ensure_account(db: apsw.Connection, name: str, now_us: int) -> Account:
+    db.execute("BEGIN IMMEDIATE")
+    found = db.execute(query("account_named"), (name,)).fetchone()
+    if found is None:
+        fresh = Account(id=0, name=name, created_us=now_us)
+        db.execute(query("insert_account"), (name, now_us, fresh.recipients, fresh.default_region))
+        db.execute(query("bump_config"))
+        found = db.execute(query("account_named"), (name,)).fetchone()
+    db.execute("COMMIT")
+    return _account_of(found)
+
+
+def set_account(db: apsw.Connection, account: Account) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(query("set_account"), (account.id, account.recipients, account.default_region))
+    if not db.changes():
+        raise StoreError(f"there is no account {account.name!r}")
+    db.execute(query("bump_config"))
+    db.execute("COMMIT")
+
+
+def ensure_connectors(db: apsw.Connection, names: Sequence[str]) -> dict[str, int]:
+    db.execute("BEGIN IMMEDIATE")
+    known = dict(db.execute(query("connectors")))
+    for name in names:
+        if name not in known:
+            db.execute(query("insert_connector"), (name,))
+    known = dict(db.execute(query("connectors")))
+    db.execute("COMMIT")
+    return {name: known[name] for name in names}
+
+
+def keys(db: apsw.Connection) -> list[ApiKey]:
+    return [
+        ApiKey(
+            id=number, account_id=account_id, prefix=prefix, hash=digest, scopes=tuple(json.loads(scopes)),
+            created_us=created_us, expires_us=expires_us, revoked_us=revoked_us,
+        )
+        for number, account_id, prefix, digest, scopes, created_us, expires_us, revoked_us in db.execute(query("keys"))
+    ]  # fmt: skip
+
+
+def add_key(db: apsw.Connection, key: ApiKey) -> ApiKey:
+    scopes = json.dumps(list(key.scopes))
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(
+        query("insert_key"),
+        (key.account_id, key.prefix, key.hash, scopes, key.created_us, key.expires_us, key.revoked_us),
+    )
+    number = db.last_insert_rowid()
+    db.execute(query("bump_config"))
+    db.execute("COMMIT")
+    return replace(key, id=number)
+
+
+def revoke_key(db: apsw.Connection, prefix: str, now_us: int) -> bool:
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(query("revoke_key"), (prefix, now_us))
+    found = db.changes() > 0
+    if found:
+        db.execute(query("bump_config"))
+    db.execute("COMMIT")
+    return found
+
+
+def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:
+    return [
+        Endpoint(
+            id=number, account_id=of, kind=kind, url=url, events=tuple(json.loads(events)), secret=secret,
+            batch=batch, position=position, created_us=created_us, deleted_us=deleted_us,
+        )
+        for number, of, kind, url, events, secret, batch, position, created_us, deleted_us
+            in db.execute(query("endpoints"), (account_id,))
+    ]  # fmt: skip
+
+
+def add_opt_outs(db: apsw.Connection, rows: Iterable[OptOut]) -> int:
+    db.execute("BEGIN IMMEDIATE")
+    added = write_all(
+        db, "insert_optouts", [(row.account_id, row.recipient, row.created_us, row.source) for row in rows]
+    )
+    if added:
+        db.execute(query("bump_config"))
+    db.execute("COMMIT")
+    return added
+
+
+def remove_opt_outs(db: apsw.Connection, pairs: Iterable[tuple[int, str]]) -> int:
+    db.execute("BEGIN IMMEDIATE")
+    removed = write_all(db, "delete_optouts", list(pairs))
+    if removed:
+        db.execute(query("bump_config"))
+    db.execute("COMMIT")
+    return removed
+
+
+def opt_outs(db: apsw.Connection, account_id: int, after: str | None, limit: int) -> list[OptOut]:
+    return [
+        OptOut(account_id=of, recipient=recipient, created_us=created_us, source=source)
+        for of, recipient, created_us, source in ask(db, "list_optouts", (account_id, after or "", limit))
+    ]

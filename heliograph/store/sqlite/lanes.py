@@ -1,0 +1,69 @@
+"""What a lane takes from the store and gives back. Jobs for the writer's thread."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+
+import apsw
+
+from heliograph.model import Content, Live
+from heliograph.store.sqlite.inflight import InFlight
+from heliograph.store.sqlite.queries import ask, query
+from heliograph.store.sqlite.rows import content_of, id_of, key_of, live_of
+
+__all__ = ["claim", "release"]
+
+
+def claim(
+    db: apsw.Connection, node_id: int, connector_id: int, kind: int, account_id: int, now_us: int, limit: int
+) -> list[tuple[Live, Content | None]]:
+    """Takes the messages that are due longest."""
+    db.execute("BEGIN IMMEDIATE")
+    keys = ask(db, "claimable", (connector_id, kind, account_id, now_us, limit))
+    if not keys:
+        db.execute("ROLLBACK")
+        return []
+    taken = json.dumps(keys)
+    db.execute(query("claim"), (node_id, taken))
+    rows = ask(db, "claimed", (taken,))
+    db.execute("COMMIT")
+    return [(live_of(row, content := content_of(row[47])), content) for row in rows]
+
+
+def release(db: apsw.Connection, node_id: int, flight: InFlight, connector_id: int | None) -> list[Live]:
+    """Gives back what the node owns, except what its wires name: that is the answer, still owned."""
+    mark: int = db.execute(query("claimed_from"), (node_id,)).get or 0
+    db.execute("BEGIN IMMEDIATE")
+    owned = dict(_owned(db, node_id, connector_id, mark))
+    named = _named(db, node_id, connector_id)
+    back = [key for key, tail in owned.items() if id_of(key, tail) not in named]
+    if back:
+        db.execute(query("release"), (json.dumps(back), time.time_ns() // 1000))
+    kept = sorted(owned.keys() - set(back))
+    lives = [live_of(row) for row in ask(db, "lives_of_keys", (json.dumps(kept),))]
+    db.execute("COMMIT")
+    born = [key_of(live.message.id) for live in lives if live.progress.due_us is None]
+    flight.adopt(born, gone=back, mark=mark, all_connectors=connector_id is None)
+    return lives
+
+
+def _owned(db: apsw.Connection, node_id: int, connector_id: int | None, mark: int) -> Iterable[tuple[int, int]]:
+    """(key, tail) of what was claimed from the backlog (an index knows) and of what was born claimed."""
+    connectors = ask(db, "backlog_connectors") if connector_id is None else [connector_id]
+    for one in connectors:
+        yield from ask(db, "owned_backlog", (one, node_id))
+    for key, tail, of in ask(db, "owned_born", (mark, node_id)):
+        if connector_id is None or of == connector_id:
+            yield key, tail
+
+
+def _named(db: apsw.Connection, node_id: int, connector_id: int | None) -> set[str]:
+    """Ids that the node's wires name: of one connector, or of all."""
+    return {
+        message_id
+        for of, ids in ask(db, "wires", (node_id,))
+        if connector_id is None or of == connector_id
+        for message_id in ids.split(",")
+    }

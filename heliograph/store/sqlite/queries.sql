@@ -1,0 +1,556 @@
+-- Every query of the store on SQLite. A name in capitals is a fragment, {rows} stands for rows of parameters.
+-- What answers with many rows gives them as one JSON array: see queries.py.
+
+-- name: SEGMENT
+json_array(s.number, s.state, s.connector_id, s.attempts, s.sent_us, s.ended_us, s.carrier_message_id, s.status,
+    s.error, s.possible_duplicate)
+
+-- name: MESSAGE
+m.key, m.tail, m.account_id, m.sender, m.recipient, m.accepted_us, m.expires_us, m.direction, m.channel, m.type,
+m.sender_kind, m.recipient_kind, m.encoding, m.segments, m.reference, m.at_most_once, m.flash, m.receipt_wanted,
+m.entrance, m.entrance_data, m.client_ref, m.tags, m.metadata, m.callback, m.route, m.route_reason, m.country,
+m.network, m.currency, m.price, m.state, m.version, m.connector_id, m.owner, m.due_us, m.attempts, m.sent_us,
+m.ended_us, m.sent_seq, m.ended_seq, m.last_seq, m.carrier_message_id, m.status, m.error, m.segments_delivered,
+m.possible_duplicate,
+json(CASE WHEN m.segments > 1 THEN
+    (SELECT json_group_array({SEGMENT} ORDER BY s.number) FROM segments s WHERE s.key = m.key) END)
+
+-- name: CONTENT
+json((SELECT json_array(c.kind, hex(c.octets), c.udh_octets, c.key_id) FROM contents c WHERE c.key = m.key))
+
+-- name: ATTEMPTS
+json((SELECT json_group_array(json_array(a.segment, a.number, a.connector_id, a.at_us, a.status, a.error,
+    a.carrier_message_id) ORDER BY a.at_us, a.segment, a.number) FROM attempts a WHERE a.key = m.key))
+
+-- name: CORRELATION
+json_array(c.connector_id, c.canonical, c.account_id, c.key, c.tail, c.segment, c.attempt)
+
+-- name: ORPHAN
+json_array(o.connector_id, o.canonical, o.arrived_us, o.fields, o.id)
+
+-- name: CLAIM
+json_array(c.account_id, c.scope, c.key, hex(c.body_hash), c.created_us, c.expires_us, c.made)
+
+-- name: PART
+json_array(p.connector_id, p.sender, p.recipient, p.reference, p.reference_octets, p.total, p.number, p.arrived_us,
+    p.data_coding, hex(p.octets))
+
+-- ===== writing: the group commit =====
+
+-- name: insert_narrow
+INSERT INTO messages (key, tail, account_id, sender, recipient, accepted_us, expires_us, type, sender_kind, encoding,
+    segments, receipt_wanted, route, route_reason, country, network, state, connector_id, owner, due_us, attempts)
+VALUES {rows}
+
+-- name: insert_message
+INSERT INTO messages (key, tail, account_id, sender, recipient, accepted_us, expires_us, direction, channel, type,
+    sender_kind, recipient_kind, encoding, segments, reference, at_most_once, flash, receipt_wanted, entrance,
+    entrance_data, client_ref, tags, metadata, callback, route, route_reason, country, network, currency, price,
+    state, version, connector_id, owner, due_us, attempts, sent_us, ended_us, sent_seq, ended_seq, last_seq,
+    carrier_message_id, status, error, segments_delivered, possible_duplicate)
+VALUES {rows}
+
+-- name: insert_text
+INSERT OR REPLACE INTO contents (key, octets) VALUES {rows}
+
+-- name: insert_content
+INSERT OR REPLACE INTO contents (key, kind, octets, udh_octets, key_id) VALUES {rows}
+
+-- name: put_segments
+INSERT OR REPLACE INTO segments (key, number, state, connector_id, attempts, sent_us, ended_us, carrier_message_id,
+    status, error, possible_duplicate)
+VALUES {rows}
+
+-- name: update_messages
+UPDATE messages SET state = v.column4, version = v.column5, connector_id = v.column6, owner = v.column7,
+    due_us = v.column8, attempts = v.column9, sent_us = v.column10, ended_us = v.column11, sent_seq = v.column12,
+    ended_seq = v.column13, last_seq = v.column14, carrier_message_id = v.column15, status = v.column16,
+    error = v.column17, segments_delivered = v.column18, possible_duplicate = v.column19
+FROM (VALUES {rows}) AS v
+WHERE messages.key = v.column1 AND messages.version = v.column2 AND messages.account_id = v.column3
+
+-- name: versions
+WITH asked (key, tail, account_id) AS (VALUES {rows})
+SELECT json_group_array(json_array(m.key, m.version)) FROM asked a
+CROSS JOIN messages m ON m.key = a.key AND m.tail = a.tail AND m.account_id = a.account_id
+
+-- name: put_attempts
+INSERT OR REPLACE INTO attempts (key, segment, number, connector_id, at_us, status, error, carrier_message_id)
+VALUES {rows}
+
+-- name: put_events
+INSERT OR REPLACE INTO events (key, sequence, account_id, at_us, kind, detail) VALUES {rows}
+
+-- name: put_correlations
+INSERT OR REPLACE INTO correlations (bucket, connector_id, canonical, account_id, key, tail, segment, attempt)
+VALUES {rows}
+
+-- name: insert_orphans
+INSERT INTO orphans (connector_id, canonical, arrived_us, fields) VALUES {rows}
+
+-- name: delete_orphans
+DELETE FROM orphans WHERE id IN (VALUES {rows})
+
+-- name: put_wires
+INSERT OR REPLACE INTO wires (node_id, connector_id, ids) VALUES {rows}
+
+-- name: put_claimed_from
+INSERT OR REPLACE INTO nodes (node_id, claimed_from) VALUES (?, ?)
+
+-- name: insert_outbox
+INSERT INTO outbox (at_us, facts) VALUES (?, ?)
+
+-- name: put_claims
+INSERT OR REPLACE INTO claims (account_id, scope, key, body_hash, created_us, expires_us, made) VALUES {rows}
+
+-- name: taken_claims
+WITH asked (account_id, scope, key, now_us) AS (VALUES {rows})
+SELECT json_group_array({CLAIM}) FROM asked a
+CROSS JOIN claims c ON c.account_id = a.account_id AND c.scope = a.scope AND c.key = a.key
+WHERE c.expires_us > a.now_us
+
+-- name: put_parts
+INSERT OR IGNORE INTO parts (connector_id, sender, recipient, reference, reference_octets, total, number, arrived_us,
+    data_coding, octets)
+VALUES {rows}
+
+-- name: delete_parts
+DELETE FROM parts WHERE (connector_id, sender, recipient, reference, reference_octets, total) IN (VALUES {rows})
+
+-- name: put_references
+INSERT OR REPLACE INTO refs (connector_id, sender, recipient, reference, used_us) VALUES {rows}
+
+-- name: put_endpoints
+INSERT OR REPLACE INTO endpoints (id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us)
+VALUES {rows}
+
+-- name: delete_endpoints
+UPDATE endpoints SET deleted_us = v.column3 FROM (VALUES {rows}) AS v
+WHERE endpoints.id = v.column2 AND endpoints.account_id = v.column1 AND endpoints.deleted_us IS NULL
+
+-- name: delete_endpoint_deliveries
+DELETE FROM deliveries WHERE endpoint_id IN (SELECT id FROM endpoints WHERE (account_id, id) IN (VALUES {rows}))
+
+-- name: move_endpoints
+UPDATE endpoints SET position = max(position, v.column2) FROM (VALUES {rows}) AS v WHERE endpoints.id = v.column1
+
+-- name: put_deliveries
+INSERT INTO deliveries (endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error)
+VALUES {rows}
+ON CONFLICT (id) DO UPDATE SET endpoint_id = excluded.endpoint_id, account_id = excluded.account_id,
+    events = excluded.events, tries = excluded.tries, next_us = excluded.next_us, first_us = excluded.first_us,
+    body = excluded.body, last_error = excluded.last_error
+
+-- name: delete_deliveries
+DELETE FROM deliveries WHERE id IN (VALUES {rows})
+
+-- name: bump_config
+UPDATE meta SET value = value + 1 WHERE name = 'config_version'
+
+-- ===== writing: claims of lanes =====
+
+-- name: claim
+UPDATE messages SET owner = ?1, version = version + 1 WHERE key IN (
+    SELECT value FROM json_each(?2))
+
+-- name: claimable
+SELECT json_group_array(key) FROM (
+    SELECT key FROM messages INDEXED BY backlog
+    WHERE connector_id = ?1 AND owner = 0 AND type = ?2 AND account_id = ?3 AND due_us IS NOT NULL AND due_us <= ?4
+    ORDER BY due_us, key LIMIT ?5)
+
+-- name: claimed
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT}) ORDER BY m.due_us, m.key) FROM json_each(?1) k
+CROSS JOIN messages m ON m.key = k.value
+
+-- name: owned_backlog
+SELECT json_group_array(json_array(key, tail)) FROM messages INDEXED BY backlog
+WHERE connector_id = ?1 AND owner = ?2 AND due_us IS NOT NULL
+
+-- name: owned_born
+SELECT json_group_array(json_array(key, tail, connector_id)) FROM messages
+WHERE key >= ?1 AND owner = ?2 AND due_us IS NULL AND state < 30
+
+-- name: release
+UPDATE messages SET owner = 0, due_us = ?2, version = version + 1 WHERE key IN (SELECT value FROM json_each(?1))
+
+-- name: claimed_from
+SELECT claimed_from FROM nodes WHERE node_id = ?
+
+-- name: wires
+SELECT json_group_array(json_array(connector_id, ids)) FROM wires WHERE node_id = ?
+
+-- name: all_wires
+SELECT json_group_array(ids) FROM wires
+
+-- name: lives_of_keys
+SELECT json_group_array(json_array({MESSAGE}) ORDER BY m.key) FROM json_each(?1) k CROSS JOIN messages m ON m.key = k.value
+
+-- ===== the index of runs =====
+
+-- name: last_run
+SELECT json_array(coalesce(max(run), 0), coalesce(max(last_key), 0)) FROM runs
+
+-- name: count_after
+SELECT count(*) FROM messages WHERE key > ?
+
+-- name: run_end
+SELECT max(key) FROM (SELECT key FROM messages WHERE key > ? ORDER BY key LIMIT ?)
+
+-- name: insert_run
+INSERT INTO runs (run, first_key, last_key)
+SELECT ?1, min(key), max(key) FROM messages WHERE key > ?2 AND key <= ?3
+
+-- name: index_recipients
+INSERT INTO run_recipients (run, recipient, account_id, key)
+SELECT ?1, recipient, account_id, key FROM messages WHERE key > ?2 AND key <= ?3 ORDER BY recipient, account_id, key
+
+-- name: index_accounts
+INSERT OR IGNORE INTO run_accounts (account_id, run)
+SELECT DISTINCT account_id, ?1 FROM run_recipients WHERE run = ?1
+
+-- name: run_of
+SELECT coalesce((SELECT run FROM runs WHERE first_key <= ?1 ORDER BY run DESC LIMIT 1), (SELECT min(run) FROM runs))
+
+-- name: widen_run
+UPDATE runs SET first_key = min(first_key, ?2), last_key = max(last_key, ?2) WHERE run = ?1
+
+-- name: index_late_recipient
+INSERT OR IGNORE INTO run_recipients (run, recipient, account_id, key) VALUES (?, ?, ?, ?)
+
+-- name: index_late_account
+INSERT OR IGNORE INTO run_accounts (account_id, run) VALUES (?, ?)
+
+-- ===== the pipeline's reads =====
+
+-- name: newest
+SELECT json_array(key, tail) FROM messages ORDER BY key DESC LIMIT 1
+
+-- name: opted_out
+WITH asked (account_id, recipient) AS (VALUES {rows})
+SELECT json_group_array(json_array(o.account_id, o.recipient)) FROM asked a
+CROSS JOIN optouts o ON o.account_id = a.account_id AND o.recipient = a.recipient
+
+-- name: optouts_since
+SELECT json_group_array(json_array(sequence, account_id, recipient)) FROM (
+    SELECT sequence, account_id, recipient FROM optouts WHERE sequence > ? ORDER BY sequence LIMIT 20000)
+
+-- name: last_optout
+SELECT coalesce(max(sequence), 0) FROM optouts
+
+-- name: references
+WITH asked (connector_id, sender, recipient) AS (VALUES {rows})
+SELECT json_group_array(json_array(r.connector_id, r.sender, r.recipient, r.reference)) FROM asked a
+CROSS JOIN refs r ON r.connector_id = a.connector_id AND r.sender = a.sender AND r.recipient = a.recipient
+
+-- name: newest_bucket
+SELECT max(bucket) FROM correlations
+
+-- name: buckets
+WITH RECURSIVE found (bucket) AS (
+    SELECT max(bucket) FROM correlations
+    UNION ALL
+    SELECT (SELECT max(bucket) FROM correlations WHERE bucket < found.bucket) FROM found WHERE found.bucket IS NOT NULL)
+SELECT json_group_array(bucket) FROM found WHERE bucket IS NOT NULL
+
+-- name: correlate
+WITH asked (bucket, connector_id, canonical) AS (VALUES {rows})
+SELECT json_group_array({CORRELATION}) FROM asked a
+CROSS JOIN correlations c ON c.bucket = a.bucket AND c.connector_id = a.connector_id AND c.canonical = a.canonical
+
+-- name: live
+WITH asked (key, tail, account_id) AS (VALUES {rows})
+SELECT json_group_array(json_array({MESSAGE})) FROM asked a
+CROSS JOIN messages m ON m.key = a.key AND m.tail = a.tail AND m.account_id = a.account_id
+
+-- name: orphans
+WITH asked (connector_id, canonical) AS (VALUES {rows})
+SELECT json_group_array({ORPHAN}) FROM orphans o
+WHERE (o.connector_id, o.canonical) IN (SELECT connector_id, canonical FROM asked)
+
+-- name: matched_orphans
+SELECT json_group_array(json_array({ORPHAN}, {CORRELATION}) ORDER BY o.id) FROM (
+    SELECT o.id AS orphan_id, max(c.bucket) AS newest FROM json_each(?1) b
+    CROSS JOIN orphans o
+    CROSS JOIN correlations c ON c.bucket = b.value AND c.connector_id = o.connector_id AND c.canonical = o.canonical
+    GROUP BY o.id ORDER BY o.id LIMIT ?2) found
+CROSS JOIN orphans o ON o.id = found.orphan_id
+CROSS JOIN correlations c ON c.bucket = found.newest AND c.connector_id = o.connector_id AND c.canonical = o.canonical
+
+-- name: recent_writer_tail
+SELECT json_array(account_id, accepted_us) FROM messages
+WHERE key > ?1 AND recipient = ?2 AND sender = ?3 AND direction = 0 AND accepted_us >= ?4
+ORDER BY key DESC LIMIT 1
+
+-- name: recent_writer
+SELECT json_array(m.account_id, m.accepted_us) FROM runs r
+CROSS JOIN run_recipients i ON i.run = r.run AND i.recipient = ?2
+CROSS JOIN messages m ON m.key = i.key
+WHERE r.last_key >= ?1 AND m.sender = ?3 AND m.direction = 0 AND m.accepted_us >= ?4
+ORDER BY r.run DESC, m.accepted_us DESC LIMIT 1
+
+-- name: parts
+WITH asked (connector_id, sender, recipient, reference, reference_octets, total) AS (VALUES {rows})
+SELECT json_group_array({PART} ORDER BY p.number) FROM parts p
+WHERE (connector_id, sender, recipient, reference, reference_octets, total) IN (SELECT * FROM asked)
+
+-- name: stale_parts
+SELECT json_group_array({PART} ORDER BY p.number) FROM parts p
+WHERE (connector_id, sender, recipient, reference, reference_octets, total) IN (
+    SELECT connector_id, sender, recipient, reference, reference_octets, total FROM parts
+    GROUP BY connector_id, sender, recipient, reference, reference_octets, total
+    HAVING max(arrived_us) < ?1 ORDER BY max(arrived_us) LIMIT ?2)
+
+-- name: backlog
+WITH RECURSIVE lane (type, account_id) AS (
+    SELECT * FROM (SELECT type, account_id FROM messages INDEXED BY backlog
+        WHERE connector_id = ?1 AND owner = 0 AND due_us IS NOT NULL ORDER BY type, account_id LIMIT 1)
+    UNION ALL
+    SELECT m.type, m.account_id FROM lane CROSS JOIN messages m ON m.key = (
+        SELECT key FROM messages INDEXED BY backlog
+        WHERE connector_id = ?1 AND owner = 0 AND due_us IS NOT NULL
+          AND (type, account_id) > (lane.type, lane.account_id)
+        ORDER BY type, account_id, due_us, key LIMIT 1))
+SELECT json_group_array(json_array(type, account_id)) FROM lane WHERE EXISTS (
+    SELECT 1 FROM messages INDEXED BY backlog
+    WHERE connector_id = ?1 AND owner = 0 AND messages.type = lane.type AND messages.account_id = lane.account_id
+      AND due_us IS NOT NULL AND due_us <= ?2)
+
+-- name: backlog_connectors
+WITH RECURSIVE found (connector_id) AS (
+    SELECT min(connector_id) FROM messages INDEXED BY backlog WHERE due_us IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(connector_id) FROM messages INDEXED BY backlog
+        WHERE due_us IS NOT NULL AND connector_id > found.connector_id) FROM found WHERE found.connector_id IS NOT NULL)
+SELECT json_group_array(connector_id) FROM found WHERE connector_id IS NOT NULL
+
+-- name: expired_waiting
+SELECT json_group_array(json_array({MESSAGE})) FROM (
+    SELECT key FROM messages INDEXED BY validity
+    WHERE due_us IS NOT NULL AND expires_us <= ?1 AND owner = 0 ORDER BY expires_us LIMIT ?2) k
+CROSS JOIN messages m ON m.key = k.key
+
+-- name: window
+SELECT json_array(max(key), count(*), min(accepted_us), sum(state < 40)) FROM (
+    SELECT key, accepted_us, state FROM messages WHERE key > ?1 ORDER BY key LIMIT ?2)
+
+-- name: overdue
+SELECT json_group_array(json_array({MESSAGE})) FROM (
+    SELECT * FROM messages
+    WHERE key > ?1 AND key <= ?2 AND state < 40 AND (state = 30 OR sent_us IS NOT NULL) AND accepted_us < ?3
+    ORDER BY key LIMIT ?4) m
+
+-- name: tail_of
+SELECT tail FROM messages WHERE key = ?
+
+-- ===== outbox and deliveries =====
+
+-- name: outbox
+SELECT position, facts FROM outbox WHERE position > ? ORDER BY position LIMIT ?
+
+-- name: due_deliveries
+SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, next_us, first_us, hex(body),
+    body IS NULL, last_error)) FROM (
+    SELECT * FROM deliveries WHERE endpoint_id = ? AND next_us <= ? ORDER BY next_us, first_us LIMIT ?)
+
+-- name: next_delivery
+SELECT min(next_us) FROM deliveries
+
+-- name: put_counts
+INSERT INTO counts (hour_us, account_id, direction, country, network, sender, connector_id, type, state, count)
+VALUES {rows}
+ON CONFLICT DO UPDATE SET count = count + excluded.count
+
+-- name: set_counts_position
+UPDATE meta SET value = ? WHERE name = 'counts_position'
+
+-- name: counts_position
+SELECT value FROM meta WHERE name = 'counts_position'
+
+-- ===== what customers see =====
+
+-- name: records
+WITH asked (key, tail, account_id) AS (VALUES {rows})
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT}, {ATTEMPTS})) FROM asked a
+CROSS JOIN messages m ON m.key = a.key AND m.tail = a.tail AND m.account_id = a.account_id
+
+-- name: list_tail
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT * FROM messages WHERE key > ?1 AND key < ?2 AND account_id = ?3
+      AND (?4 IS NULL OR recipient = ?4) AND (?5 IS NULL OR state IN (SELECT value FROM json_each(?5)))
+    ORDER BY key DESC LIMIT ?6) m
+
+-- name: list_account
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM run_accounts a
+    CROSS JOIN runs r ON r.run = a.run
+    CROSS JOIN messages m ON m.key >= r.first_key AND m.key <= r.last_key
+    WHERE a.account_id = ?3 AND a.run <= ?1 AND a.run > ?7 AND m.key < ?2 AND m.account_id = ?3 AND ?4 IS NULL
+      AND (?5 IS NULL OR m.state IN (SELECT value FROM json_each(?5)))
+    ORDER BY a.run DESC, m.key DESC LIMIT ?6) m
+
+-- name: list_recipient
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM runs r
+    CROSS JOIN run_recipients i ON i.run = r.run AND i.recipient = ?4 AND i.account_id = ?3
+    CROSS JOIN messages m ON m.key = i.key
+    WHERE r.run <= ?1 AND r.run > ?7 AND i.key < ?2
+      AND (?5 IS NULL OR m.state IN (SELECT value FROM json_each(?5)))
+    ORDER BY r.run DESC, i.key DESC LIMIT ?6) m
+
+-- name: run_before
+SELECT coalesce(max(run), 0) FROM runs WHERE first_key < ?
+
+-- name: logged
+SELECT json_group_array(json_array(e.sequence, e.at_us, e.kind, e.detail) ORDER BY e.sequence) FROM events e
+WHERE e.key = ?1 AND e.account_id = ?3 AND EXISTS (SELECT 1 FROM messages m WHERE m.key = ?1 AND m.tail = ?2)
+
+-- ===== configuration =====
+
+-- name: config_version
+SELECT value FROM meta WHERE name = 'config_version'
+
+-- name: accounts
+SELECT id, name, created_us, recipients, default_region FROM accounts ORDER BY id
+
+-- name: account_named
+SELECT id, name, created_us, recipients, default_region FROM accounts WHERE name = ?
+
+-- name: insert_account
+INSERT INTO accounts (name, created_us, recipients, default_region) VALUES (?, ?, ?, ?)
+
+-- name: set_account
+UPDATE accounts SET recipients = ?2, default_region = ?3 WHERE id = ?1
+
+-- name: connectors
+SELECT name, id FROM connectors
+
+-- name: insert_connector
+INSERT OR IGNORE INTO connectors (name) VALUES (?)
+
+-- name: keys
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us FROM keys ORDER BY id
+
+-- name: insert_key
+INSERT INTO keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: revoke_key
+UPDATE keys SET revoked_us = coalesce(revoked_us, ?2) WHERE prefix = ?1
+
+-- name: endpoints
+SELECT id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us FROM endpoints
+WHERE deleted_us IS NULL AND (?1 IS NULL OR account_id = ?1) ORDER BY created_us, id
+
+-- name: insert_optouts
+INSERT OR IGNORE INTO optouts (account_id, recipient, created_us, source) VALUES {rows}
+
+-- name: delete_optouts
+DELETE FROM optouts WHERE (account_id, recipient) IN (VALUES {rows})
+
+-- name: list_optouts
+SELECT json_group_array(json_array(account_id, recipient, created_us, source)) FROM (
+    SELECT * FROM optouts WHERE account_id = ?1 AND recipient > ?2 ORDER BY recipient LIMIT ?3)
+
+-- ===== retention and care =====
+
+-- name: content_window
+SELECT json_array(max(key), count(*)) FROM (SELECT key FROM contents WHERE key > ?1 ORDER BY key LIMIT ?2)
+
+-- name: ended_contents
+SELECT json_group_array(key) FROM (
+    SELECT c.key FROM contents c CROSS JOIN messages m ON m.key = c.key
+    WHERE c.key > ?1 AND c.key <= ?2 AND m.state >= 40 AND coalesce(m.ended_us, m.accepted_us) < ?3
+    ORDER BY c.key LIMIT ?4)
+
+-- name: young_contents
+SELECT min(m.accepted_us) >= ?3 FROM contents c CROSS JOIN messages m ON m.key = c.key WHERE c.key > ?1 AND c.key <= ?2
+
+-- name: delete_contents
+DELETE FROM contents WHERE key IN (SELECT value FROM json_each(?))
+
+-- name: ended_messages
+SELECT json_group_array(key) FROM (
+    SELECT key FROM messages
+    WHERE key > ?1 AND key <= ?2 AND state >= 40 AND coalesce(ended_us, accepted_us) < ?3 ORDER BY key LIMIT ?4)
+
+-- name: delete_messages
+DELETE FROM messages WHERE key IN (SELECT value FROM json_each(?))
+
+-- name: delete_segments
+DELETE FROM segments WHERE key IN (SELECT value FROM json_each(?))
+
+-- name: delete_attempts
+DELETE FROM attempts WHERE key IN (SELECT value FROM json_each(?))
+
+-- name: delete_events
+DELETE FROM events WHERE key IN (SELECT value FROM json_each(?))
+
+-- name: oldest_bucket
+SELECT coalesce((SELECT key FROM messages ORDER BY key LIMIT 1), 1 << 62) >> 48
+
+-- name: delete_correlations
+DELETE FROM correlations WHERE (bucket, connector_id, canonical) IN (
+    SELECT bucket, connector_id, canonical FROM correlations WHERE bucket < ?1 ORDER BY bucket LIMIT ?2)
+
+-- name: empty_run
+SELECT run FROM (SELECT run, first_key, last_key FROM runs ORDER BY run LIMIT 1) r
+WHERE NOT EXISTS (SELECT 1 FROM messages WHERE key >= r.first_key AND key <= r.last_key)
+  AND r.run < (SELECT max(run) FROM runs)
+
+-- name: delete_run_accounts
+DELETE FROM run_accounts WHERE (account_id, run) IN (SELECT DISTINCT account_id, run FROM run_recipients WHERE run = ?)
+
+-- name: delete_run_recipients
+DELETE FROM run_recipients WHERE run = ?
+
+-- name: delete_run
+DELETE FROM runs WHERE run = ?
+
+-- name: passed_position
+SELECT min(position) FROM (
+    SELECT value AS position FROM meta WHERE name = 'counts_position'
+    UNION ALL SELECT position FROM endpoints WHERE deleted_us IS NULL)
+
+-- name: purge_outbox
+DELETE FROM outbox WHERE position IN (
+    SELECT position FROM outbox WHERE position <= ?1 AND at_us < ?2 ORDER BY position LIMIT ?3)
+
+-- name: purge_orphans
+DELETE FROM orphans WHERE id IN (SELECT id FROM orphans WHERE arrived_us < ?1 ORDER BY id LIMIT ?2)
+
+-- name: expired_claims
+SELECT json_group_array(json_array(account_id, scope, key)) FROM (
+    SELECT account_id, scope, key FROM claims WHERE expires_us < ?1 LIMIT ?2)
+
+-- name: delete_claims
+DELETE FROM claims WHERE expires_us < ?1 AND (account_id, scope, key) IN (
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?2))
+
+-- name: old_references
+SELECT json_group_array(json_array(connector_id, sender, recipient)) FROM (
+    SELECT connector_id, sender, recipient FROM refs WHERE used_us < ?1 LIMIT ?2)
+
+-- name: delete_references
+DELETE FROM refs WHERE used_us < ?1 AND (connector_id, sender, recipient) IN (
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?2))
+
+-- name: lost_contents
+SELECT count(*) FROM contents c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.key = c.key)
+
+-- name: lost_segments
+SELECT count(*) FROM segments c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.key = c.key)
+
+-- name: lost_attempts
+SELECT count(*) FROM attempts c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.key = c.key)
+
+-- name: lost_events
+SELECT count(*) FROM events c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.key = c.key)
+
+-- name: lost_deliveries
+SELECT count(*) FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM endpoints e WHERE e.id = d.endpoint_id)
+
+-- name: depth
+SELECT json_array(
+    (SELECT count(*) FROM messages INDEXED BY backlog WHERE due_us IS NOT NULL AND owner = 0),
+    (SELECT coalesce(max(position) - min(position) + 1, 0) FROM outbox),
+    (SELECT count(*) FROM deliveries))

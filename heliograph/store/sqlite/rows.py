@@ -1,0 +1,225 @@
+"""Values to rows and back. Columns stand in the order of the values' fields (see queries.sql)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
+
+from msgspec.structs import astuple
+
+from heliograph.contracts import Claim, Correlation, InboundPart, MessageRecord, NewMessage, Orphan
+from heliograph.model import Attempt, Content, Live, Message, Progress, SegmentProgress, id_from_number
+from heliograph.model.ids import EPOCH_US
+from heliograph.store.sqlite.queries import Row
+
+__all__ = [
+    "NewRows",
+    "claim_of",
+    "content_of",
+    "correlation_of",
+    "id_of",
+    "key_at",
+    "key_of",
+    "live_of",
+    "orphan_of",
+    "part_of",
+    "record_of",
+    "segment_row",
+    "split",
+]
+
+_TAIL = (1 << 32) - 1
+BUCKET_SHIFT = 48
+"""A bucket of correlations: the key's 15 upper bits, 19 hours of ids."""
+
+
+def key_of(message_id: str) -> int:
+    """The first 63 bits of an id."""
+    return int(message_id[1:], 32) >> 32
+
+
+def split(message_id: str) -> tuple[int, int]:
+    """(key, tail) of an id."""
+    number = int(message_id[1:], 32)
+    return number >> 32, number & _TAIL
+
+
+def id_of(key: int, tail: int) -> str:
+    """The id again."""
+    return id_from_number(key << 32 | tail)
+
+
+def key_at(time_us: int) -> int:
+    """No message made at that time or later has a smaller key."""
+    return max(0, (time_us - EPOCH_US) >> 1) << 13
+
+
+# --- writing ------------------------------------------------------------------------------------
+_message_rare = attrgetter(
+    "direction", "channel", "recipient_kind", "reference", "at_most_once", "flash", "entrance", "entrance_data",
+    "client_ref", "tags", "metadata", "callback", "currency", "price",
+)  # fmt: skip
+_progress_rare = attrgetter(
+    "version", "sent_us", "ended_us", "sent_seq", "ended_seq", "last_seq", "carrier_message_id", "status", "error",
+    "segments_delivered", "possible_duplicate",
+)  # fmt: skip
+_message_narrow = attrgetter(
+    "account_id", "sender", "recipient", "accepted_us", "expires_us", "type", "sender_kind", "encoding", "segments",
+    "receipt_wanted", "route", "route_reason", "country", "network",
+)  # fmt: skip
+_progress_narrow = attrgetter("state", "connector_id", "owner", "due_us", "attempts")
+_RARE_MESSAGE = _message_rare(Message(id="", account_id=0, sender="", recipient="", accepted_us=0, expires_us=0))
+_RARE_PROGRESS = _progress_rare(Progress())
+_CLEAR_TEXT = (0, 0, 0)
+_content_rare = attrgetter("kind", "udh_octets", "key_id")
+
+
+class NewRows:
+    """New messages as rows. Where all rare columns have their defaults, the row is a narrow one:
+
+    less than half as many values to bind.
+    """
+
+    __slots__ = ("contents", "full", "keys", "narrow", "segments", "texts")
+
+    def __init__(self, news: Iterable[NewMessage]) -> None:
+        self.keys: list[int] = []
+        self.narrow: list[Row] = []
+        self.full: list[Row] = []
+        self.texts: list[Row] = []
+        self.contents: list[Row] = []
+        self.segments: list[Row] = []
+        for new in news:
+            self._add(new)
+
+    def _add(self, new: NewMessage) -> None:
+        message, progress, content = new.message, new.progress, new.content
+        number = int(message.id[1:], 32)
+        key = number >> 32
+        self.keys.append(key)
+        if _message_rare(message) == _RARE_MESSAGE and _progress_rare(progress) == _RARE_PROGRESS:
+            self.narrow.append((key, number & _TAIL, *_message_narrow(message), *_progress_narrow(progress)))
+        else:
+            self.full.append((key, number & _TAIL, *astuple(message)[1:], *astuple(progress)))
+        if _content_rare(content) == _CLEAR_TEXT:
+            self.texts.append((key, content.octets))
+        else:
+            self.contents.append((key, *astuple(content)))
+        if new.segments:
+            self.segments.extend((key, *astuple(segment)) for segment in new.segments)
+
+
+def segment_row(message_id: str, segment: SegmentProgress) -> Row:
+    """The row of a segment."""
+    return (key_of(message_id), *astuple(segment))
+
+
+# --- reading ------------------------------------------------------------------------------------
+def _message_of(row: list[Any]) -> Message:
+    (
+        key, tail, account_id, sender, recipient, accepted_us, expires_us, direction, channel, type_, sender_kind,
+        recipient_kind, encoding, segments, reference, at_most_once, flash, receipt_wanted, entrance, entrance_data,
+        client_ref, tags, metadata, callback, route, route_reason, country, network, currency, price,
+    ) = row[:30]  # fmt: skip
+    return Message(
+        id=id_from_number(key << 32 | tail), account_id=account_id, sender=sender, recipient=recipient,
+        accepted_us=accepted_us, expires_us=expires_us, direction=direction, channel=channel, type=type_,
+        sender_kind=sender_kind, recipient_kind=recipient_kind, encoding=encoding, segments=segments,
+        reference=reference, at_most_once=at_most_once != 0, flash=flash != 0, receipt_wanted=receipt_wanted != 0,
+        entrance=entrance, entrance_data=entrance_data, client_ref=client_ref, tags=tags, metadata=metadata,
+        callback=callback, route=route, route_reason=route_reason, country=country, network=network,
+        currency=currency, price=price,
+    )  # fmt: skip
+
+
+def _progress_of(row: list[Any]) -> Progress:
+    (
+        state, version, connector_id, owner, due_us, attempts, sent_us, ended_us, sent_seq, ended_seq, last_seq,
+        carrier_message_id, status, error, segments_delivered, possible_duplicate,
+    ) = row[30:46]  # fmt: skip
+    return Progress(
+        state=state, version=version, connector_id=connector_id, owner=owner, due_us=due_us, attempts=attempts,
+        sent_us=sent_us, ended_us=ended_us, sent_seq=sent_seq, ended_seq=ended_seq, last_seq=last_seq,
+        carrier_message_id=carrier_message_id, status=status, error=error, segments_delivered=segments_delivered,
+        possible_duplicate=possible_duplicate != 0,
+    )  # fmt: skip
+
+
+def _segments_of(row: list[Any]) -> list[SegmentProgress]:
+    return [
+        SegmentProgress(
+            number=number, state=state, connector_id=connector_id, attempts=attempts, sent_us=sent_us,
+            ended_us=ended_us, carrier_message_id=carrier_message_id, status=status, error=error,
+            possible_duplicate=possible_duplicate != 0,
+        )
+        for number, state, connector_id, attempts, sent_us, ended_us, carrier_message_id, status, error,
+            possible_duplicate in row[46] or ()
+    ]  # fmt: skip
+
+
+def content_of(row: list[Any] | None) -> Content | None:
+    """What a message says, or None where it was deleted."""
+    if row is None:
+        return None
+    kind, octets, udh_octets, key_id = row
+    return Content(kind=kind, octets=bytes.fromhex(octets), udh_octets=udh_octets, key_id=key_id)
+
+
+def live_of(row: list[Any], content: Content | None = None) -> Live:
+    """A message in flight of a row of {MESSAGE}."""
+    return Live(_message_of(row), _progress_of(row), (), _segments_of(row) or None, content)
+
+
+def record_of(row: list[Any], *, attempts: bool, on_wire: bool) -> MessageRecord:
+    """A whole message of a row of {MESSAGE}, {CONTENT} and perhaps {ATTEMPTS}."""
+    message = _message_of(row)
+    return MessageRecord(
+        message=message,
+        progress=_progress_of(row),
+        content=content_of(row[47]),
+        segments=tuple(_segments_of(row)),
+        attempts=tuple(_attempt_of(message, attempt) for attempt in row[48]) if attempts else (),
+        on_wire=on_wire,
+    )
+
+
+def _attempt_of(message: Message, row: list[Any]) -> Attempt:
+    segment, number, connector_id, at_us, status, error, carrier_message_id = row
+    return Attempt(
+        message_id=message.id, account_id=message.account_id, segment=segment, number=number,
+        connector_id=connector_id, at_us=at_us, status=status, error=error, carrier_message_id=carrier_message_id,
+    )  # fmt: skip
+
+
+def correlation_of(row: list[Any]) -> Correlation:
+    """A row of {CORRELATION}."""
+    connector_id, canonical, account_id, key, tail, segment, attempt = row
+    return Correlation(connector_id, canonical, account_id, id_of(key, tail), segment, attempt)
+
+
+def orphan_of(row: list[Any]) -> Orphan:
+    """A row of {ORPHAN}."""
+    connector_id, canonical, arrived_us, fields, number = row
+    return Orphan(connector_id=connector_id, canonical=canonical, arrived_us=arrived_us, fields=fields, id=number)
+
+
+def claim_of(row: list[Any]) -> Claim:
+    """A row of {CLAIM}."""
+    account_id, scope, key, body_hash, created_us, expires_us, made = row
+    return Claim(
+        account_id=account_id, scope=scope, key=key, body_hash=bytes.fromhex(body_hash), created_us=created_us,
+        expires_us=expires_us, made=made,
+    )  # fmt: skip
+
+
+def part_of(row: list[Any]) -> InboundPart:
+    """A row of {PART}."""
+    (
+        connector_id, sender, recipient, reference, reference_octets, total, number, arrived_us, data_coding, octets,
+    ) = row  # fmt: skip
+    return InboundPart(
+        connector_id=connector_id, sender=sender, recipient=recipient, reference=reference,
+        reference_octets=reference_octets, total=total, number=number, arrived_us=arrived_us,
+        data_coding=data_coding, octets=bytes.fromhex(octets),
+    )  # fmt: skip

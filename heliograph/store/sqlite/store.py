@@ -1,0 +1,392 @@
+"""The store on SQLite: the contract, each method a job for one of its threads.
+
+The *writer* has the one connection that writes. The *reader* serves the pipeline, *shows* serves
+customers and everything that may take long. With an exclusive place (a VFS without shared memory)
+the writer does it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import apsw
+
+from heliograph.contracts import (
+    Backlog,
+    Changes,
+    Claim,
+    Committed,
+    Correlation,
+    InboundPart,
+    ListFilter,
+    MessageRecord,
+    Orphan,
+    OutboxPage,
+    ReferenceKey,
+    StoreCheck,
+)
+from heliograph.errors import StoreBusy, StoreError, StoreOutdated
+from heliograph.model import (
+    Account,
+    ApiKey,
+    Content,
+    Endpoint,
+    Fact,
+    Live,
+    LoggedEvent,
+    OptOut,
+    PendingDelivery,
+)
+from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
+from heliograph.store.sqlite import admin, care, lanes, schema, shows
+from heliograph.store.sqlite.connection import Place, connect, translated
+from heliograph.store.sqlite.lock import ServeLock
+from heliograph.store.sqlite.optouts import OptOutFilter, added_since
+from heliograph.store.sqlite.purge import Purge
+from heliograph.store.sqlite.queries import ask, query, write_all
+from heliograph.store.sqlite.reads import Reads
+from heliograph.store.sqlite.transaction import Writer
+from heliograph.store.sqlite.worker import Worker
+
+__all__ = ["SqliteStore"]
+
+_WRITER_KIB = 24_576
+_READER_KIB = 12_288
+_SHOWS_KIB = 8_192
+_LOOK_S = 0.5
+"""How often opt-outs of other processes are looked for: within 1 s, as promised."""
+_DEPTH_S = 1.0
+
+_Count = tuple[int, int, int, str, str, str, int, int, int]
+_SetKey = tuple[int, str, str, int, int, int]
+
+
+class SqliteStore:
+    """See :class:`heliograph.contracts.Store`.
+
+    ``serve`` says that this process runs lanes: it alone may, and it migrates an older file (after a
+    backup of it). Without it a short command reads and writes beside the server.
+    ``vfs`` opens the file through another SQLite VFS, exclusively.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        serve: bool,
+        max_waiting: int = 50_000,
+        busy_ms: int = 2_000,
+        vfs: str | None = None,
+        observe: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self.node_id = 1
+        self._serve = serve
+        self._place = Place(path=path, vfs=vfs, busy_ms=busy_ms)
+        self._lock = ServeLock(path)
+        self._writer = Worker("store-writer", self._place, cache_kib=_WRITER_KIB)
+        exclusive = self._place.exclusive
+        self._reader = self._writer if exclusive else Worker("store-reader", self._place, cache_kib=_READER_KIB)
+        self._shows = self._writer if exclusive else Worker("store-shows", self._place, cache_kib=_SHOWS_KIB)
+        self._write = Writer(self.node_id)
+        self._group = GroupCommit(self._transact, max_waiting=max_waiting, observe=observe)
+        self._reads = Reads()
+        self._purge = Purge(self._writer, self._shows)
+        self._filter = OptOutFilter()
+        self._optout_sequence = 0
+        self._looking: asyncio.Task[None] | None = None
+        self._depth: tuple[float, list[int]] = (0.0, [0, 0, 0])
+
+    @property
+    def on_facts(self) -> Callable[[int, Sequence[Fact], Sequence[Live]], None] | None:
+        return self._group.on_facts
+
+    @on_facts.setter
+    def on_facts(self, listener: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None) -> None:
+        self._group.on_facts = listener
+
+    @property
+    def observe(self) -> Callable[[int, float], None] | None:
+        """Hears of every group commit: rows, seconds."""
+        return self._group.observe
+
+    @observe.setter
+    def observe(self, listener: Callable[[int, float], None] | None) -> None:
+        self._group.observe = listener
+
+    # --- life ---------------------------------------------------------------------------------
+    async def open(self) -> None:
+        if self._serve and not self._place.exclusive:
+            self._lock.take()
+        try:
+            await asyncio.to_thread(self._prepare, self._serve)
+            await self._writer.run(self._wake_writer)
+            await self._look_for_opt_outs()
+        except BaseException:
+            await self._stop_workers()
+            self._lock.free()
+            raise
+        if self._serve:
+            self._looking = asyncio.get_running_loop().create_task(self._keep_looking(), name="store-opt-outs")
+
+    async def migrate(self) -> tuple[int, int]:
+        """Brings the file to this program's schema, after a backup of it: (version before, version after)."""
+        self._lock.take()
+        try:
+            return await asyncio.to_thread(self._prepare, True)
+        finally:
+            self._lock.free()
+
+    def _prepare(self, may_migrate: bool) -> tuple[int, int]:
+        """Makes the file, or checks its schema and migrates it where that is allowed."""
+        path = self._place.path
+        try:
+            db = connect(self._place, cache_kib=_READER_KIB, create=True)
+            try:
+                version = schema.version_of(db)
+                schema.refuse_newer(version, path)
+                if version == schema.NEWEST:
+                    return version, version
+                if version and not may_migrate:
+                    raise StoreOutdated(
+                        f"{path} has schema {version}, this program needs {schema.NEWEST}: run heliograph store migrate"
+                    )
+                if version and not self._place.exclusive:
+                    care.copy_to(db, f"{path}.before-{schema.NEWEST}")
+                return schema.apply(db)
+            finally:
+                db.close()
+        except apsw.CantOpenError as error:
+            where = Path(path).parent
+            hint = "" if where.is_dir() else f": there is no folder {where}"
+            raise StoreBusy(f"the database {path} cannot be opened{hint}") from error
+        except (apsw.Error, OSError) as error:
+            raise translated(error, path) from error
+
+    def _wake_writer(self, db: apsw.Connection) -> None:
+        self._write.recent.look(db)
+        self._write.runs.load(db)
+        if self._write.runs.full:
+            self._writer.later(self._extend_runs)
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._looking
+            self._looking = None
+        await self._group.close()
+        await self._stop_workers()
+        self._lock.free()
+
+    async def _stop_workers(self) -> None:
+        for worker in {self._shows, self._reader, self._writer}:
+            await worker.close()
+
+    # --- writing ------------------------------------------------------------------------------
+    async def commit(self, changes: Changes) -> Committed:
+        return await self._group.commit(changes)
+
+    async def _transact(self, batch: Batch) -> None:
+        if await self._writer.run(partial(self._write.write, batch=batch)):
+            self._writer.later(self._extend_runs)
+
+    def _extend_runs(self, db: apsw.Connection) -> None:
+        self._write.runs.extend(db)
+
+    async def claim(
+        self, connector_id: int, type: int, account_id: int, *, now_us: int, limit: int
+    ) -> list[tuple[Live, Content | None]]:
+        node_id = self.node_id
+        return await self._writer.run(
+            lambda db: lanes.claim(db, node_id, connector_id, type, account_id, now_us, limit)
+        )
+
+    async def release(self, connector_id: int | None = None) -> list[Live]:
+        flight = self._write.flight
+        return await self._writer.run(lambda db: lanes.release(db, self.node_id, flight, connector_id))
+
+    # --- the pipeline's reads -------------------------------------------------------------------
+    async def newest_id(self) -> str | None:
+        return await self._reader.run(self._reads.newest_id)
+
+    async def claims(self, keys: Sequence[ClaimKey], now_us: int) -> dict[ClaimKey, Claim]:
+        return await self._reader.run(lambda db: self._reads.claims(db, keys, now_us)) if keys else {}
+
+    async def opted_out(self, pairs: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+        return await self._reader.run(lambda db: self._reads.opted_out(db, pairs)) if pairs else set()
+
+    def may_be_opted_out(self, account_id: int, recipient: str) -> bool:
+        return self._filter.may_have(account_id, recipient)
+
+    async def references(self, keys: Sequence[ReferenceKey]) -> dict[ReferenceKey, int]:
+        return await self._reader.run(lambda db: self._reads.references(db, keys)) if keys else {}
+
+    async def correlate(self, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Correlation]:
+        return await self._reader.run(lambda db: self._reads.correlate(db, keys)) if keys else {}
+
+    async def live(self, ids: Sequence[tuple[int, str]]) -> dict[str, Live]:
+        return await self._reader.run(lambda db: self._reads.live(db, ids)) if ids else {}
+
+    async def orphans(self, keys: Sequence[tuple[int, str]]) -> list[Orphan]:
+        return await self._reader.run(lambda db: self._reads.orphans(db, keys)) if keys else []
+
+    async def matched_orphans(self, limit: int) -> list[tuple[Orphan, Correlation]]:
+        return await self._reader.run(lambda db: self._reads.matched_orphans(db, limit))
+
+    async def recent_writer(self, sender: str, recipient: str, since_us: int) -> int | None:
+        return await self._reader.run(lambda db: self._reads.recent_writer(db, sender, recipient, since_us))
+
+    async def parts(self, keys: Sequence[_SetKey]) -> list[InboundPart]:
+        return await self._reader.run(lambda db: self._reads.parts(db, keys)) if keys else []
+
+    async def stale_parts(self, before_us: int, limit: int) -> list[InboundPart]:
+        return await self._reader.run(lambda db: self._reads.stale_parts(db, before_us, limit))
+
+    async def backlog(self, connector_id: int, now_us: int) -> list[Backlog]:
+        return await self._reader.run(lambda db: self._reads.backlog(db, connector_id, now_us))
+
+    async def waiting(self) -> set[tuple[int, int, int]]:
+        return await self._reader.run(self._reads.waiting)
+
+    async def overdue(self, *, after: str | None, accepted_before_us: int, limit: int) -> tuple[list[Live], str | None]:
+        return await self._shows.run(lambda db: self._reads.overdue(db, after, accepted_before_us, limit))
+
+    async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:
+        return await self._shows.run(lambda db: self._reads.expired_waiting(db, now_us, limit))
+
+    # --- outbox -------------------------------------------------------------------------------
+    async def outbox(self, after: int, limit: int) -> OutboxPage:
+        return await self._shows.run(lambda db: shows.outbox(db, after, limit))
+
+    async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
+        return await self._shows.run(lambda db: shows.due_deliveries(db, endpoint_id, now_us, limit))
+
+    async def next_delivery_us(self) -> int | None:
+        return await self._shows.run(lambda db: db.execute(query("next_delivery")).get)
+
+    async def add_counts(self, position: int, counts: Mapping[_Count, int]) -> None:
+        rows = [(*key, count) for key, count in counts.items()]
+
+        def job(db: apsw.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            write_all(db, "put_counts", rows)
+            db.execute(query("set_counts_position"), (position,))
+            db.execute("COMMIT")
+
+        await self._writer.run(job)
+
+    async def counts_position(self) -> int:
+        return await self._shows.run(lambda db: int(db.execute(query("counts_position")).get))
+
+    # --- what customers see -------------------------------------------------------------------------
+    async def message(self, account_id: int, message_id: str) -> MessageRecord | None:
+        return (await self.records([(account_id, message_id)])).get(message_id)
+
+    async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
+        return await self._shows.run(lambda db: shows.records(db, ids)) if ids else {}
+
+    async def messages(self, account_id: int, asked: ListFilter) -> list[MessageRecord]:
+        listing = shows.Listing(account_id, asked, [])
+        while not listing.done:
+            await self._shows.run(lambda db: shows.list_step(db, listing))
+        return listing.found
+
+    async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
+        return await self._shows.run(lambda db: shows.logged(db, account_id, message_id))
+
+    # --- configuration --------------------------------------------------------------------------
+    async def config_version(self) -> int:
+        return await self._reader.run(lambda db: int(db.execute(query("config_version")).get))
+
+    async def accounts(self) -> list[Account]:
+        return await self._shows.run(admin.accounts)
+
+    async def ensure_account(self, name: str, now_us: int) -> Account:
+        return await self._writer.run(lambda db: admin.ensure_account(db, name, now_us))
+
+    async def set_account(self, account: Account) -> None:
+        await self._writer.run(lambda db: admin.set_account(db, account))
+
+    async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
+        return await self._writer.run(lambda db: admin.ensure_connectors(db, names))
+
+    async def keys(self) -> list[ApiKey]:
+        return await self._shows.run(admin.keys)
+
+    async def add_key(self, key: ApiKey) -> ApiKey:
+        return await self._writer.run(lambda db: admin.add_key(db, key))
+
+    async def revoke_key(self, prefix: str, now_us: int) -> bool:
+        return await self._writer.run(lambda db: admin.revoke_key(db, prefix, now_us))
+
+    async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
+        return await self._shows.run(lambda db: admin.endpoints(db, account_id))
+
+    async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:
+        rows = list(rows)
+
+        def job(db: apsw.Connection) -> int:
+            added = admin.add_opt_outs(db, rows)
+            self._write.recent.look(db)
+            return added
+
+        added = await self._writer.run(job)
+        self._filter.add((row.account_id, row.recipient) for row in rows)
+        return added
+
+    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int:
+        pairs = list(pairs)
+        return await self._writer.run(lambda db: admin.remove_opt_outs(db, pairs))
+
+    async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:
+        return await self._shows.run(lambda db: admin.opt_outs(db, account_id, after, limit))
+
+    async def _look_for_opt_outs(self) -> None:
+        """Adds to the filter what was opted out since the last look, by whomever."""
+        since = self._optout_sequence
+        sequence, pairs = await self._reader.run(lambda db: added_since(db, since))
+        self._optout_sequence = sequence
+        self._filter.add(pairs)
+        if self._filter.full:
+            sequence, pairs = await self._reader.run(lambda db: added_since(db, 0))
+            self._optout_sequence = max(sequence, self._optout_sequence)
+            self._filter = OptOutFilter(pairs, expected=len(pairs))
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            with suppress(StoreError):  # tried again at once; a commit looks for itself
+                await self._look_for_opt_outs()
+
+    # --- retention and care ---------------------------------------------------------------------
+    async def purge(self, kind: str, before_us: int, limit: int) -> int:
+        return await self._purge.step(kind, before_us, limit)
+
+    async def check(self) -> list[StoreCheck]:
+        if self._place.exclusive:
+            return await self._writer.run(care.findings)
+        return await asyncio.to_thread(care.check, self._place)
+
+    async def backup(self, path: str) -> None:
+        if self._place.exclusive:
+            await self._writer.run(lambda db: care.copy_to(db, path))
+        else:
+            await asyncio.to_thread(care.backup, self._place, path)
+
+    async def depth(self) -> Mapping[str, int]:
+        now = time.monotonic()
+        if now >= self._depth[0]:
+            figures: list[int] = await self._shows.run(lambda db: ask(db, "depth"))
+            self._depth = (now + _DEPTH_S, figures)
+        waiting, outbox_rows, deliveries = self._depth[1]
+        return {
+            "waiting": waiting,
+            "outbox_rows": outbox_rows,
+            "pending_deliveries": deliveries,
+            "write_queue": self._group.waiting_rows,
+        }

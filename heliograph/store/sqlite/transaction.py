@@ -1,0 +1,216 @@
+"""One transaction of the group commit on SQLite. Everything here runs in the writer's thread."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+
+import apsw
+import msgspec
+from msgspec.structs import astuple
+
+from heliograph.contracts import NewMessage, Update
+from heliograph.model import PendingDelivery
+from heliograph.store.groupcommit import Batch, Rows
+from heliograph.store.sqlite.inflight import InFlight, born_claimed
+from heliograph.store.sqlite.optouts import RecentOptOuts
+from heliograph.store.sqlite.queries import Row, query, read_all, write_all
+from heliograph.store.sqlite.rows import BUCKET_SHIFT, NewRows, claim_of, key_of, segment_row, split
+from heliograph.store.sqlite.runs import Runs
+
+__all__ = ["Writer", "delivery_row"]
+
+_encode_facts = msgspec.msgpack.Encoder().encode
+
+
+class _VersionsDiffer(Exception):
+    """Fewer rows than updates: some updates are stale. The transaction is begun anew, looking first."""
+
+
+class Writer:
+    """Writes batches, and remembers what saves the next one a look into the file."""
+
+    def __init__(self, node_id: int) -> None:
+        self.node_id = node_id
+        self.runs = Runs()
+        self.flight = InFlight()
+        self.recent = RecentOptOuts()
+        self.newest_bucket = 0
+
+    def write(self, db: apsw.Connection, batch: Batch) -> bool:
+        """Makes the batch durable. True when the index of runs should be extended."""
+        self.runs.load(db)
+        try:
+            born, mark, inserted = self._attempt(db, batch, careful=False)
+        except _VersionsDiffer:
+            db.execute("ROLLBACK")
+            born, mark, inserted = self._attempt(db, batch, careful=True)
+        self.flight.committed(born, mark)
+        self.flight.leave(batch.updates.values())
+        return self.runs.added(inserted)
+
+    def _attempt(self, db: apsw.Connection, batch: Batch, *, careful: bool) -> tuple[list[int], int | None, int]:
+        db.execute("BEGIN IMMEDIATE")
+        self.recent.check(db, batch)
+        claim_rows = _take_claims(db, batch)
+        news = batch.news()
+        mark, born = None, []
+        if news:
+            self._insert(db, news)
+            born = born_claimed(news, self.node_id)
+            mark = self.flight.next_mark(born)
+            if mark is not None:
+                db.execute(query("put_claimed_from"), (self.node_id, mark))
+        write_all(db, "put_claims", claim_rows)
+        if batch.updates:
+            if careful:
+                _refuse_stale(db, batch)
+            _update(db, batch.updates)
+        batch.position = self._write_rows(db, batch.rows())
+        db.execute("COMMIT")
+        return born, mark, len(news)
+
+    def _insert(self, db: apsw.Connection, news: list[NewMessage]) -> None:
+        rows = NewRows(news)
+        write_all(db, "insert_narrow", rows.narrow)
+        write_all(db, "insert_message", rows.full)
+        write_all(db, "insert_text", rows.texts)
+        write_all(db, "insert_content", rows.contents)
+        write_all(db, "put_segments", rows.segments)
+        late = set(self.runs.late(rows.keys))
+        if late:
+            self.runs.index_late(
+                db,
+                [
+                    (key, new.message.account_id, new.message.recipient)
+                    for key, new in zip(rows.keys, news, strict=True)
+                    if key in late
+                ],
+            )
+
+    def _write_rows(self, db: apsw.Connection, rows: Rows) -> int:
+        """Writes the rest; gives the outbox position of its facts."""
+        if rows.correlations:
+            write_all(
+                db,
+                "put_correlations",
+                [self._correlation_row(*link) for link in map(astuple, rows.correlations.values())],
+            )
+        if rows.wires:
+            write_all(db, "put_wires", [(self.node_id, link, ",".join(ids)) for link, ids in rows.wires.items()])
+        if rows.segments:
+            write_all(db, "put_segments", [segment_row(of, segment) for of, _, segment in rows.segments.values()])
+        if rows.logged or rows.attempts:
+            _write_history(db, rows)
+        if rows.references:
+            now = time.time_ns() // 1000
+            write_all(db, "put_references", [(*key, last, now) for key, last in rows.references.items()])
+        _write_inbound(db, rows)
+        _write_outgoing(db, rows)
+        if not rows.facts:
+            return 0
+        db.execute(query("insert_outbox"), (time.time_ns() // 1000, _encode_facts(rows.facts)))
+        return db.last_insert_rowid()
+
+    @staticmethod
+    def _correlation_row(
+        connector_id: int, canonical: str, account_id: int, message_id: str, segment: int, attempt: int
+    ) -> Row:
+        key, tail = split(message_id)
+        return (key >> BUCKET_SHIFT, connector_id, canonical, account_id, key, tail, segment, attempt)
+
+
+def _take_claims(db: apsw.Connection, batch: Batch) -> list[Row]:
+    """Tells the batch which keys are taken; gives the rows of those that it takes."""
+    claims = batch.claims()
+    if not claims:
+        return []
+    asked = [(claim.account_id, claim.scope, claim.key, claim.created_us) for claim in claims]
+    taken = {(one.account_id, one.scope, one.key): one for one in map(claim_of, read_all(db, "taken_claims", asked))}
+    batch.refuse_taken(taken)
+    return [astuple(claim) for claim in claims if (claim.account_id, claim.scope, claim.key) not in taken]
+
+
+def _update(db: apsw.Connection, updates: dict[str, Update]) -> None:
+    rows = [
+        (key_of(update.message_id), update.base_version, update.account_id, *astuple(update.progress))
+        for update in updates.values()
+    ]
+    if write_all(db, "update_messages", rows) != len(rows):
+        raise _VersionsDiffer
+
+
+def _refuse_stale(db: apsw.Connection, batch: Batch) -> None:
+    """Looks every row's version up, and takes those updates out that are based on another."""
+    updates = batch.updates
+    asked = [(*split(update.message_id), update.account_id) for update in updates.values()]
+    versions = dict(read_all(db, "versions", asked))
+    stale = [
+        message_id for message_id, update in updates.items() if versions.get(key_of(message_id)) != update.base_version
+    ]
+    batch.refuse_stale(stale)
+    for message_id in stale:
+        del updates[message_id]
+
+
+def _write_history(db: apsw.Connection, rows: Rows) -> None:
+    events = rows.logged.values()
+    write_all(
+        db, "put_events", [(key_of(e.message_id), e.sequence, e.account_id, e.at_us, e.kind, e.detail) for e in events]
+    )
+    attempts = rows.attempts.values()
+    write_all(
+        db,
+        "put_attempts",
+        [
+            (
+                key_of(a.message_id),
+                a.segment,
+                a.number,
+                a.connector_id,
+                a.at_us,
+                a.status,
+                a.error,
+                a.carrier_message_id,
+            )
+            for a in attempts
+        ],
+    )
+
+
+def _write_inbound(db: apsw.Connection, rows: Rows) -> None:
+    if rows.orphans_matched:
+        write_all(db, "delete_orphans", [(number,) for number in rows.orphans_matched])
+    if rows.orphans:
+        write_all(db, "insert_orphans", [(o.connector_id, o.canonical, o.arrived_us, o.fields) for o in rows.orphans])
+    if rows.parts_done:
+        write_all(db, "delete_parts", rows.parts_done)
+    if rows.parts:
+        write_all(db, "put_parts", [astuple(part) for parts in rows.parts.values() for part in parts])
+
+
+def _write_outgoing(db: apsw.Connection, rows: Rows) -> None:
+    if rows.endpoints:
+        write_all(db, "put_endpoints", [_endpoint_row(*astuple(endpoint)) for endpoint in rows.endpoints])
+    if rows.deleted_endpoints:
+        write_all(db, "delete_endpoints", rows.deleted_endpoints)
+        write_all(db, "delete_endpoint_deliveries", [gone[:2] for gone in rows.deleted_endpoints])
+    if rows.endpoints or rows.deleted_endpoints:
+        db.execute(query("bump_config"))
+    if rows.positions:
+        write_all(db, "move_endpoints", list(rows.positions.items()))
+    if rows.deliveries_done:
+        write_all(db, "delete_deliveries", [(one,) for one in rows.deliveries_done])
+    if rows.deliveries:
+        write_all(db, "put_deliveries", list(map(delivery_row, rows.deliveries.values())))
+
+
+def _endpoint_row(endpoint_id: str, account_id: int, kind: str, url: str, events: Iterable[str], *rest: object) -> Row:
+    return (endpoint_id, account_id, kind, url, json.dumps(list(events)), *rest)
+
+
+def delivery_row(delivery: PendingDelivery) -> Row:
+    """The row of a pending delivery."""
+    endpoint_id, number, account_id, events, *rest = astuple(delivery)
+    return (endpoint_id, number, account_id, json.dumps(events), *rest)
