@@ -1,0 +1,92 @@
+"""Retention, check, backup and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from heliograph.contracts import StoreCheck
+from heliograph.errors import StoreError
+from heliograph.store.postgres import backups, retention, schema
+from heliograph.store.postgres.connection import Connection, connect, translated
+from heliograph.store.postgres.queries import QUERIES
+from heliograph.store.postgres.reads import Reads
+from heliograph.store.postgres.rows import columns
+
+__all__ = ["Care"]
+
+_MISFILED = "SELECT count(*) FROM messages WHERE (queue_us IS NULL) <> (due_us IS NULL OR owner <> 0)"
+_SIMPLE = ("orphans", "claims", "references", "outbox")
+
+
+class Care(Reads):
+    """What is done to the store as a whole."""
+
+    url: str
+
+    async def _with_care(self, work: Callable[[Connection], Awaitable[Any]]) -> Any:
+        """Runs work that reads whole tables, on a connection of its own."""
+        connection = await connect(self.url, care=True)
+        try:
+            with translated():
+                return await work(connection)
+        finally:
+            await connection.close()
+
+    async def add_counts(
+        self, position: int, counts: Mapping[tuple[int, int, int, str, str, str, int, int, int], int]
+    ) -> None:
+        """Rolls up and moves the counter on, in one transaction."""
+        rows = [(*key, count) for key, count in sorted(counts.items())]
+        with translated():
+            async with self._pool.acquire() as connection, connection.transaction():
+                if rows:
+                    await connection.execute(QUERIES["add_counts"], *columns(rows, 10))
+                await connection.execute(QUERIES["move_counter"], position)
+
+    async def purge(self, kind: str, before_us: int, limit: int) -> int:
+        """Deletes up to ``limit`` rows of what ended before then; more where a whole week goes at once."""
+        if kind in _SIMPLE:
+            return await self._execute_count(f"purge_{kind}", before_us, limit)
+        if kind == "contents":
+            return int(await self._with_care(lambda connection: retention.purge_contents(connection, before_us, limit)))
+        if kind == "records":
+            return int(await self._with_care(lambda connection: retention.purge_records(connection, before_us, limit)))
+        raise StoreError(f"nothing to purge is called {kind!r}")
+
+    async def _execute_count(self, name: str, *values: Any) -> int:
+        with translated():
+            status: str = await self._pool.execute(QUERIES[name], *values)
+            return int(status.rsplit(" ", 1)[1])
+
+    async def check(self) -> list[StoreCheck]:
+        """Schema, partitions, and rows without their message."""
+
+        async def look(connection: Connection) -> list[StoreCheck]:
+            applied, _ = await schema.versions(connection)
+            found = [StoreCheck(applied >= schema.migrations()[-1].version, f"schema version {applied}")]
+            for table, column in retention.CHILDREN.items():
+                count = await connection.fetchval(
+                    f"SELECT count(*) FROM {table} AS c WHERE NOT EXISTS "
+                    f"(SELECT FROM messages AS m WHERE m.account_id = c.account_id AND m.id = c.{column})"
+                )
+                found.append(StoreCheck(count == 0, f"{count} rows of {table} without their message"))
+            misfiled = await connection.fetchval(_MISFILED)
+            found.append(StoreCheck(misfiled == 0, f"{misfiled} messages with a wrong place in the queue"))
+            return found
+
+        found: list[StoreCheck] = await self._with_care(look)
+        return found
+
+    async def backup(self, path: str) -> None:
+        """Writes a consistent copy of every table into one file (see :mod:`backups`)."""
+        await self._with_care(lambda connection: backups.write(connection, path))
+
+    async def depth(self) -> Mapping[str, int]:
+        """Figures for metrics."""
+        row = (await self._fetch("depth"))[0]
+        return {**dict(row), "write_queue": self._write_queue}
+
+    @property
+    def _write_queue(self) -> int:
+        raise NotImplementedError

@@ -1,0 +1,126 @@
+"""Accounts, keys, connectors' numbers, endpoints and opt-outs: written rarely, each in its own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
+
+from heliograph.model import Account, ApiKey, Endpoint, OptOut
+from heliograph.store.postgres.connection import translated
+from heliograph.store.postgres.optouts import OptOutFilter
+from heliograph.store.postgres.queries import QUERIES
+from heliograph.store.postgres.reads import Reads
+from heliograph.store.postgres.rows import columns
+
+__all__ = ["Configuration"]
+
+_OPT_OUTS_A_STATEMENT = 5_000
+
+
+class Configuration(Reads):
+    """What is configured, and who opted out."""
+
+    _opt_out_filter: OptOutFilter
+
+    async def _change(self, name: str, *values: Any, bump: str | None = "bump_config") -> list[Any]:
+        """One statement and the new version of the configuration, together; nothing changed, nothing bumped."""
+        with translated():
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows: list[Any] = await connection.fetch(QUERIES[name], *values)
+                if rows and bump is not None:
+                    await connection.execute(QUERIES[bump])
+                return rows
+
+    async def config_version(self) -> int:
+        """Counts every change of accounts, keys, endpoints and opt-outs by any process."""
+        return int(await self._value("config_version"))
+
+    async def accounts(self) -> list[Account]:
+        """All accounts."""
+        return [Account(**dict(row)) for row in await self._fetch("accounts")]
+
+    async def ensure_account(self, name: str, now_us: int) -> Account:
+        """The account of that name, made when there is none."""
+        there = await self._fetch("account_by_name", name)
+        if not there:
+            new = Account(id=0, name=name, created_us=now_us)
+            await self._change("add_account", *astuple(new)[1:])
+            there = await self._fetch("account_by_name", name)
+        return Account(**dict(there[0]))
+
+    async def set_account(self, account: Account) -> None:
+        """Keeps new settings of an existing account."""
+        await self._change("set_account", account.id, account.recipients, account.default_region)
+
+    async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
+        """The number of each connector name, made where there is none (from 1)."""
+        wanted = list(dict.fromkeys(names))
+        rows = await self._fetch("connectors", wanted)
+        if len(rows) < len(wanted):
+            await self._fetch("add_connectors", wanted)
+            rows = await self._fetch("connectors", wanted)
+        return {row[0]: row[1] for row in rows}
+
+    async def keys(self) -> list[ApiKey]:
+        """All keys, revoked ones too."""
+        return [ApiKey(**{**dict(row), "scopes": tuple(row["scopes"])}) for row in await self._fetch("keys")]
+
+    async def add_key(self, key: ApiKey) -> ApiKey:
+        """Keeps a new key (``id`` is given here)."""
+        values = astuple(key)
+        rows = await self._change("add_key", *values[1:4], list(key.scopes), *values[5:])
+        return msgspec.structs.replace(key, id=rows[0][0])
+
+    async def revoke_key(self, prefix: str, now_us: int) -> bool:
+        """Revokes the key with this readable prefix; False when there is none."""
+        return bool(await self._change("revoke_key", prefix, now_us))
+
+    async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
+        """Endpoints that are not deleted."""
+        rows = await self._fetch("endpoints", account_id)
+        return [Endpoint(**{**dict(row), "events": tuple(row["events"])}) for row in rows]
+
+    # --- opt-outs -----------------------------------------------------------------------------
+    def may_be_opted_out(self, account_id: int, recipient: str) -> bool:
+        """False only if it surely is not (see :class:`OptOutFilter`)."""
+        return (account_id, recipient) in self._opt_out_filter
+
+    async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:
+        """Adds them; gives how many are new."""
+        new = 0
+        for piece in _pieces({(row.account_id, row.recipient): row for row in rows}.values()):
+            ordered = sorted(map(astuple, piece))
+            added = await self._change("add_opt_outs", *columns(ordered, 4), bump="bump_opt_outs")
+            self._opt_out_filter.add((row[0], row[1]) for row in added)
+            new += len(added)
+        return new
+
+    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int:
+        """Removes them; gives how many there were."""
+        gone = 0
+        for piece in _pieces(set(pairs)):
+            gone += len(await self._change("remove_opt_outs", *columns(sorted(piece), 2), bump="bump_opt_outs"))
+        return gone
+
+    async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:
+        """In order of recipient."""
+        return [OptOut(**dict(row)) for row in await self._fetch("opt_outs", account_id, after or "", limit)]
+
+    async def _refresh_opt_outs(self, monotonic: float) -> None:
+        """Learns what any process has added since the last look."""
+        row = (await self._fetch("optout_version"))[0]
+        filter, (version, oldest) = self._opt_out_filter, (row[0], row[1])
+        if filter.unfilled or filter.full:
+            filter.refill([(row[0], row[1]) for row in await self._fetch("every_opt_out")])
+        elif version != filter.newest[1]:
+            filter.add((row[0], row[1]) for row in await self._fetch("opt_outs_since", str(filter.newest[2]), None))
+        filter.note((monotonic, version, oldest))
+
+
+def _pieces(rows: Iterable[Any]) -> Iterable[list[Any]]:
+    everything = list(rows)
+    for start in range(0, len(everything), _OPT_OUTS_A_STATEMENT):
+        yield everything[start : start + _OPT_OUTS_A_STATEMENT]

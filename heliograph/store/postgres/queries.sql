@@ -1,0 +1,548 @@
+-- The statements of the PostgreSQL store, by name (heliograph/store/postgres/queries.py).
+--
+-- Arrays come as text literals ($1::text::int4[]): the driver writes one long text much faster than
+-- an array of values. Joins against such arrays are meant as nested loops over the primary key; the
+-- store's connections switch hash and merge joins off.
+
+-- ==== the write of a batch ====================================================================
+
+-- name: take_claims
+INSERT INTO claims AS held (account_id, scope, key, body_hash, created_us, expires_us, made)
+SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::bytea[], $5::int8[], $6::int8[], $7::text[])
+ON CONFLICT (account_id, scope, key) DO UPDATE
+    SET body_hash = excluded.body_hash, created_us = excluded.created_us,
+        expires_us = excluded.expires_us, made = excluded.made
+    WHERE held.expires_us <= excluded.created_us
+RETURNING account_id, scope, key
+
+-- name: claims
+SELECT c.account_id, c.scope, c.key, c.body_hash, c.created_us, c.expires_us, c.made
+FROM unnest($1::int4[], $2::text[], $3::text[]) AS k (account_id, scope, key)
+JOIN claims AS c USING (account_id, scope, key)
+WHERE c.expires_us > $4
+
+-- name: apply
+WITH changed AS (
+    UPDATE messages AS m
+    SET {set_progress}, queue_us = CASE WHEN u.owner = 0 THEN u.due_us END
+    FROM unnest(
+        $8::text::text[], $9::text::int4[], $10::text::int4[], $11::text::int2[], $12::text::int4[], $13::text::int4[],
+        $14::text::int4[], $15::text::int8[], $16::text::int4[], $17::text::int8[], $18::text::int8[],
+        $19::text::int4[], $20::text::int4[], $21::text::int4[], $22::text::text[], $23::text::int8[],
+        $24::text::text[], $25::text::int4[], $26::text::bool[]
+    ) AS u (
+        id, account_id, base_version, state, version, connector_id, owner, due_us, attempts, sent_us, ended_us,
+        sent_seq, ended_seq, last_seq, carrier_message_id, status, error, segments_delivered, possible_duplicate
+    )
+    WHERE m.account_id = u.account_id AND m.id = u.id AND m.version = u.base_version AND m.id BETWEEN $27 AND $28
+    RETURNING 1
+), related AS (
+    INSERT INTO correlations (connector_id, canonical, account_id, message_id, segment, attempt, written_us)
+    SELECT *, $1::int8
+    FROM unnest(
+        $29::text::int4[], $30::text::text[], $31::text::int4[], $32::text::text[], $33::text::int2[], $34::text::int4[]
+    )
+), wired AS (
+    INSERT INTO wires (node_id, connector_id, ids)
+    SELECT $2::int4, * FROM unnest($3::int4[], $4::text[])
+    ON CONFLICT (node_id, connector_id) DO UPDATE SET ids = excluded.ids
+), marked AS (
+    UPDATE watermarks SET lowest = $5 WHERE node_id = $2 AND kind = 0 AND $5::text IS NOT NULL
+), told AS (
+    INSERT INTO outbox (position, at_us, facts)
+    SELECT pg_current_xact_id()::text::int8 + meta.outbox_base, $1, $6 FROM meta WHERE $6::bytea IS NOT NULL
+)
+SELECT pg_current_xact_id()::text::int8 AS xid, outbox_base, optout_version, (SELECT count(*) FROM changed) = $7 AS fresh
+FROM meta
+
+-- name: finish
+WITH wired AS (
+    INSERT INTO wires (node_id, connector_id, ids)
+    SELECT $2::int4, * FROM unnest($3::int4[], $4::text[])
+    ON CONFLICT (node_id, connector_id) DO UPDATE SET ids = excluded.ids
+), marked AS (
+    UPDATE watermarks SET lowest = $5 WHERE node_id = $2 AND kind = 0 AND $5::text IS NOT NULL
+), told AS (
+    INSERT INTO outbox (position, at_us, facts)
+    SELECT pg_current_xact_id()::text::int8 + meta.outbox_base, $1, $6 FROM meta WHERE $6::bytea IS NOT NULL
+)
+SELECT pg_current_xact_id()::text::int8 AS xid, outbox_base, optout_version, $7::int8 = 0 AS fresh FROM meta
+
+-- name: versions
+SELECT m.id, m.version
+FROM unnest($1::int4[], $2::text[]) AS k (account_id, id)
+JOIN messages AS m ON m.account_id = k.account_id AND m.id = k.id
+
+-- name: outcome
+SELECT pg_xact_status($1::text::xid8)
+
+-- name: put_endpoints
+INSERT INTO endpoints AS e (id, account_id, kind, url, events, secret, batch, created_us, deleted_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (id) DO UPDATE
+    SET kind = excluded.kind, url = excluded.url, events = excluded.events, secret = excluded.secret,
+        batch = excluded.batch, created_us = excluded.created_us, deleted_us = excluded.deleted_us
+    WHERE e.account_id = excluded.account_id
+
+-- name: begin_position
+INSERT INTO positions (endpoint_id, position) VALUES ($1, $2) ON CONFLICT (endpoint_id) DO NOTHING
+
+-- name: delete_endpoint
+UPDATE endpoints SET deleted_us = $3 WHERE account_id = $1 AND id = $2 AND deleted_us IS NULL
+
+-- name: bump_config
+UPDATE meta SET config_version = config_version + 1
+
+-- name: bump_opt_outs
+UPDATE meta SET config_version = config_version + 1, optout_version = optout_version + 1
+
+-- name: set_segments
+UPDATE segments AS s
+SET state = u.state, connector_id = u.connector_id, attempts = u.attempts, sent_us = u.sent_us,
+    ended_us = u.ended_us, carrier_message_id = u.carrier_message_id, status = u.status, error = u.error,
+    possible_duplicate = u.possible_duplicate
+FROM unnest(
+    $1::text::text[], $2::text::int4[], $3::text::int2[], $4::text::int2[], $5::text::int4[], $6::text::int4[],
+    $7::text::int8[], $8::text::int8[], $9::text::text[], $10::text::int8[], $11::text::text[], $12::text::bool[]
+) AS u (
+    message_id, account_id, number, state, connector_id, attempts, sent_us, ended_us, carrier_message_id, status,
+    error, possible_duplicate
+)
+WHERE s.account_id = u.account_id AND s.message_id = u.message_id AND s.number = u.number
+    AND s.message_id BETWEEN $13 AND $14
+
+-- name: add_attempts
+INSERT INTO attempts (message_id, account_id, segment, number, connector_id, at_us, status, error, carrier_message_id)
+SELECT * FROM unnest(
+    $1::text::text[], $2::text::int4[], $3::text::int2[], $4::text::int4[], $5::text::int4[], $6::text::int8[],
+    $7::text::int8[], $8::text::text[], $9::text::text[]
+)
+ON CONFLICT (account_id, message_id, segment, number) DO UPDATE
+    SET connector_id = excluded.connector_id, at_us = excluded.at_us, status = excluded.status,
+        error = excluded.error, carrier_message_id = excluded.carrier_message_id
+
+-- name: add_events
+INSERT INTO events (message_id, account_id, sequence, at_us, kind, detail)
+SELECT * FROM unnest(
+    $1::text::text[], $2::text::int4[], $3::text::int4[], $4::text::int8[], $5::text::text[], $6::text::text[]
+)
+ON CONFLICT (account_id, message_id, sequence) DO UPDATE
+    SET at_us = excluded.at_us, kind = excluded.kind, detail = excluded.detail
+
+-- name: add_correlations
+INSERT INTO correlations (connector_id, canonical, account_id, message_id, segment, attempt, written_us)
+SELECT *, $1::int8
+FROM unnest(
+    $2::text::int4[], $3::text::text[], $4::text::int4[], $5::text::text[], $6::text::int2[], $7::text::int4[]
+)
+
+-- name: add_orphans
+INSERT INTO orphans (connector_id, canonical, arrived_us, fields)
+SELECT * FROM unnest($1::int4[], $2::text[], $3::int8[], $4::text[])
+
+-- name: drop_orphans
+DELETE FROM orphans WHERE id = ANY ($1::int8[])
+
+-- name: move_positions
+INSERT INTO positions AS p (endpoint_id, position)
+SELECT * FROM unnest($1::text[], $2::int8[])
+ON CONFLICT (endpoint_id) DO UPDATE SET position = excluded.position WHERE p.position < excluded.position
+
+-- name: put_deliveries
+INSERT INTO deliveries (endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::int4[], $4::bytea[], $5::int4[], $6::int8[], $7::int8[], $8::bytea[], $9::text[]
+)
+ON CONFLICT (id) DO UPDATE
+    SET endpoint_id = excluded.endpoint_id, account_id = excluded.account_id, events = excluded.events,
+        tries = excluded.tries, next_us = excluded.next_us, first_us = excluded.first_us, body = excluded.body,
+        last_error = excluded.last_error
+
+-- name: drop_deliveries
+DELETE FROM deliveries WHERE id = ANY ($1::text[])
+
+-- name: add_parts
+INSERT INTO inbound_parts
+    (connector_id, sender, recipient, reference, reference_octets, total, number, arrived_us, data_coding, octets)
+SELECT * FROM unnest(
+    $1::int4[], $2::text[], $3::text[], $4::int4[], $5::int2[], $6::int2[], $7::int2[], $8::int8[], $9::int2[],
+    $10::bytea[]
+)
+ON CONFLICT DO NOTHING
+
+-- name: drop_parts
+DELETE FROM inbound_parts AS p
+USING unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int2[], $6::int2[])
+    AS k (connector_id, sender, recipient, reference, reference_octets, total)
+WHERE p.connector_id = k.connector_id AND p.sender = k.sender AND p.recipient = k.recipient
+    AND p.reference = k.reference AND p.reference_octets = k.reference_octets AND p.total = k.total
+
+-- name: put_references
+INSERT INTO concat_references (connector_id, sender, recipient, reference, used_us)
+SELECT *, $5::int8 FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[])
+ON CONFLICT (connector_id, sender, recipient) DO UPDATE
+    SET reference = excluded.reference, used_us = excluded.used_us
+
+-- ==== nodes, claims, what a crash left ========================================================
+
+-- name: free_nodes
+SELECT id FROM nodes ORDER BY id
+
+-- name: lock_node
+SELECT pg_try_advisory_lock($1, $2)
+
+-- name: node_holder
+SELECT pid FROM pg_locks
+WHERE locktype = 'advisory' AND classid = $1::int4::oid AND objid = $2::int4::oid AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- name: take_node
+INSERT INTO nodes AS n (id, fence, taken_us) VALUES ($1, 1, $2)
+ON CONFLICT (id) DO UPDATE SET fence = n.fence + 1, taken_us = excluded.taken_us
+RETURNING fence
+
+-- name: node_fence
+SELECT fence FROM nodes WHERE id = $1
+
+-- name: add_watermarks
+INSERT INTO watermarks (node_id, kind) VALUES ($1, 0), ($1, 1) ON CONFLICT DO NOTHING
+
+-- name: watermarks
+SELECT kind, lowest FROM watermarks WHERE node_id = $1
+
+-- name: raise_watermark
+UPDATE watermarks SET lowest = $2 WHERE node_id = $1 AND kind = 1
+
+-- name: claim
+WITH picked AS (
+    SELECT m.account_id, m.id FROM messages AS m
+    WHERE m.connector_id = $1 AND m.type = $2 AND m.account_id = $3 AND m.queue_us <= $4
+    ORDER BY m.queue_us, m.id
+    LIMIT $5
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE messages AS m SET owner = $6, version = m.version + 1, queue_us = NULL
+    FROM picked AS p
+    WHERE m.account_id = p.account_id AND m.id = p.id AND (SELECT fence FROM nodes WHERE id = $6) = $7
+    RETURNING {message}
+), marked AS (
+    UPDATE watermarks SET lowest = least(lowest, (SELECT min(id) FROM taken)) WHERE node_id = $6 AND kind = 1
+)
+SELECT m.*, c.kind, c.octets, c.udh_octets, c.key_id
+FROM taken AS m LEFT JOIN contents AS c ON c.account_id = m.account_id AND c.message_id = m.id
+ORDER BY m.due_us, m.id
+
+-- name: owned
+SELECT owned.*
+FROM accounts AS a CROSS JOIN LATERAL (
+    SELECT {message} FROM messages AS m WHERE m.account_id = a.id AND m.id >= $2 AND m.owner = $1
+) AS owned
+WHERE $3::int4 IS NULL OR owned.connector_id = $3
+ORDER BY owned.id
+
+-- name: give_back
+UPDATE messages AS m SET owner = 0, version = m.version + 1, due_us = $3, queue_us = $3
+FROM unnest($1::text::text[], $2::text::int4[]) AS k (id, account_id)
+WHERE m.account_id = k.account_id AND m.id = k.id AND m.owner = $4
+
+-- name: wires
+SELECT connector_id, ids FROM wires WHERE node_id = $1 AND ($2::int4 IS NULL OR connector_id = $2)
+
+-- name: all_wires
+SELECT ids FROM wires WHERE ids <> ''
+
+-- ==== the pipeline's reads ====================================================================
+
+-- name: newest_id
+SELECT max(newest.id)
+FROM accounts AS a CROSS JOIN LATERAL (
+    SELECT m.id FROM messages AS m WHERE m.account_id = a.id ORDER BY m.id DESC LIMIT 1
+) AS newest
+
+-- name: opted_out
+SELECT o.account_id, o.recipient
+FROM unnest($1::int4[], $2::text[]) AS k (account_id, recipient) JOIN opt_outs AS o USING (account_id, recipient)
+
+-- name: references
+SELECT r.connector_id, r.sender, r.recipient, r.reference
+FROM unnest($1::int4[], $2::text[], $3::text[]) AS k (connector_id, sender, recipient)
+JOIN concat_references AS r USING (connector_id, sender, recipient)
+
+-- name: correlate
+SELECT DISTINCT ON (c.connector_id, c.canonical)
+    c.connector_id, c.canonical, c.account_id, c.message_id, c.segment, c.attempt
+FROM unnest($1::text::int4[], $2::text::text[]) AS k (connector_id, canonical)
+JOIN correlations AS c ON c.connector_id = k.connector_id AND c.canonical = k.canonical
+WHERE c.message_id >= $3
+ORDER BY c.connector_id, c.canonical, c.written_us DESC, c.message_id DESC
+
+-- name: live
+SELECT {message}
+FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, id)
+JOIN messages AS m ON m.account_id = k.account_id AND m.id = k.id
+WHERE m.id BETWEEN $3 AND $4
+
+-- name: segments
+SELECT s.message_id, s.number, s.state, s.connector_id, s.attempts, s.sent_us, s.ended_us, s.carrier_message_id,
+    s.status, s.error, s.possible_duplicate
+FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
+JOIN segments AS s ON s.account_id = k.account_id AND s.message_id = k.message_id
+WHERE s.message_id BETWEEN $3 AND $4
+ORDER BY s.message_id, s.number
+
+-- name: attempts
+SELECT t.message_id, t.account_id, t.segment, t.number, t.connector_id, t.at_us, t.status, t.error,
+    t.carrier_message_id
+FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
+JOIN attempts AS t ON t.account_id = k.account_id AND t.message_id = k.message_id
+WHERE t.message_id BETWEEN $3 AND $4
+ORDER BY t.message_id, t.segment, t.number
+
+-- name: contents
+SELECT c.message_id, c.kind, c.octets, c.udh_octets, c.key_id
+FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
+JOIN contents AS c ON c.account_id = k.account_id AND c.message_id = k.message_id
+WHERE c.message_id BETWEEN $3 AND $4
+
+-- name: orphans
+SELECT o.connector_id, o.canonical, o.arrived_us, o.fields, o.id
+FROM unnest($1::int4[], $2::text[]) AS k (connector_id, canonical)
+JOIN orphans AS o USING (connector_id, canonical)
+ORDER BY o.id
+
+-- name: recent_writer
+SELECT m.account_id FROM messages AS m
+WHERE m.recipient = $2 AND m.sender = $1 AND m.direction = 0 AND m.accepted_us >= $3 AND m.id >= $4
+ORDER BY m.id DESC LIMIT 1
+
+-- name: parts
+SELECT p.*
+FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int2[], $6::int2[])
+    AS k (connector_id, sender, recipient, reference, reference_octets, total)
+JOIN inbound_parts AS p USING (connector_id, sender, recipient, reference, reference_octets, total)
+ORDER BY p.arrived_us, p.number
+
+-- name: stale_parts
+WITH stale AS (
+    SELECT connector_id, sender, recipient, reference, reference_octets, total
+    FROM inbound_parts
+    GROUP BY connector_id, sender, recipient, reference, reference_octets, total
+    HAVING max(arrived_us) < $1
+    ORDER BY max(arrived_us)
+    LIMIT $2
+)
+SELECT p.* FROM inbound_parts AS p JOIN stale USING (connector_id, sender, recipient, reference, reference_octets, total)
+ORDER BY p.arrived_us, p.number
+
+-- name: backlog
+WITH RECURSIVE heads AS (
+    (
+        SELECT m.type, m.account_id, m.queue_us FROM messages AS m
+        WHERE m.connector_id = $1 AND m.queue_us IS NOT NULL
+        ORDER BY m.type, m.account_id, m.queue_us LIMIT 1
+    )
+    UNION ALL
+    SELECT head.* FROM heads AS h CROSS JOIN LATERAL (
+        SELECT m.type, m.account_id, m.queue_us FROM messages AS m
+        WHERE m.connector_id = $1 AND m.queue_us IS NOT NULL AND (m.type, m.account_id) > (h.type, h.account_id)
+        ORDER BY m.type, m.account_id, m.queue_us LIMIT 1
+    ) AS head
+)
+SELECT type, account_id FROM heads WHERE queue_us <= $2
+
+-- name: waiting
+WITH RECURSIVE heads AS (
+    (
+        SELECT m.connector_id, m.type, m.account_id FROM messages AS m
+        WHERE m.queue_us IS NOT NULL
+        ORDER BY m.connector_id, m.type, m.account_id LIMIT 1
+    )
+    UNION ALL
+    SELECT head.* FROM heads AS h CROSS JOIN LATERAL (
+        SELECT m.connector_id, m.type, m.account_id FROM messages AS m
+        WHERE m.queue_us IS NOT NULL
+            AND (m.connector_id, m.type, m.account_id) > (h.connector_id, h.type, h.account_id)
+        ORDER BY m.connector_id, m.type, m.account_id LIMIT 1
+    ) AS head
+)
+SELECT connector_id, type, account_id FROM heads
+
+-- name: overdue
+SELECT late.*
+FROM accounts AS a CROSS JOIN LATERAL (
+    SELECT {message} FROM messages AS m
+    WHERE m.account_id = a.id AND m.id > $1 AND m.id < $2 AND m.accepted_us < $3
+        AND m.direction = 0 AND m.sent_us IS NOT NULL AND m.ended_us IS NULL
+    ORDER BY m.id LIMIT $4
+) AS late
+ORDER BY late.id LIMIT $4
+
+-- name: expired_waiting
+SELECT {message} FROM messages AS m
+WHERE m.queue_us IS NOT NULL AND m.expires_us <= $1
+ORDER BY m.expires_us LIMIT $2
+
+-- ==== outbox ==================================================================================
+
+-- name: outbox
+SELECT position, facts FROM outbox
+WHERE position > $1
+    AND position < (SELECT outbox_base FROM meta) + pg_snapshot_xmin(pg_current_snapshot())::text::int8
+ORDER BY position LIMIT $2
+
+-- name: due_deliveries
+SELECT endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error
+FROM deliveries WHERE endpoint_id = $1 AND next_us <= $2
+ORDER BY next_us, first_us, id LIMIT $3
+
+-- name: next_delivery
+SELECT min(next_us) FROM deliveries
+
+-- name: add_counts
+INSERT INTO counts AS c
+    (hour_us, account_id, direction, country, network, sender, connector_id, type, state, messages)
+SELECT * FROM unnest(
+    $1::int8[], $2::int4[], $3::int2[], $4::text[], $5::text[], $6::text[], $7::int4[], $8::int2[], $9::int2[],
+    $10::int8[]
+)
+ON CONFLICT (hour_us, account_id, direction, country, network, sender, connector_id, type, state)
+    DO UPDATE SET messages = c.messages + excluded.messages
+
+-- name: move_counter
+UPDATE counter SET position = greatest(position, $1)
+
+-- name: counter
+SELECT position FROM counter
+
+-- name: raise_outbox_base
+UPDATE meta SET outbox_base = newest.position + 1 - pg_current_xact_id()::text::int8
+FROM (SELECT max(position) AS position FROM outbox) AS newest
+WHERE newest.position >= pg_current_xact_id()::text::int8 + meta.outbox_base
+
+-- ==== what customers see ======================================================================
+
+-- name: list
+SELECT {message} FROM messages AS m
+WHERE m.account_id = $1 AND m.id < $2
+ORDER BY m.id DESC LIMIT $3
+
+-- name: list_by_state
+SELECT {message} FROM messages AS m
+WHERE m.account_id = $1 AND m.id < $2 AND m.state = ANY ($4::int2[])
+ORDER BY m.id DESC LIMIT $3
+
+-- name: list_by_recipient
+WITH theirs AS MATERIALIZED (
+    SELECT {message} FROM messages AS m WHERE m.recipient = $4 AND m.account_id = $1 AND m.id < $2
+)
+SELECT * FROM theirs WHERE $5::int2[] = '{}' OR state = ANY ($5)
+ORDER BY id DESC LIMIT $3
+
+-- name: logged
+SELECT message_id, account_id, sequence, at_us, kind, detail FROM events
+WHERE account_id = $1 AND message_id = $2 ORDER BY sequence
+
+-- ==== configuration ===========================================================================
+
+-- name: config_version
+SELECT config_version FROM meta
+
+-- name: accounts
+SELECT id, name, created_us, recipients, default_region FROM accounts ORDER BY id
+
+-- name: account_by_name
+SELECT id, name, created_us, recipients, default_region FROM accounts WHERE name = $1
+
+-- name: add_account
+INSERT INTO accounts (name, created_us, recipients, default_region) VALUES ($1, $2, $3, $4)
+ON CONFLICT (name) DO NOTHING RETURNING id
+
+-- name: set_account
+UPDATE accounts SET recipients = $2, default_region = $3 WHERE id = $1 RETURNING id
+
+-- name: add_connectors
+INSERT INTO connectors (name) SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS n (name, at)
+WHERE NOT EXISTS (SELECT FROM connectors AS c WHERE c.name = n.name) ORDER BY at
+ON CONFLICT (name) DO NOTHING
+
+-- name: connectors
+SELECT name, id FROM connectors WHERE name = ANY ($1::text[])
+
+-- name: keys
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us FROM api_keys ORDER BY id
+
+-- name: add_key
+INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+
+-- name: revoke_key
+UPDATE api_keys SET revoked_us = coalesce(revoked_us, $2) WHERE prefix = $1 RETURNING id
+
+-- name: endpoints
+SELECT e.id, e.account_id, e.kind, e.url, e.events, e.secret, e.batch, coalesce(p.position, 0) AS position, e.created_us,
+    e.deleted_us
+FROM endpoints AS e LEFT JOIN positions AS p ON p.endpoint_id = e.id
+WHERE e.deleted_us IS NULL AND ($1::int4 IS NULL OR e.account_id = $1)
+ORDER BY e.created_us, e.id
+
+-- name: add_opt_outs
+INSERT INTO opt_outs (account_id, recipient, created_us, source)
+SELECT * FROM unnest($1::int4[], $2::text[], $3::int8[], $4::text[])
+ON CONFLICT (account_id, recipient) DO NOTHING
+RETURNING account_id, recipient
+
+-- name: remove_opt_outs
+DELETE FROM opt_outs AS o USING unnest($1::int4[], $2::text[]) AS k (account_id, recipient)
+WHERE o.account_id = k.account_id AND o.recipient = k.recipient
+RETURNING o.recipient
+
+-- name: opt_outs
+SELECT account_id, recipient, created_us, source FROM opt_outs
+WHERE account_id = $1 AND recipient > $2 ORDER BY recipient LIMIT $3
+
+-- name: optout_version
+SELECT optout_version, pg_snapshot_xmin(pg_current_snapshot())::text::int8 AS xmin FROM meta
+
+-- name: opt_outs_since
+SELECT account_id, recipient FROM opt_outs WHERE xid >= $1::text::xid8 LIMIT $2
+
+-- name: every_opt_out
+SELECT account_id, recipient FROM opt_outs
+
+-- ==== retention and care ======================================================================
+
+-- name: purge_orphans
+DELETE FROM orphans WHERE id IN (SELECT id FROM orphans WHERE arrived_us < $1 ORDER BY arrived_us LIMIT $2)
+
+-- name: purge_claims
+DELETE FROM claims WHERE ctid = ANY (ARRAY(SELECT ctid FROM claims WHERE expires_us < $1 ORDER BY expires_us LIMIT $2))
+
+-- name: purge_references
+DELETE FROM concat_references WHERE ctid = ANY (ARRAY(SELECT ctid FROM concat_references WHERE used_us < $1 LIMIT $2))
+
+-- name: purge_outbox
+DELETE FROM outbox WHERE position IN (
+    SELECT o.position FROM outbox AS o
+    WHERE o.at_us < $1
+        AND o.position <= (SELECT position FROM counter)
+        AND o.position <= ALL (
+            SELECT coalesce(p.position, 0) FROM endpoints AS e LEFT JOIN positions AS p ON p.endpoint_id = e.id
+            WHERE e.deleted_us IS NULL
+        )
+    ORDER BY o.position LIMIT $2
+)
+
+-- name: partitions
+SELECT child.relname AS name, parent.relname AS parent, pg_get_expr(child.relpartbound, child.oid) AS bound
+FROM pg_inherits AS i
+JOIN pg_class AS child ON child.oid = i.inhrelid
+JOIN pg_class AS parent ON parent.oid = i.inhparent
+WHERE parent.relkind = 'p' AND parent.relnamespace = current_schema()::regnamespace
+    AND child.relkind IN ('r', 'p')
+ORDER BY parent.relname, child.relname
+
+-- name: depth
+SELECT
+    (SELECT count(*) FROM messages WHERE queue_us IS NOT NULL) AS waiting,
+    (SELECT count(*) FROM outbox) AS outbox_rows,
+    (SELECT count(*) FROM deliveries) AS pending_deliveries

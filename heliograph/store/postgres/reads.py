@@ -1,0 +1,228 @@
+"""What the pipeline and the customers read: batched, by key, through a small pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from heliograph.contracts import (
+    Backlog,
+    Claim,
+    Correlation,
+    InboundPart,
+    ListFilter,
+    MessageRecord,
+    Orphan,
+    OutboxPage,
+    ReferenceKey,
+)
+from heliograph.errors import StoreBusy
+from heliograph.model import Attempt, Content, Live, LoggedEvent, PendingDelivery, SegmentProgress
+from heliograph.store.postgres.connection import Pool, translated
+from heliograph.store.postgres.partitions import WEEK_US, first_id
+from heliograph.store.postgres.queries import QUERIES
+from heliograph.store.postgres.rows import (
+    array,
+    columns,
+    live_of,
+    part_of,
+    pending_of,
+    segment_of,
+    unpack_facts,
+)
+
+__all__ = ["Reads"]
+
+_AFTER_EVERY_ID = "n"
+_LATELY_US = 2 * WEEK_US
+"""Nearly every receipt comes within this time of its message: two partitions to look at, not all."""
+
+
+class Reads:
+    """The reading half of the store."""
+
+    _pool: Pool = None
+
+    # --- one way to the database --------------------------------------------------------------
+    async def _fetch(self, name: str, *values: Any) -> list[Any]:
+        if self._pool is None:
+            raise StoreBusy("the store is not open")
+        with translated():
+            rows: list[Any] = await self._pool.fetch(QUERIES[name], *values)
+            return rows
+
+    async def _value(self, name: str, *values: Any) -> Any:
+        rows = await self._fetch(name, *values)
+        return rows[0][0] if rows else None
+
+    async def _by_message(self, name: str, ids: Sequence[tuple[int, str]]) -> list[Any]:
+        """Rows of a query by (account, message id) arrays; the outermost ids spare the other partitions."""
+        if not ids:
+            return []
+        accounts, names = zip(*ids, strict=True)
+        return await self._fetch(name, array(accounts), array(names), min(names), max(names))
+
+    # --- the pipeline -------------------------------------------------------------------------
+    async def newest_id(self) -> str | None:
+        """The greatest message id in the store."""
+        newest: str | None = await self._value("newest_id")
+        return newest
+
+    async def claims(self, keys: Sequence[tuple[int, str, str]], now_us: int) -> dict[tuple[int, str, str], Claim]:
+        """Those of the keys that are taken and not expired."""
+        rows = await self._fetch("claims", *columns(set(keys), 3), now_us)
+        return {(row["account_id"], row["scope"], row["key"]): Claim(**dict(row)) for row in rows}
+
+    async def opted_out(self, pairs: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+        """Those of the (account_id, recipient) that opted out."""
+        return {(row[0], row[1]) for row in await self._fetch("opted_out", *columns(set(pairs), 2))}
+
+    async def references(self, keys: Sequence[ReferenceKey]) -> dict[ReferenceKey, int]:
+        """The last concatenation reference of those keys that ever had one."""
+        rows = await self._fetch("references", *columns(set(keys), 3))
+        return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+    async def correlate(self, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Correlation]:
+        """What the (connector_id, canonical id) belong to. Looks at the latest weeks first."""
+        missing = list(dict.fromkeys(keys))
+        found: dict[tuple[int, str], Correlation] = {}
+        for since in (first_id(self._now_us() - _LATELY_US), ""):
+            if missing:
+                connectors, canonicals = zip(*missing, strict=True)
+                for row in await self._fetch("correlate", array(connectors), array(canonicals), since):
+                    found[row[0], row[1]] = Correlation(*row)
+                missing = [key for key in missing if key not in found]
+        return found
+
+    def _now_us(self) -> int:
+        raise NotImplementedError
+
+    async def live(self, ids: Sequence[tuple[int, str]]) -> dict[str, Live]:
+        """Messages by (account_id, id) with segments, for updates."""
+        lives = [live_of(row) for row in await self._by_message("live", ids)]
+        await self._add_segments(lives)
+        return {live.message.id: live for live in lives}
+
+    async def _add_segments(self, lives: Iterable[Live]) -> None:
+        long = {live.message.id: live for live in lives if live.message.segments > 1}
+        segments = await self._segments([live.message for live in long.values()])
+        for message_id, live in long.items():
+            live.segments = segments.get(message_id)
+
+    async def _segments(self, messages: Iterable[Any]) -> dict[str, list[SegmentProgress]]:
+        found: dict[str, list[SegmentProgress]] = {}
+        for row in await self._by_message("segments", [(message.account_id, message.id) for message in messages]):
+            found.setdefault(row[0], []).append(segment_of(row))
+        return found
+
+    async def orphans(self, keys: Sequence[tuple[int, str]]) -> list[Orphan]:
+        """Kept receipts of these (connector_id, canonical id)."""
+        return [Orphan(**dict(row)) for row in await self._fetch("orphans", *columns(set(keys), 2))]
+
+    async def recent_writer(self, sender: str, recipient: str, since_us: int) -> int | None:
+        """The account that last sent from ``sender`` to ``recipient`` since then."""
+        account: int | None = await self._value(
+            "recent_writer", sender, recipient, since_us, first_id(since_us - WEEK_US)
+        )
+        return account
+
+    async def parts(self, keys: Sequence[tuple[int, str, str, int, int, int]]) -> list[InboundPart]:
+        """All kept parts of these sets."""
+        return [part_of(row) for row in await self._fetch("parts", *columns(set(keys), 6))]
+
+    async def stale_parts(self, before_us: int, limit: int) -> list[InboundPart]:
+        """All parts of up to ``limit`` sets whose newest part arrived before then."""
+        return [part_of(row) for row in await self._fetch("stale_parts", before_us, limit)]
+
+    async def backlog(self, connector_id: int, now_us: int) -> list[Backlog]:
+        """Which (class, account) have unclaimed messages due in this lane."""
+        return [Backlog(row[0], row[1]) for row in await self._fetch("backlog", connector_id, now_us)]
+
+    async def waiting(self) -> set[tuple[int, int, int]]:
+        """Every (connector_id, class, account_id) with unclaimed messages, due or not."""
+        return {(row[0], row[1], row[2]) for row in await self._fetch("waiting")}
+
+    async def overdue(self, *, after: str | None, accepted_before_us: int, limit: int) -> tuple[list[Live], str | None]:
+        """Messages handed over and not ended, in id order; with the id to go on from (None: done)."""
+        rows = await self._fetch("overdue", after or "", first_id(accepted_before_us), accepted_before_us, limit)
+        lives = [live_of(row) for row in rows]
+        await self._add_segments(lives)
+        return lives, lives[-1].message.id if len(lives) == limit else None
+
+    async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:
+        """Waiting, unclaimed messages whose validity is over."""
+        lives = [live_of(row) for row in await self._fetch("expired_waiting", now_us, limit)]
+        await self._add_segments(lives)
+        return lives
+
+    # --- outbox -------------------------------------------------------------------------------
+    async def outbox(self, after: int, limit: int) -> OutboxPage:
+        """Up to ``limit`` rows after a position, never one that a running transaction could precede."""
+        rows = await self._fetch("outbox", after, limit)
+        return OutboxPage(tuple((row[0], unpack_facts(row[1])) for row in rows))
+
+    async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
+        """Pending deliveries of an endpoint that are due, oldest first."""
+        return [pending_of(row) for row in await self._fetch("due_deliveries", endpoint_id, now_us, limit)]
+
+    async def next_delivery_us(self) -> int | None:
+        """When the earliest pending delivery of any endpoint is due."""
+        due: int | None = await self._value("next_delivery")
+        return due
+
+    async def counts_position(self) -> int:
+        """The counter's place in the outbox."""
+        return int(await self._value("counter"))
+
+    # --- what customers see -------------------------------------------------------------------
+    async def message(self, account_id: int, message_id: str) -> MessageRecord | None:
+        """One message of this account with all its rows."""
+        return (await self.records([(account_id, message_id)])).get(message_id)
+
+    async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
+        """Many messages with all their rows."""
+        lives = [live_of(row) for row in await self._by_message("live", ids)]
+        found = [(live.message.account_id, live.message.id) for live in lives]
+        attempts: dict[str, list[Attempt]] = {}
+        for row in await self._by_message("attempts", found):
+            attempts.setdefault(row[0], []).append(Attempt(**dict(row)))
+        records = await self._records(lives, attempts)
+        return {record.message.id: record for record in records}
+
+    async def messages(self, account_id: int, asked: ListFilter) -> list[MessageRecord]:
+        """Newest first (without attempts and events)."""
+        page = (account_id, asked.before or _AFTER_EVERY_ID, asked.limit)
+        if asked.recipient is not None:
+            rows = await self._fetch("list_by_recipient", *page, asked.recipient, list(asked.states))
+        elif asked.states:
+            rows = await self._fetch("list_by_state", *page, list(asked.states))
+        else:
+            rows = await self._fetch("list", *page)
+        return await self._records([live_of(row) for row in rows], {})
+
+    async def _records(self, lives: Sequence[Live], attempts: Mapping[str, list[Attempt]]) -> list[MessageRecord]:
+        ids = [(live.message.account_id, live.message.id) for live in lives]
+        contents = {
+            row[0]: Content(kind=row[1], octets=row[2], udh_octets=row[3], key_id=row[4])
+            for row in await self._by_message("contents", ids)
+        }
+        segments = await self._segments(live.message for live in lives if live.message.segments > 1)
+        wired = await self._on_wire() if any(live.progress.owner for live in lives) else frozenset()
+        return [
+            MessageRecord(
+                message=live.message,
+                progress=live.progress,
+                content=contents.get(live.message.id),
+                segments=tuple(segments.get(live.message.id, ())),
+                attempts=tuple(attempts.get(live.message.id, ())),
+                on_wire=live.message.id in wired,
+            )
+            for live in lives
+        ]
+
+    async def _on_wire(self) -> frozenset[str]:
+        return frozenset(name for row in await self._fetch("all_wires") for name in row[0].split(","))
+
+    async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
+        """Events of one message that no column tells, in order."""
+        return [LoggedEvent(**dict(row)) for row in await self._fetch("logged", account_id, message_id)]

@@ -1,0 +1,148 @@
+"""Between rows and values: how the driver is given many rows cheaply, and what comes back is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
+
+from heliograph.contracts import InboundPart, NewMessage
+from heliograph.model import Content, Fact, Live, Message, PendingDelivery, Progress, SegmentProgress
+from heliograph.store.postgres.queries import MESSAGE, PROGRESS
+
+__all__ = [
+    "CONTENT_COLUMNS",
+    "MESSAGE_COLUMNS",
+    "SEGMENT_COLUMNS",
+    "array",
+    "arrays",
+    "columns",
+    "content_records",
+    "live_of",
+    "message_records",
+    "pack_events",
+    "pack_facts",
+    "part_of",
+    "pending_of",
+    "segment_of",
+    "segment_records",
+    "unpack_facts",
+]
+
+MESSAGE_COLUMNS: tuple[str, ...] = (*MESSAGE, *PROGRESS, "queue_us")
+CONTENT_COLUMNS: tuple[str, ...] = ("account_id", "message_id", "kind", "octets", "udh_octets", "key_id")
+SEGMENT_COLUMNS: tuple[str, ...] = ("account_id", "message_id", *SegmentProgress.__struct_fields__)
+
+_SEGMENT = SegmentProgress.__struct_fields__
+_AFTER_MESSAGE = len(MESSAGE)
+_AFTER_PROGRESS = len(MESSAGE) + len(PROGRESS)
+
+_json = msgspec.json.Encoder()
+_msgpack = msgspec.msgpack.Encoder()
+_facts = msgspec.msgpack.Decoder(tuple[Fact, ...])
+_pairs = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
+
+
+def array(values: Sequence[Any]) -> str:
+    """The values as an array literal of PostgreSQL, for ``$n::text::type[]``.
+
+    Numbers (of an enumeration too), truth values, text and None. JSON is that literal but for its
+    brackets and its escapes; a text that needs one is quoted by hand.
+    """
+    encoded = _json.encode(values)
+    if b"\\" in encoded:
+        return "{" + ",".join(map(_element, values)) + "}"
+    return "{" + encoded[1:-1].decode() + "}"
+
+
+def _element(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _json.encode(value).decode()
+
+
+def arrays(rows: Sequence[Sequence[Any]], width: int) -> list[str]:
+    """Rows as one array literal a column; ``width`` of them also when there are no rows."""
+    if not rows:
+        return ["{}"] * width
+    return [array(column) for column in zip(*rows, strict=True)]
+
+
+def columns(rows: Iterable[Sequence[Any]], width: int) -> list[tuple[Any, ...]]:
+    """Rows as columns, ``width`` of them, for arrays that the driver writes itself."""
+    turned = list(zip(*rows, strict=True))
+    return turned or [()] * width
+
+
+def message_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:
+    """The rows of new messages, in the order of ``MESSAGE_COLUMNS``."""
+    return [
+        (*astuple(new.message), *astuple(progress), None if progress.owner else progress.due_us)
+        for new in news
+        for progress in (new.progress,)
+    ]
+
+
+def content_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:
+    """The rows of their contents, in the order of ``CONTENT_COLUMNS``."""
+    return [
+        (message.account_id, message.id, content.kind, content.octets, content.udh_octets, content.key_id)
+        for new in news
+        for message, content in ((new.message, new.content),)
+    ]
+
+
+def segment_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:
+    """The rows of their segments, in the order of ``SEGMENT_COLUMNS``."""
+    return [
+        (new.message.account_id, new.message.id, *astuple(segment))
+        for new in news
+        if new.segments
+        for segment in new.segments
+    ]
+
+
+def live_of(row: Sequence[Any]) -> Live:
+    """A message from a row of ``{message}`` columns; its segments are read apart."""
+    return Live(
+        Message(**dict(zip(MESSAGE, row[:_AFTER_MESSAGE], strict=True))),
+        Progress(**dict(zip(PROGRESS, row[_AFTER_MESSAGE:_AFTER_PROGRESS], strict=True))),
+    )
+
+
+def content_after_message(row: Sequence[Any]) -> Content | None:
+    """The content that stands behind the ``{message}`` columns; None where its row is gone."""
+    kind, octets, udh_octets, key_id = row[_AFTER_PROGRESS : _AFTER_PROGRESS + 4]
+    return None if kind is None else Content(kind=kind, octets=octets, udh_octets=udh_octets, key_id=key_id)
+
+
+def segment_of(row: Sequence[Any]) -> SegmentProgress:
+    """A segment from a row whose first column is its message."""
+    return SegmentProgress(**dict(zip(_SEGMENT, row[1:], strict=True)))
+
+
+def part_of(row: Mapping[str, Any]) -> InboundPart:
+    """A kept part of a long inbound message."""
+    return InboundPart(**dict(row))
+
+
+def pack_facts(facts: Sequence[Fact]) -> bytes:
+    """The facts of one transaction as the outbox keeps them."""
+    return _msgpack.encode(facts)
+
+
+def unpack_facts(octets: bytes) -> tuple[Fact, ...]:
+    """Undoes :func:`pack_facts`."""
+    return _facts.decode(octets)
+
+
+def pack_events(events: Sequence[tuple[str, int]]) -> bytes:
+    """The (message id, sequence) of a pending delivery as its row keeps them."""
+    return _msgpack.encode(events)
+
+
+def pending_of(row: Mapping[str, Any]) -> PendingDelivery:
+    """A pending delivery from its row."""
+    return PendingDelivery(**{**dict(row), "events": _pairs.decode(row["events"])})
