@@ -10,7 +10,7 @@ from heliograph.contracts import Clock, Connector, InboundShort, Outcome, Receip
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.lane import Admission, Lane, LaneLimits
 from heliograph.delivery.ledger import Batch, Ledger
-from heliograph.model import Live, Message
+from heliograph.model import AT_ONCE, Live, Message
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Dispatch"]
@@ -129,7 +129,7 @@ class Dispatch:
         """Segments go on to another lane, by way of the store: it must know where they wait."""
         message, old = live.message, live.progress
         progress = replace(
-            old, version=old.version + 1, connector_id=connector_id, owner=0, due_us=self._clock.now_us()
+            old, version=old.version + 1, connector_id=connector_id, owner=0, due_us=AT_ONCE
         )
         batch.changes.updates.append(Update(message.id, message.account_id, old.version, progress))
         live.progress = progress

@@ -23,6 +23,7 @@ from heliograph.delivery.lane import Admission
 from heliograph.delivery.submission import Accepted, IdempotencyKey, Received, Submission
 from heliograph.errors import RequestRejected, StoreBusy, StoreError
 from heliograph.model import (
+    AT_ONCE,
     Fact,
     IdSource,
     Live,
@@ -263,7 +264,7 @@ class Intake:
             at += 1
             admission = self._dispatch.admit(draft.connector_id, message)
             if admission is Admission.WAITING:
-                progress = Progress(connector_id=draft.connector_id, due_us=now_us)
+                progress = Progress(connector_id=draft.connector_id, due_us=AT_ONCE)
             else:
                 progress = Progress(connector_id=draft.connector_id, owner=self._store.node_id)
                 if admission is Admission.PERMITTED:

@@ -25,7 +25,7 @@ from heliograph.contracts import Clock, Connector, Outcome, SegmentSubmission, S
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.delivery.segmenting import parts_of
 from heliograph.errors import Retry, StoreError, SubmitFailed
-from heliograph.model import END, Attempt, Content, Live, Message, State
+from heliograph.model import AT_ONCE, END, Attempt, Content, Live, Message, State
 from heliograph.rules.fairness import FairQueue
 from heliograph.rules.lifecycle import News
 from heliograph.rules.pacing import Pace
@@ -633,9 +633,8 @@ class Lane:
         for work in holders:
             if work.live.message.id not in self._wire:
                 self._pairs.pop((work.live.message.sender, work.live.message.recipient), None)
-        now_us = self._clock.now_us()
         for work in (*works, *holders):
-            self._give_back(self._ledger.batch, work, now_us)
+            self._give_back(self._ledger.batch, work, AT_ONCE)
         self.plan_turn()
 
     async def close(self, drain_s: float) -> None:

@@ -20,7 +20,7 @@ from heliograph.delivery.inbound import Inbound
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.delivery.receipts import Receipts
 from heliograph.errors import StoreError
-from heliograph.model import END, Live, State
+from heliograph.model import AT_ONCE, END, Live, State
 from heliograph.rules.lifecycle import News
 from heliograph.telemetry.metrics import Metrics
 
@@ -105,7 +105,7 @@ class Rescue:
         old = live.progress
         if old.state >= END:
             return
-        progress = replace(old, version=old.version + 1, owner=0, due_us=now_us, possible_duplicate=True)
+        progress = replace(old, version=old.version + 1, owner=0, due_us=AT_ONCE, possible_duplicate=True)
         batch.changes.updates.append(Update(message.id, message.account_id, old.version, progress))
         live.progress = progress
         for index, segment in enumerate(live.segments or ()):

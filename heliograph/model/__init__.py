@@ -12,7 +12,7 @@ from heliograph.model.accounts import (
 )
 from heliograph.model.events import Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
 from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
-from heliograph.model.message import Attempt, Content, Live, Message, Progress, SegmentProgress
+from heliograph.model.message import AT_ONCE, Attempt, Content, Live, Message, Progress, SegmentProgress
 from heliograph.model.states import (
     END,
     ENDS,
@@ -25,6 +25,7 @@ from heliograph.model.states import (
 )
 
 __all__ = [
+    "AT_ONCE",
     "CUSTOMER_SCOPES",
     "END",
     "ENDS",

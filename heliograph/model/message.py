@@ -11,7 +11,11 @@ from msgspec import Struct
 
 from heliograph.model.states import AddressKind, ContentKind, Direction, Encoding, State, TrafficType
 
-__all__ = ["Attempt", "Content", "Live", "Message", "Progress", "SegmentProgress"]
+__all__ = ["AT_ONCE", "Attempt", "Content", "Live", "Message", "Progress", "SegmentProgress"]
+
+
+AT_ONCE = 0
+"""The ``due_us`` of what waits for nothing but its turn: no step of the wall clock can delay it."""
 
 
 class Message(Struct, frozen=True, gc=False, kw_only=True):

@@ -1,0 +1,95 @@
+"""What a crash leaves behind, and that every message ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heliograph.model import State
+from tests.delivery.support import HandClock, MemoryCarrier, house
+
+
+async def test_after_a_crash_only_what_may_have_been_on_the_wire_is_marked(tmp_path: Path) -> None:
+    """The first house burns down: nothing of it is stopped in order, its store is only closed."""
+    path = tmp_path / "s.db"
+    carrier = MemoryCarrier(1, window=2)
+    carrier.answer = carrier.keep_open
+    carrier.stop = _burn  # type: ignore[method-assign, assignment]
+    async with house(path, [carrier]) as here:
+        here.pipeline.stop = _burn  # type: ignore[method-assign, assignment]
+        sent = [await here.send(to=f"+4915112345{number:03}") for number in range(20)]
+        once = await here.send(to="+4915112346001", at_most_once=True)
+        await here.until(lambda: len(carrier.open) == 2)
+        named = set(here.pipeline.dispatch.lanes[1].wire)
+        await here.pipeline.rescue.stop()
+    assert {one.live.message.id for one in carrier.written} <= named
+    assert len(named) <= 4
+
+    carrier = MemoryCarrier(1, window=100)
+    async with house(path, [carrier]) as here:
+        records = [await here.ends(one.message.id, State.SENT) for one in [*sent, once]]
+        marked = {one.message.id for one in records if one.progress.possible_duplicate}
+        assert marked == named
+        assert len(carrier.written) == 21
+
+
+async def test_at_most_once_that_was_on_the_wire_at_a_crash_ends_as_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    carrier = MemoryCarrier(1)
+    carrier.answer = carrier.keep_open
+    carrier.stop = _burn  # type: ignore[method-assign, assignment]
+    async with house(path, [carrier]) as here:
+        here.pipeline.stop = _burn  # type: ignore[method-assign, assignment]
+        accepted = await here.send(at_most_once=True)
+        await here.until(lambda: carrier.open)
+        await here.pipeline.rescue.stop()
+    carrier = MemoryCarrier(1)
+    async with house(path, [carrier]) as here:
+        record = await here.ends(accepted.message.id, State.UNKNOWN)
+        assert record.progress.error == "outcome_unknown"
+        assert carrier.written == []
+
+
+async def test_a_message_whose_receipt_never_comes_ends_as_unknown_and_a_late_one_corrects_it(tmp_path: Path) -> None:
+    carrier = MemoryCarrier(1)
+    clock = HandClock()
+    async with house(tmp_path / "s.db", [carrier], clock=clock) as here:
+        accepted = await here.send(validity_s=600)
+        await here.ends(accepted.message.id, State.SENT)
+        clock.move(600 + 3600)
+        assert await here.pipeline.rescue.end_overdue() == 0
+        clock.move(48 * 3600)
+        assert await here.pipeline.rescue.end_overdue() == 1
+        record = await here.ends(accepted.message.id, State.UNKNOWN)
+        assert record.progress.error == "receipt_missing"
+        carrier.receipt("c1", State.DELIVERED)
+        await here.ends(accepted.message.id, State.DELIVERED)
+
+
+async def test_receipts_find_their_message_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    async with house(path, [MemoryCarrier(1)]) as here:
+        accepted = await here.send()
+        await here.ends(accepted.message.id, State.SENT)
+    carrier = MemoryCarrier(1)
+    async with house(path, [carrier]) as here:
+        carrier.receipt("c1", State.DELIVERED, handle="late")
+        await here.ends(accepted.message.id, State.DELIVERED)
+        await here.until(lambda: carrier.acknowledged)
+        assert carrier.acknowledged == [("late", True)]
+
+
+async def test_a_receipt_for_nothing_is_kept_and_matched_when_its_submission_is_known(tmp_path: Path) -> None:
+    carrier = MemoryCarrier(1)
+    async with house(tmp_path / "s.db", [carrier]) as here:
+        carrier.receipt("c1", State.DELIVERED, handle="orphan")
+        await here.until(lambda: carrier.acknowledged)
+        here.pipeline.receipts._parked.clear()  # as after a restart
+        accepted = await here.send()
+        await here.ends(accepted.message.id, State.SENT)
+        assert await here.pipeline.receipts.match_orphans() == 1
+        await here.ends(accepted.message.id, State.DELIVERED)
+        assert await here.pipeline.receipts.match_orphans() == 0
+
+
+async def _burn(*_: object, **__: object) -> None:
+    """Nothing is stopped in order."""
