@@ -1,0 +1,5 @@
+"""The outbox: every event to every subscriber, at least once, in order where order means something."""
+
+from heliograph.delivery.outbox.outbox import Bounds, Outbox
+
+__all__ = ["Bounds", "Outbox"]

@@ -1,0 +1,211 @@
+"""A line: what one endpoint is still owed, and how far it has come. No I/O, no clock.
+
+Facts enter by rows of the outbox, in order. Those whose message is at hand wait in ``hot``, ready to be
+worded; from the first one that is not, they wait in ``cold`` until their records have been read. The
+watermark is the position up to which every fact is settled: told, or kept as a pending delivery.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from heliograph.contracts import MessageRecord
+from heliograph.delivery.wording import EVENT_TYPES
+from heliograph.model import Direction, Endpoint, Fact, Live, PendingDelivery
+
+__all__ = ["Item", "Line", "Row", "states_of"]
+
+_INBOUND: Final = Direction.IN.value
+
+
+class Row:
+    """A row of the outbox with facts that are still open here."""
+
+    __slots__ = ("open", "position")
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.open = 0
+
+
+class Item:
+    """One fact on its way. ``alone`` is set after its batch was refused."""
+
+    __slots__ = ("alone", "fact", "row", "source")
+
+    def __init__(self, fact: Fact, source: MessageRecord | Live | None, row: Row) -> None:
+        self.fact = fact
+        self.source = source
+        self.row = row
+        self.alone = False
+
+
+def states_of(events: Sequence[str]) -> frozenset[int] | None:
+    """The states that a subscriber's event types mean; None for all."""
+    return frozenset(state for state, word in EVENT_TYPES.items() if word in events) if events else None
+
+
+class Line:
+    """The queue of one endpoint.
+
+    ``behind``: it takes nothing from memory and reads the outbox from ``read_to`` on. ``busy`` are messages
+    that an event is being told of; later events of the same message wait in ``parked`` meanwhile.
+    """
+
+    __slots__ = (
+        "active",
+        "behind",
+        "busy",
+        "callback",
+        "closed",
+        "cold",
+        "dirty",
+        "endpoint",
+        "failures",
+        "hot",
+        "next_due_us",
+        "parked",
+        "read_to",
+        "refused_batches",
+        "rest_until",
+        "retries",
+        "retry_turn",
+        "retrying",
+        "rows",
+        "saved",
+        "since_us",
+        "states",
+        "warming",
+    )
+
+    def __init__(self, endpoint: Endpoint, read_to: int) -> None:
+        self.endpoint = endpoint
+        self.callback = endpoint.kind == "callback"
+        self.states = states_of(endpoint.events)
+        self.hot: deque[Item] = deque()
+        self.cold: deque[Item] = deque()
+        self.warming = False
+        self.parked: dict[str, deque[Item]] = {}
+        self.busy: set[str] = set()
+        self.rows: deque[Row] = deque()
+        self.behind = True
+        self.read_to = read_to
+        self.since_us = 0
+        """While catching up: nothing that happened before is told (an endpoint is not told of its past)."""
+        self.saved = endpoint.position
+        """The watermark that the store knows."""
+        self.dirty = False
+        self.active = 0
+        self.failures = 0
+        """In a row."""
+        self.rest_until = 0.0
+        """Monotonic seconds."""
+        self.refused_batches = 0
+        self.retries: deque[PendingDelivery] = deque()
+        self.retrying: set[str] = set()
+        """Ids of due deliveries that were read, until their outcome is durable."""
+        self.retry_turn = False
+        self.next_due_us = 0
+        """When the earliest pending delivery may be due; 0: not known, ask."""
+        self.closed = False
+
+    def configure(self, endpoint: Endpoint) -> None:
+        """New settings for the same endpoint."""
+        self.endpoint = endpoint
+        self.states = states_of(endpoint.events)
+
+    @property
+    def waiting(self) -> int:
+        """Facts in memory that nobody works on."""
+        waiting = len(self.hot) + len(self.cold)
+        return waiting + sum(map(len, self.parked.values())) if self.parked else waiting
+
+    @property
+    def batch(self) -> int:
+        """Events that one request may hold; an endpoint that keeps refusing batches gets none any more."""
+        return 1 if self.callback or self.refused_batches >= 3 else self.endpoint.batch
+
+    def offer(self, position: int, fact: Fact, source: MessageRecord | Live | None) -> bool:
+        """Takes a fact of the account from a row, where it concerns this endpoint; says whether it did."""
+        states = self.states
+        if states is not None and fact.state not in states:
+            return False
+        if (self.callback and not fact.has_callback) or fact.at_us < self.since_us:
+            return False
+        rows = self.rows
+        if rows and rows[-1].position == position:
+            row = rows[-1]
+        else:
+            row = Row(position)
+            rows.append(row)
+        row.open += 1
+        if source is not None and fact.direction == _INBOUND and source.content is None:
+            source = None  # what was received is told with its text
+        item = Item(fact, source, row)
+        if source is None or self.cold or self.warming:
+            self.cold.append(item)
+        else:
+            self.hot.append(item)
+        return True
+
+    def take(self) -> list[Item]:
+        """What the next request tells: one item, or as many as a batch may hold. Empty when nothing can go now."""
+        hot, busy = self.hot, self.busy
+        most = self.batch
+        taken: list[Item] = []
+        mine: set[str] | None = set() if most > 1 else None
+        while hot and len(taken) < most:
+            if taken and hot[0].alone:
+                break
+            item = hot.popleft()
+            message_id = item.fact.message_id
+            if message_id in busy and (mine is None or message_id not in mine):
+                self.parked.setdefault(message_id, deque()).append(item)
+                continue
+            busy.add(message_id)
+            taken.append(item)
+            if mine is None or item.alone:
+                break
+            mine.add(message_id)
+        return taken
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """These are settled: the watermark may move on."""
+        self._free(items)
+        rows = self.rows
+        for item in items:
+            item.row.open -= 1
+        while rows and not rows[0].open:
+            rows.popleft()
+        self.dirty = True
+
+    def put_back(self, items: Sequence[Item], *, alone: bool) -> None:
+        """These are owed as before, and first; ``alone``: each in a request of its own."""
+        for item in items:
+            item.alone = item.alone or alone
+        self._free(items)
+        self.hot.extendleft(reversed(items))
+
+    def watermark(self, told: int) -> int:
+        """The position up to which nothing is owed; ``told`` is the newest that everybody was told."""
+        if self.rows:
+            return self.rows[0].position - 1
+        return self.read_to if self.behind else max(self.read_to, told)
+
+    def clear(self) -> None:
+        """Owes nothing any more: the endpoint is gone."""
+        self.closed = True
+        for queue in (self.hot, self.cold, self.rows, self.retries):
+            queue.clear()
+        self.parked.clear()
+
+    def _free(self, items: Sequence[Item]) -> None:
+        """Their messages are not being told any more; what was parked behind them goes to the front."""
+        busy, parked = self.busy, self.parked
+        for item in items:
+            message_id = item.fact.message_id
+            busy.discard(message_id)
+            if parked and (held := parked.pop(message_id, None)) is not None:
+                self.hot.extendleft(reversed(held))
