@@ -90,6 +90,9 @@ INSERT INTO positions (endpoint_id, position) VALUES ($1, $2) ON CONFLICT (endpo
 -- name: delete_endpoint
 UPDATE endpoints SET deleted_us = $3 WHERE account_id = $1 AND id = $2 AND deleted_us IS NULL
 
+-- name: drop_endpoint_deliveries
+DELETE FROM deliveries WHERE account_id = $1 AND endpoint_id = $2
+
 -- name: bump_config
 UPDATE meta SET config_version = config_version + 1
 
@@ -144,9 +147,9 @@ SELECT * FROM unnest($1::int4[], $2::text[], $3::int8[], $4::text[])
 DELETE FROM orphans WHERE id = ANY ($1::int8[])
 
 -- name: move_positions
-INSERT INTO positions AS p (endpoint_id, position)
-SELECT * FROM unnest($1::text[], $2::int8[])
-ON CONFLICT (endpoint_id) DO UPDATE SET position = excluded.position WHERE p.position < excluded.position
+UPDATE positions AS p SET position = u.position
+FROM unnest($1::text[], $2::int8[]) AS u (endpoint_id, position)
+WHERE p.endpoint_id = u.endpoint_id AND p.position < u.position
 
 -- name: put_deliveries
 INSERT INTO deliveries (endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error)
@@ -233,9 +236,10 @@ FROM taken AS m LEFT JOIN contents AS c ON c.account_id = m.account_id AND c.mes
 ORDER BY m.due_us, m.id
 
 -- name: owned
+WITH {holders}
 SELECT owned.*
-FROM accounts AS a CROSS JOIN LATERAL (
-    SELECT {message} FROM messages AS m WHERE m.account_id = a.id AND m.id >= $2 AND m.owner = $1
+FROM holder AS a CROSS JOIN LATERAL (
+    SELECT {message} FROM messages AS m WHERE m.account_id = a.account_id AND m.id >= $2 AND m.owner = $1
 ) AS owned
 WHERE $3::int4 IS NULL OR owned.connector_id = $3
 ORDER BY owned.id
@@ -254,9 +258,10 @@ SELECT ids FROM wires WHERE ids <> ''
 -- ==== the pipeline's reads ====================================================================
 
 -- name: newest_id
+WITH {holders}
 SELECT max(newest.id)
-FROM accounts AS a CROSS JOIN LATERAL (
-    SELECT m.id FROM messages AS m WHERE m.account_id = a.id ORDER BY m.id DESC LIMIT 1
+FROM holder AS a CROSS JOIN LATERAL (
+    SELECT m.id FROM messages AS m WHERE m.account_id = a.account_id ORDER BY m.id DESC LIMIT 1
 ) AS newest
 
 -- name: opted_out
@@ -296,7 +301,7 @@ SELECT t.message_id, t.account_id, t.segment, t.number, t.connector_id, t.at_us,
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN attempts AS t ON t.account_id = k.account_id AND t.message_id = k.message_id
 WHERE t.message_id BETWEEN $3 AND $4
-ORDER BY t.message_id, t.segment, t.number
+ORDER BY t.message_id, t.at_us, t.segment, t.number
 
 -- name: contents
 SELECT c.message_id, c.kind, c.octets, c.udh_octets, c.key_id
@@ -309,6 +314,15 @@ SELECT o.connector_id, o.canonical, o.arrived_us, o.fields, o.id
 FROM unnest($1::int4[], $2::text[]) AS k (connector_id, canonical)
 JOIN orphans AS o USING (connector_id, canonical)
 ORDER BY o.id
+
+-- name: matched_orphans
+SELECT o.connector_id, o.canonical, o.arrived_us, o.fields, o.id, c.account_id, c.message_id, c.segment, c.attempt
+FROM orphans AS o CROSS JOIN LATERAL (
+    SELECT c.account_id, c.message_id, c.segment, c.attempt FROM correlations AS c
+    WHERE c.canonical = o.canonical AND c.connector_id = o.connector_id AND c.message_id >= $1
+    ORDER BY c.written_us DESC, c.message_id DESC LIMIT 1
+) AS c
+ORDER BY o.id LIMIT $2
 
 -- name: recent_writer
 SELECT m.account_id FROM messages AS m
@@ -368,14 +382,15 @@ WITH RECURSIVE heads AS (
 SELECT connector_id, type, account_id FROM heads
 
 -- name: overdue
+WITH {holders}
 SELECT late.*
-FROM accounts AS a CROSS JOIN LATERAL (
+FROM holder AS a CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m
-    WHERE m.account_id = a.id AND m.id > $1 AND m.id < $2 AND m.accepted_us < $3
-        AND m.direction = 0 AND m.sent_us IS NOT NULL AND m.ended_us IS NULL
-    ORDER BY m.id LIMIT $4
+    WHERE m.account_id = a.account_id AND m.id > $1 AND m.accepted_us < $2
+        AND m.state < 40 AND (m.state = 30 OR m.sent_us IS NOT NULL)
+    ORDER BY m.id LIMIT $3
 ) AS late
-ORDER BY late.id LIMIT $4
+ORDER BY late.id LIMIT $3
 
 -- name: expired_waiting
 SELECT {message} FROM messages AS m

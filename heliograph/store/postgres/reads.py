@@ -17,7 +17,7 @@ from heliograph.contracts import (
     ReferenceKey,
 )
 from heliograph.errors import StoreBusy
-from heliograph.model import Attempt, Content, Live, LoggedEvent, PendingDelivery, SegmentProgress
+from heliograph.model import Attempt, Content, Live, LoggedEvent, PendingDelivery, SegmentProgress, State
 from heliograph.store.postgres.connection import Pool, translated
 from heliograph.store.postgres.partitions import WEEK_US, first_id
 from heliograph.store.postgres.queries import QUERIES
@@ -119,6 +119,17 @@ class Reads:
         """Kept receipts of these (connector_id, canonical id)."""
         return [Orphan(**dict(row)) for row in await self._fetch("orphans", *columns(set(keys), 2))]
 
+    async def matched_orphans(self, limit: int) -> list[tuple[Orphan, Correlation]]:
+        """Kept receipts that belong to a message of the last weeks by now, oldest first."""
+        rows = await self._fetch("matched_orphans", first_id(self._now_us() - _LATELY_US), limit)
+        return [
+            (
+                Orphan(connector_id=row[0], canonical=row[1], arrived_us=row[2], fields=row[3], id=row[4]),
+                Correlation(row[0], row[1], *row[5:]),
+            )
+            for row in rows
+        ]
+
     async def recent_writer(self, sender: str, recipient: str, since_us: int) -> int | None:
         """The account that last sent from ``sender`` to ``recipient`` since then."""
         account: int | None = await self._value(
@@ -144,7 +155,7 @@ class Reads:
 
     async def overdue(self, *, after: str | None, accepted_before_us: int, limit: int) -> tuple[list[Live], str | None]:
         """Messages handed over and not ended, in id order; with the id to go on from (None: done)."""
-        rows = await self._fetch("overdue", after or "", first_id(accepted_before_us), accepted_before_us, limit)
+        rows = await self._fetch("overdue", after or "", accepted_before_us, limit)
         lives = [live_of(row) for row in rows]
         await self._add_segments(lives)
         return lives, lives[-1].message.id if len(lives) == limit else None
@@ -207,7 +218,8 @@ class Reads:
             for row in await self._by_message("contents", ids)
         }
         segments = await self._segments(live.message for live in lives if live.message.segments > 1)
-        wired = await self._on_wire() if any(live.progress.owner for live in lives) else frozenset()
+        early = any(live.progress.state < State.SENT for live in lives)
+        wired = await self._on_wire() if early else frozenset()
         return [
             MessageRecord(
                 message=live.message,
@@ -215,7 +227,7 @@ class Reads:
                 content=contents.get(live.message.id),
                 segments=tuple(segments.get(live.message.id, ())),
                 attempts=tuple(attempts.get(live.message.id, ())),
-                on_wire=live.message.id in wired,
+                on_wire=live.progress.state < State.SENT and live.message.id in wired,
             )
             for live in lives
         ]

@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heliograph.store.postgres.connection import Connection
-from heliograph.store.postgres.partitions import PARENTS, Week, first_id, weeks
+from heliograph.store.postgres.partitions import PARENTS, Week, weeks
 
 __all__ = ["CHILDREN", "purge_contents", "purge_records"]
 
 CHILDREN: Mapping[str, str] = {name: column for name, (column, _) in PARENTS.items() if name != "messages"}
 """Tables whose rows belong to a message, with the column that names it."""
+
+_OVER = "m.state >= 40 AND coalesce(m.ended_us, m.accepted_us) < $1"
+"""Ended (or received) before then."""
 
 _LARGE = 200_000
 """Rows of a week from which on deleting them one by one costs more than keeping them for some days."""
@@ -49,10 +52,9 @@ async def purge_contents(connection: Connection, before_us: int, limit: int) -> 
         status = await connection.execute(
             f"DELETE FROM contents_{suffix} WHERE ctid = ANY (ARRAY("
             f"SELECT c.ctid FROM contents_{suffix} AS c "
-            "JOIN messages AS m ON m.account_id = c.account_id AND m.id = c.message_id WHERE m.id < $3 AND m.ended_us < $1 LIMIT $2))",
+            f"JOIN messages AS m ON m.account_id = c.account_id AND m.id = c.message_id WHERE {_OVER} LIMIT $2))",
             before_us,
             limit,
-            first_id(before_us),
         )
         if gone := int(status.rsplit(" ", 1)[1]):
             return gone
@@ -61,7 +63,7 @@ async def purge_contents(connection: Connection, before_us: int, limit: int) -> 
 
 async def _is_over(connection: Connection, week: Week, before_us: int) -> bool:
     return not await connection.fetchval(
-        f"SELECT EXISTS (SELECT FROM messages_{week.suffix} WHERE ended_us IS NULL OR ended_us >= $1)", before_us
+        f"SELECT EXISTS (SELECT FROM messages_{week.suffix} AS m WHERE NOT ({_OVER}))", before_us
     )
 
 
@@ -83,10 +85,9 @@ async def _delete_records(connection: Connection, suffix: str, before_us: int, l
     async with connection.transaction():
         gone: list[Any] = await connection.fetch(
             f"DELETE FROM messages_{suffix} WHERE ctid = ANY (ARRAY("
-            f"SELECT ctid FROM messages_{suffix} WHERE id < $3 AND ended_us < $1 LIMIT $2)) RETURNING account_id, id",
+            f"SELECT m.ctid FROM messages_{suffix} AS m WHERE {_OVER} LIMIT $2)) RETURNING account_id, id",
             before_us,
             limit,
-            first_id(before_us),
         )
         if gone:
             accounts, ids = [row[0] for row in gone], [row[1] for row in gone]

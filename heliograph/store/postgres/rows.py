@@ -19,6 +19,7 @@ __all__ = [
     "array",
     "arrays",
     "columns",
+    "content_after_message",
     "content_records",
     "live_of",
     "message_records",
@@ -104,11 +105,12 @@ def segment_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:
     ]
 
 
-def live_of(row: Sequence[Any]) -> Live:
+def live_of(row: Sequence[Any], content: Content | None = None) -> Live:
     """A message from a row of ``{message}`` columns; its segments are read apart."""
     return Live(
         Message(**dict(zip(MESSAGE, row[:_AFTER_MESSAGE], strict=True))),
         Progress(**dict(zip(PROGRESS, row[_AFTER_MESSAGE:_AFTER_PROGRESS], strict=True))),
+        content=content,
     )
 
 

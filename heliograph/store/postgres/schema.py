@@ -85,13 +85,12 @@ async def check_version(connection: Connection) -> None:
         )
 
 
-async def bring_up(connection: Connection) -> list[str]:
-    """Applies what is missing; gives the names of the steps. Safe beside another process that does the same."""
+async def bring_up(connection: Connection) -> tuple[int, int]:
+    """Applies what is missing: (version before, version after). Safe beside another process that does the same."""
     await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, MIGRATION_LOCK)
     try:
         await connection.execute(_VERSIONS)
         applied, _ = await versions(connection)
-        done = []
         for step in migrations():
             if step.version > applied:
                 async with connection.transaction():
@@ -102,14 +101,13 @@ async def bring_up(connection: Connection) -> list[str]:
                         step.name,
                         step.compatible,
                     )
-                done.append(step.name)
-        return done
+        return applied, max(applied, migrations()[-1].version)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCKS, MIGRATION_LOCK)
 
 
-async def migrate(url: str) -> list[str]:
-    """What ``heliograph store migrate`` does: brings the schema up; gives the names of the steps applied."""
+async def migrate(url: str) -> tuple[int, int]:
+    """What ``heliograph store migrate`` does: brings the schema up; (version before, version after)."""
     connection = await connect(url, care=True)
     try:
         with translated():

@@ -9,7 +9,7 @@ from time import monotonic, time_ns
 
 from heliograph.contracts import Changes, Committed
 from heliograph.errors import HeliographError, StoreBusy, StoreError, StoreInUse
-from heliograph.model import END, Content, Live
+from heliograph.model import AT_ONCE, END, Content, Fact, Live
 from heliograph.store.groupcommit import Batch, GroupCommit
 from heliograph.store.postgres import nodes, partitions, schema
 from heliograph.store.postgres.care import Care
@@ -70,6 +70,24 @@ class PostgresStore(Configuration, Care):
     def _now_us(self) -> int:
         return time_ns() // 1000 if self._clock is None else self._clock()
 
+    @property
+    def on_facts(self) -> Callable[[int, Sequence[Fact], Sequence[Live]], None] | None:
+        """Hears of every transaction that had facts (see the contract)."""
+        return self._group.on_facts
+
+    @on_facts.setter
+    def on_facts(self, listener: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None) -> None:
+        self._group.on_facts = listener
+
+    @property
+    def observe(self) -> Callable[[int, float], None] | None:
+        """Hears of every group commit: rows, seconds."""
+        return self._group.observe
+
+    @observe.setter
+    def observe(self, listener: Callable[[int, float], None] | None) -> None:
+        self._group.observe = listener
+
     # --- life ---------------------------------------------------------------------------------
     async def open(self) -> None:
         """Connects, makes the schema of an empty database, checks it, becomes a node.
@@ -97,6 +115,10 @@ class PostgresStore(Configuration, Care):
                 self._pool.terminate()
             raise
         self._tending = asyncio.create_task(self._tend(), name="store-tend")
+
+    async def migrate(self) -> tuple[int, int]:
+        """Brings the schema to this program's: (version before, version after)."""
+        return await schema.migrate(self.url)
 
     async def _is_empty(self, connection: Connection) -> bool:
         applied, _ = await schema.versions(connection)
@@ -239,7 +261,7 @@ class PostgresStore(Configuration, Care):
             self._strays = True  # until the answer is here
             rows = await self._fetch("claim", connector_id, type, account_id, now_us, limit, self.node_id, self._fence)
             self._strays = False
-            taken = [(live_of(row), content_after_message(row)) for row in rows]
+            taken = [(live_of(row, content := content_after_message(row)), content) for row in rows]
             least = min((live.message.id for live, _ in taken), default=None)
             if least is not None and least < self._claimed.written:
                 self._claimed.written = least
@@ -265,7 +287,7 @@ class PostgresStore(Configuration, Care):
                 "give_back",
                 array([message.id for message in messages]),
                 array([message.account_id for message in messages]),
-                self._now_us(),
+                AT_ONCE,
                 self.node_id,
             )
 

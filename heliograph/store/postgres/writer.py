@@ -253,6 +253,7 @@ async def _write_endpoints(
         await connection.execute(QUERIES["begin_position"], endpoint.id, position)
     for account_id, endpoint_id, at_us in deleted:
         await connection.execute(QUERIES["delete_endpoint"], account_id, endpoint_id, at_us)
+        await connection.execute(QUERIES["drop_endpoint_deliveries"], account_id, endpoint_id)
     await connection.execute(QUERIES["bump_config"])
 
 
