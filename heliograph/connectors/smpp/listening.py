@@ -1,0 +1,134 @@
+"""What the links of a connector tell: outcomes, receipts and short messages, in the pipeline's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from heliograph.connectors.smpp.incoming import Incoming
+from heliograph.connectors.smpp.settings import SmppSettings
+from heliograph.connectors.smpp.whole import WholeMessages
+from heliograph.contracts import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews
+from heliograph.rules.idcodec import IdCodec
+from heliograph.rules.retry import failure_of, parse_overrides
+from heliograph.smpp.errors import EncodeError
+from heliograph.smpp.events import LateResponse, Response, ResponseTimedOut
+from heliograph.smpp.pdus import DataSm, DeliverSm, Pdu
+from heliograph.smpplink.client import Delivery
+
+__all__ = ["Ear", "Link"]
+
+
+class Link(Protocol):
+    """What a connector needs of a link: ``heliograph.smpplink.client.ClientLink`` has it."""
+
+    @property
+    def free(self) -> int: ...
+
+    @property
+    def is_bound(self) -> bool: ...
+
+    def submit(self, batch: Sequence[tuple[Pdu, object]]) -> list[tuple[object, EncodeError]]: ...
+
+    def acknowledge(self, items: Sequence[tuple[int, int]]) -> None: ...
+
+    async def run(self) -> None: ...
+
+    async def stop(self, drain_s: float) -> None: ...
+
+
+class Ear:
+    """The ``LinkListener`` of all links of one connector."""
+
+    def __init__(self, connector: Connector, settings: SmppSettings, ids: IdCodec) -> None:
+        self.news: CarrierNews | None = None
+        self.late_answers = 0
+        """Answers that came after their submission was given up: what they said could not be told any more."""
+        self.whole = WholeMessages() if settings.concatenation == "payload" else None
+        self._connector = connector
+        self._ids = ids
+        self._incoming = Incoming(settings, ids)
+        self._overrides = parse_overrides(settings.statuses)
+
+    def outcomes_of(self, context: Any, **what: Any) -> list[Outcome]:
+        """The outcome of what had ``context``; of every segment that it took along."""
+        outcome = Outcome(context, **what)
+        return [outcome] if self.whole is None else self.whole.answered(outcome, None)
+
+    def bound(self, link: Link) -> None:
+        """There may be work to take."""
+        if self.news is not None:
+            self.news.ready(self._connector)
+
+    def responses(self, link: Link, responses: list[Response]) -> None:
+        """Part of ``LinkListener``."""
+        if self.news is None:
+            return
+        if not responses:
+            self.news.ready(self._connector)
+            return
+        if self.whole is not None:
+            self.news.outcomes(
+                self._connector, [one for response in responses for one in self._whole_outcomes(response)]
+            )
+            return
+        outcomes = []
+        for response in responses:
+            submission: Any = response.context
+            if not response.status:
+                outcomes.append(Outcome(submission, response.message_id or None))
+            else:
+                outcomes.append(Outcome(submission, None, failure_of(response.status, self._overrides)))
+        self.news.outcomes(self._connector, outcomes)
+
+    def _whole_outcomes(self, response: Response) -> list[Outcome]:
+        assert self.whole is not None
+        submission: Any = response.context
+        if response.status:
+            outcome = Outcome(submission, None, failure_of(response.status, self._overrides))
+            return self.whole.answered(outcome, None)
+        raw_id = response.message_id
+        outcome = Outcome(submission, raw_id or None)
+        return self.whole.answered(outcome, self._ids.for_response(raw_id) if raw_id else None)
+
+    def timed_out(self, link: Link, timed_out: list[ResponseTimedOut]) -> None:
+        """Part of ``LinkListener``: they were written, and nobody says what became of them."""
+        self._unknown([one.context for one in timed_out])
+
+    def late_responses(self, link: Link, responses: list[LateResponse]) -> None:
+        """Part of ``LinkListener``."""
+        self.late_answers += len(responses)
+
+    def unbound(self, link: Link, lost: list[object], reason: str) -> None:
+        """Part of ``LinkListener``."""
+        self._unknown(lost)
+
+    def _unknown(self, contexts: Sequence[object]) -> None:
+        if contexts and self.news is not None:
+            self.news.outcomes(
+                self._connector, [one for context in contexts for one in self.outcomes_of(context, unknown=True)]
+            )
+
+    def deliveries(self, link: Link, deliveries: list[Delivery]) -> None:
+        """Part of ``LinkListener``."""
+        receipts: list[ReceiptNews] = []
+        shorts: list[InboundShort] = []
+        read = self._incoming.read
+        for delivery in deliveries:
+            pdu = delivery.pdu
+            if not isinstance(pdu, DeliverSm | DataSm):
+                continue  # alert_notification has no answer, and nothing waits for it
+            news = read((link, delivery.sequence_number), pdu)
+            if type(news) is ReceiptNews:
+                if self.whole is None:
+                    receipts.append(news)
+                else:
+                    receipts += self.whole.receipts(news)
+            else:
+                shorts.append(news)  # type: ignore[arg-type]
+        if self.news is None:
+            return
+        if receipts:
+            self.news.receipts(self._connector, receipts)
+        if shorts:
+            self.news.inbound(self._connector, shorts)

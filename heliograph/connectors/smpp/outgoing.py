@@ -1,0 +1,190 @@
+"""Segments as this carrier wants them: from a submission to a submit_sm.
+
+All that is constant for a connector is worked out once. Source: SMPP 3.4 §4.4, §5.2; docs/reference/settings.md
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from heliograph import sms
+from heliograph.connectors.smpp.settings import SmppSettings, tlv_table
+from heliograph.contracts import SegmentSubmission
+from heliograph.errors import Retry, SubmitFailed
+from heliograph.model import AddressKind, Encoding
+from heliograph.smpp import constants as c
+from heliograph.smpp.pdus import SubmitSm, Tlvs
+from heliograph.smpp.times import format_relative
+
+__all__ = ["Outgoing"]
+
+_VALIDITIES_MAX: Final = 4096
+"""Seconds left of a validity are few different numbers; their texts are kept."""
+
+_TON_NPI: Final = {
+    AddressKind.E164: sms.ton_npi(sms.AddressKind.E164),
+    AddressKind.SHORT_CODE: sms.ton_npi(sms.AddressKind.SHORT_CODE),
+    AddressKind.ALPHANUMERIC: sms.ton_npi(sms.AddressKind.ALPHANUMERIC),
+}
+_FLASH_GENERAL: Final = {Encoding.GSM7: 0x10, Encoding.UCS2: 0x18, Encoding.BINARY: 0x14}
+_FLASH_CLASS: Final = {Encoding.GSM7: 0xF0, Encoding.UCS2: 0x18, Encoding.BINARY: 0xF4}
+"""Source: 3GPP TS 23.038 §4. The class group has no UCS-2: that stays with the general one."""
+
+_SHORT_MESSAGE_MAX: Final = 254
+"""Octets, by SMPP 3.4; UTF-8 can need more than the septets that were counted."""
+
+_E164: Final = AddressKind.E164
+_GSM7: Final = Encoding.GSM7
+_BINARY: Final = Encoding.BINARY
+
+
+class Outgoing:
+    """One connector's way to write segments."""
+
+    __slots__ = (
+        "_alphabet",
+        "_codings",
+        "_concatenation",
+        "_dest_npi",
+        "_dest_ton",
+        "_flash_codings",
+        "_keeps_plus",
+        "_mode",
+        "_packs",
+        "_priorities",
+        "_protocol_id",
+        "_reference_octets",
+        "_registered",
+        "_sends_validity",
+        "_service_type",
+        "_sources",
+        "_tlvs",
+        "_validities",
+        "_validity_max_s",
+    )
+
+    def __init__(self, settings: SmppSettings) -> None:
+        self._service_type = settings.service_type
+        own = {AddressKind[kind.upper()]: (ton, npi) for kind, (ton, npi) in settings.source_ton_npi.items()}
+        self._sources = tuple(own.get(kind, _TON_NPI[kind]) for kind in AddressKind)
+        self._dest_ton, self._dest_npi = settings.dest_ton_npi
+        self._keeps_plus = settings.plus_sign
+        self._mode = settings.esm_mode
+        self._protocol_id = settings.protocol_id
+        self._priorities = settings.priority_flags
+        self._registered = settings.registered_delivery
+        self._codings = (settings.gsm7_data_coding, settings.ucs2_data_coding, settings.binary_data_coding)
+        flash = _FLASH_CLASS if settings.flash_style == "class" else _FLASH_GENERAL
+        self._flash_codings = tuple(flash[encoding] for encoding in Encoding)
+        self._alphabet = sms.Alphabet(settings.default_alphabet)
+        self._packs = self._alphabet != sms.Alphabet.GSM7
+        self._concatenation = settings.concatenation
+        self._reference_octets = settings.reference_octets
+        self._tlvs: Tlvs = tlv_table(settings.tlvs)
+        self._sends_validity = settings.send_validity
+        self._validity_max_s = settings.validity_max_s
+        self._validities: dict[int, str] = {}
+
+    def pdu(self, submission: SegmentSubmission) -> SubmitSm:
+        """The submit_sm of one segment. Raises ``SubmitFailed`` where this carrier's alphabet can't say the text."""
+        live = submission.live
+        message = live.message
+        encoding = message.encoding
+        octets = submission.octets
+        mode = self._mode
+        tlvs = self._tlvs
+        header = 0
+        if message.segments > 1 or encoding == _BINARY:
+            mode, octets, tlvs, header = self._placed(submission)
+        if self._packs and encoding == _GSM7:
+            octets = self._in_alphabet(octets, header)
+            if len(octets) > _SHORT_MESSAGE_MAX:
+                tlvs, octets = {**tlvs, c.TAG_MESSAGE_PAYLOAD: octets}, b""
+        sender, recipient = message.sender, message.recipient
+        if not self._keeps_plus:
+            if sender[0] == "+" and message.sender_kind == _E164:
+                sender = sender[1:]
+            if recipient[0] == "+":
+                recipient = recipient[1:]
+        left_s = submission.validity_left_s
+        ton, npi = self._sources[message.sender_kind]
+        return SubmitSm(
+            self._service_type,
+            ton,
+            npi,
+            sender,
+            self._dest_ton,
+            self._dest_npi,
+            recipient,
+            mode,
+            self._protocol_id,
+            self._priorities[message.type],
+            "",
+            (self._validities.get(left_s) or self._validity(left_s)) if self._sends_validity else "",
+            self._registered if message.receipt_wanted else 0,
+            0,
+            self._flash_codings[encoding] if message.flash else self._codings[encoding],
+            0,
+            octets,
+            tlvs,
+        )
+
+    def whole(self, submission: SegmentSubmission) -> SubmitSm:
+        """The submit_sm of a whole long message, which the carrier cuts: all its text in message_payload.
+
+        Source: SMPP 3.4 §5.3.2.32
+        """
+        live = submission.live
+        size = _own_header_octets(submission)
+        octets = b"".join([part[size:] for part in live.parts])
+        if self._packs and live.message.encoding == _GSM7:
+            octets = self._in_alphabet(octets, 0)
+        return replace(
+            self.pdu(submission),
+            esm_class=self._mode | c.ESM_UDHI if size else self._mode,
+            short_message=b"",
+            tlvs={**self._tlvs, c.TAG_MESSAGE_PAYLOAD: live.parts[0][:size] + octets},
+        )
+
+    def _placed(self, submission: SegmentSubmission) -> tuple[int, bytes, Tlvs, int]:
+        """(esm_class, octets, TLVs, octets of header) of a segment that has a header, or is one of several."""
+        message = submission.live.message
+        octets = submission.octets
+        own = _own_header_octets(submission)
+        total, mode = message.segments, self._mode
+        if total == 1 or self._concatenation == "payload":
+            return (mode | c.ESM_UDHI if own else mode), octets, self._tlvs, own
+        if self._concatenation == "sar":
+            tlvs = {
+                **self._tlvs,
+                c.TAG_SAR_MSG_REF_NUM: (message.reference & 0xFFFF).to_bytes(2, "big"),
+                c.TAG_SAR_TOTAL_SEGMENTS: bytes((total,)),
+                c.TAG_SAR_SEGMENT_SEQNUM: bytes((submission.number,)),
+            }
+            return (mode | c.ESM_UDHI if own else mode), octets, tlvs, own
+        extra = octets[1:own] if own else b""
+        header = sms.concat_udh(message.reference, total, submission.number, self._reference_octets, extra)
+        return mode | c.ESM_UDHI, header + octets[own:], self._tlvs, len(header)
+
+    def _in_alphabet(self, octets: bytes, header: int) -> bytes:
+        try:
+            return octets[:header] + sms.to_alphabet(octets[header:], self._alphabet, header)
+        except sms.CannotEncode:
+            raise SubmitFailed("content_unsupported", None, Retry.ELSEWHERE) from None
+
+    def _validity(self, left_s: int) -> str:
+        if len(self._validities) >= _VALIDITIES_MAX:
+            self._validities.clear()
+        most_s = self._validity_max_s
+        text = self._validities[left_s] = format_relative(min(left_s, most_s) if most_s else left_s)
+        return text
+
+
+def _own_header_octets(submission: SegmentSubmission) -> int:
+    """Octets of the header that a binary message brought itself; it stands in front of each segment."""
+    live = submission.live
+    if live.message.encoding != _BINARY or live.content is None:
+        return 0
+    return live.content.udh_octets
