@@ -1,81 +1,220 @@
-"""Figures of this process: plain numbers that cost next to nothing, shown to Prometheus when it asks.
+"""What is counted while messages pass: plain integers, put into words only when somebody scrapes.
 
-No label names an account. Source of the names: docs/reference/metrics.md
+Counting is on the hot path: a count is one addition, a latency one bisection. No label names an account.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from heliograph.model import State
+from heliograph.telemetry.histogram import ROWS_BOUNDS, Histogram
 
-__all__ = ["Histogram", "Metrics"]
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+__all__ = ["METRICS", "Kind", "LaneReading", "Metrics", "Queued"]
 
 
-class Histogram:
-    """Counts by upper bound. ``observe`` takes seconds (or rows), and how often it was seen."""
+class Queued(Protocol):
+    """What waited in a lane since ``queued_at`` (monotonic seconds)."""
 
-    __slots__ = ("bounds", "counts", "total")
+    @property
+    def queued_at(self) -> float: ...
 
-    def __init__(self, bounds: Sequence[float] = _SECONDS) -> None:
-        self.bounds = tuple(bounds)
-        self.counts = [0] * (len(self.bounds) + 1)
-        self.total = 0.0
 
-    def observe(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.bounds, value)] += times
-        self.total += value * times
+class LaneReading(NamedTuple):
+    """A lane at the moment of a scrape. ``pace`` is in segments per second, 0 for no limit."""
+
+    connector: str
+    depth: int
+    window_used: int
+    window: int
+    pace: float
+    links: int
+
+
+class Kind(NamedTuple):
+    """One metric: its type, its labels, and what it tells."""
+
+    type: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: Final[Mapping[str, Kind]] = {
+    "heliograph_accepted_messages": Kind("counter", "Messages accepted and kept."),
+    "heliograph_refused_requests": Kind("counter", "Requests and items refused, by their stable code.", ("code",)),
+    "heliograph_submitted_segments": Kind("counter", "Segments written to carriers."),
+    "heliograph_reached_messages": Kind("counter", "Messages that reached a state; ends are among them.", ("state",)),
+    "heliograph_received_messages": Kind("counter", "Messages from handsets, by whether an account owns their number.",
+                                         ("assigned",)),
+    "heliograph_receipts": Kind("counter", "Final delivery receipts that found their message."),
+    "heliograph_orphan_receipts": Kind("counter", "Delivery receipts that found no message and are kept."),
+    "heliograph_told_events": Kind("counter", "Events that customers' webhooks took."),
+    "heliograph_webhook_requests": Kind("counter", "Requests to webhooks, by what came of them.", ("outcome",)),
+    "heliograph_troubles": Kind("counter", "Unexpected errors inside; each has a line in the journal.", ("where",)),
+    "heliograph_closed_connections": Kind("counter", "HTTP connections closed by a limit, by its name.", ("limit",)),
+    "heliograph_accept_seconds": Kind("histogram", "Decision of a batch to its commit."),
+    "heliograph_accept_to_submit_seconds": Kind("histogram", "Entering the lane to being written to a carrier."),
+    "heliograph_accept_to_receipt_seconds": Kind("histogram", "Acceptance to the final receipt."),
+    "heliograph_receipt_to_webhook_seconds": Kind("histogram", "An event's time to the webhook's answer that took it."),
+    "heliograph_store_commit_seconds": Kind("histogram", "Time of a transaction, fsync included."),
+    "heliograph_store_commit_rows": Kind("histogram", "Callers' rows in a transaction."),
+    "heliograph_lane_messages": Kind("gauge", "Segments that wait in memory for a connector.", ("connector",)),
+    "heliograph_lane_window_used": Kind("gauge", "Submissions without an answer yet.", ("connector",)),
+    "heliograph_lane_window": Kind("gauge", "Submissions allowed without an answer.", ("connector",)),
+    "heliograph_lane_pace": Kind("gauge", "Segments per second that are allowed now; 0 is no limit.", ("connector",)),
+    "heliograph_links_bound": Kind("gauge", "Links that may transmit.", ("connector",)),
+    "heliograph_store_depth": Kind(
+        "gauge", "Rows that wait in the store: waiting, outbox_rows, pending_deliveries, write_queue.", ("what",)),
+}  # fmt: skip
+"""Every metric of our own. Counters are scraped with ``_total`` behind their names."""
 
 
 class Metrics:
-    """What the pipeline counts. All methods are plain and cheap: most take a whole batch."""
+    """The counters of one process. Every method is a plain call, cheap enough for the hot path."""
 
     def __init__(self) -> None:
-        self.accepted_total = 0
-        self.refused_total: dict[str, int] = {}
-        self.submitted_total = 0
-        self.reached_total: dict[int, int] = dict.fromkeys(State, 0)
-        self.received_total = {"assigned": 0, "unassigned": 0}
-        self.orphans_total = 0
-        self.trouble_total: dict[str, int] = {}
-        self.commit_s = Histogram()
-        self.submit_s = Histogram()
-        self.receipt_s = Histogram()
+        self.counts: dict[str, int] = dict.fromkeys(
+            (name for name, kind in METRICS.items() if kind.type == "counter" and not kind.labels), 0
+        )
+        self.labelled: dict[str, defaultdict[str, int]] = {
+            name: defaultdict(int) for name, kind in METRICS.items() if kind.type == "counter" and kind.labels
+        }
+        self.histograms: dict[str, Histogram] = {
+            name: Histogram(ROWS_BOUNDS) if name.endswith("_rows") else Histogram()
+            for name, kind in METRICS.items()
+            if kind.type == "histogram"
+        }
+        self._reached = [0] * (max(State) + 1)
+        self._refused = self.labelled["heliograph_refused_requests"]
+        self._accept = self.histograms["heliograph_accept_seconds"]
+        self._submit = self.histograms["heliograph_accept_to_submit_seconds"]
+        self._receipt = self.histograms["heliograph_accept_to_receipt_seconds"]
+        self._told = self.histograms["heliograph_receipt_to_webhook_seconds"]
+        self._commit_seconds = self.histograms["heliograph_store_commit_seconds"]
+        self._commit_rows = self.histograms["heliograph_store_commit_rows"]
+        self.read_lanes: Callable[[], Iterable[LaneReading]] = tuple
+        """Called at a scrape: what the lanes are doing."""
+        self.depth: Mapping[str, int] = {}
+        """What waits in the store, as it was read last (``Store.depth``)."""
 
-    def accepted(self, messages: int, seconds: float) -> None:
-        """So many messages became durable, this long after their turn began."""
-        self.accepted_total += messages
-        self.commit_s.observe(seconds, messages)
+    # --- while messages pass ----------------------------------------------------------------------
+    def accepted(self, count: int, seconds: float) -> None:
+        """``count`` messages were kept together after ``seconds``."""
+        if count:
+            self.counts["heliograph_accepted_messages"] += count
+            self._accept.observe(seconds, count)
 
     def refused(self, code: str) -> None:
-        """A submission was refused with this code."""
-        self.refused_total[code] = self.refused_total.get(code, 0) + 1
+        """A request, or an item of a batch, was refused with ``code``."""
+        self._refused[code] += 1
 
-    def submitted(self, waits_s: Sequence[float]) -> None:
-        """Segments were handed to a connector, each so long after it entered its lane."""
-        self.submitted_total += len(waits_s)
-        for wait_s in waits_s:
-            self.submit_s.observe(wait_s)
+    def submitted(self, batch: Iterable[Queued], now: float) -> None:
+        """These segments are written to a carrier at ``now`` (monotonic seconds)."""
+        observe = self._submit.observe
+        count = 0
+        for item in batch:
+            observe(now - item.queued_at)
+            count += 1
+        self.counts["heliograph_submitted_segments"] += count
 
     def reached(self, state: int) -> None:
-        """An event made a message reach this state."""
-        self.reached_total[state] += 1
-
-    def receipt(self, accepted_us: int, arrived_us: int) -> None:
-        """A final receipt arrived for a message accepted then."""
-        self.receipt_s.observe((arrived_us - accepted_us) / 1e6)
+        """A message reached ``state``."""
+        self._reached[state] += 1
 
     def received(self, *, assigned: bool) -> None:
-        """A message came from a handset."""
-        self.received_total["assigned" if assigned else "unassigned"] += 1
+        """A message came from a handset; ``assigned``: an account owns its number."""
+        self.labelled["heliograph_received_messages"]["yes" if assigned else "no"] += 1
+
+    def receipt(self, accepted_us: int, at_us: int) -> None:
+        """A final receipt came at ``at_us`` for a message accepted at ``accepted_us``."""
+        self.counts["heliograph_receipts"] += 1
+        self._receipt.observe((at_us - accepted_us) * 1e-6)
 
     def orphan(self) -> None:
-        """A receipt found no message yet."""
-        self.orphans_total += 1
+        """A receipt found no message and is kept."""
+        self.counts["heliograph_orphan_receipts"] += 1
+
+    def told(self, events: int, seconds: float) -> None:
+        """A webhook took ``events`` events, the oldest of them ``seconds`` after it happened."""
+        self.counts["heliograph_told_events"] += events
+        self._told.observe(seconds, events)
+
+    def webhook(self, outcome: str) -> None:
+        """A request to a webhook ended: ``done``, ``again``, ``gone``, ``one_by_one``."""
+        self.labelled["heliograph_webhook_requests"][outcome] += 1
+
+    def committed(self, rows: int, seconds: float) -> None:
+        """The store committed a transaction."""
+        self._commit_rows.observe(rows)
+        self._commit_seconds.observe(seconds)
 
     def trouble(self, where: str) -> None:
-        """A part failed and was restarted: rescue will find what it held."""
-        self.trouble_total[where] = self.trouble_total.get(where, 0) + 1
+        """Something unexpected went wrong in a part."""
+        self.labelled["heliograph_troubles"][where] += 1
+
+    def closed(self, limit: str) -> None:
+        """An HTTP connection was closed by a limit."""
+        self.labelled["heliograph_closed_connections"][limit] += 1
+
+    # --- when somebody scrapes --------------------------------------------------------------------
+    def exposition(self) -> bytes:
+        """Everything in the Prometheus text format, with the process's own metrics."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Families(self))
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        return generate_latest(registry)
+
+    def families(self) -> Iterator[Metric]:
+        """Our own metrics, in the order of :data:`METRICS`."""
+        reached = {State(at).word: self._reached[at] for at in State}
+        lanes = list(self.read_lanes())
+        gauges: dict[str, Mapping[str, float]] = {
+            "heliograph_lane_messages": {lane.connector: lane.depth for lane in lanes},
+            "heliograph_lane_window_used": {lane.connector: lane.window_used for lane in lanes},
+            "heliograph_lane_window": {lane.connector: lane.window for lane in lanes},
+            "heliograph_lane_pace": {lane.connector: lane.pace for lane in lanes},
+            "heliograph_links_bound": {lane.connector: lane.links for lane in lanes},
+            "heliograph_store_depth": self.depth,
+        }
+        for name, kind in METRICS.items():
+            if kind.type == "histogram":
+                histogram = self.histograms[name]
+                yield HistogramMetricFamily(name, kind.help, histogram.buckets(), histogram.total)
+            elif kind.type == "gauge":
+                yield _gauge(name, kind, gauges[name])
+            elif kind.labels:
+                values = reached if name == "heliograph_reached_messages" else self.labelled[name]
+                yield _counter(name, kind, values)
+            else:
+                yield CounterMetricFamily(name, kind.help, self.counts[name])
+
+
+class _Families(Collector):
+    """What prometheus_client asks at a scrape."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics.families()
+
+
+def _counter(name: str, kind: Kind, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, kind.help, labels=kind.labels)
+    for label, value in list(values.items()):
+        family.add_metric([label], value)
+    return family
+
+
+def _gauge(name: str, kind: Kind, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, kind.help, labels=kind.labels)
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family

@@ -1,0 +1,219 @@
+"""The journal: one function for each thing worth telling an operator.
+
+A line never holds a message's text, and telephone numbers only masked unless the operator says so.
+Nothing is told for each message: what is frequent is counted (``metrics``).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Final, TextIO
+
+import structlog
+
+__all__ = [
+    "backup_written",
+    "configuration_kept",
+    "configuration_read",
+    "configure",
+    "connector_changed",
+    "endpoint_gone",
+    "inbound_unassigned",
+    "key_made",
+    "lane_paused",
+    "link_bound",
+    "link_lost",
+    "link_refused",
+    "mask",
+    "master_key_made",
+    "messages_rescued",
+    "not_serving",
+    "number",
+    "request_failed",
+    "serving",
+    "stopped",
+    "stopping",
+    "store_migrated",
+    "store_recovered",
+    "store_unavailable",
+    "webhook_failing",
+]
+
+_SHOWN_START: Final = 4
+_SHOWN_END: Final = 2
+_log: Any = structlog.stdlib.get_logger("heliograph")
+_whole_numbers = False
+
+
+def configure(
+    format: str = "auto", level: str = "info", *, whole_numbers: bool = False, stream: TextIO | None = None
+) -> None:
+    """Sets the journal up: ``console`` for people, ``json`` for machines, ``auto`` by terminal.
+
+    What libraries say through ``logging`` comes out in the same form, from ``warning`` on.
+    """
+    global _whole_numbers
+    _whole_numbers = whole_numbers
+    stream = sys.stderr if stream is None else stream
+    people = stream.isatty() if format == "auto" else format == "console"
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    last: Any = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if people else structlog.processors.JSONRenderer()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("heliograph").setLevel(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def mask(text: str) -> str:
+    """A telephone number with its middle hidden: ``+491…78``; a short one with its end only."""
+    if len(text) <= _SHOWN_START + _SHOWN_END:
+        return "…" + text[-_SHOWN_END:] if len(text) > _SHOWN_END else "…"
+    return f"{text[:_SHOWN_START]}…{text[-_SHOWN_END:]}"
+
+
+def number(text: str) -> str:
+    """A telephone number as the operator wants it told."""
+    return text if _whole_numbers else mask(text)
+
+
+# --- life of the server ---------------------------------------------------------------------------
+def serving(listen: str, store: str, node: int) -> None:
+    """The server takes requests. ``store`` is the kind of store, never its address with a password."""
+    _log.info("serving", listen=listen, store=store, node=node)
+
+
+def not_serving(why: str) -> None:
+    """The server could not start."""
+    _log.error("not_serving", why=why)
+
+
+def stopping(reason: str) -> None:
+    """No more requests are taken; what was begun is finished."""
+    _log.info("stopping", reason=reason)
+
+
+def stopped(unanswered: int) -> None:
+    """Everything is closed; ``unanswered`` submissions had no answer and will be looked after at the next start."""
+    _log.info("stopped", unanswered=unanswered)
+
+
+def configuration_read(connectors: int, routes: int, numbers: int) -> None:
+    """A configuration holds from now on."""
+    _log.info("configuration_read", connectors=connectors, routes=routes, numbers=numbers)
+
+
+def configuration_kept(faults: int, first: str) -> None:
+    """A reload found faults: the configuration before it stays."""
+    _log.error("configuration_kept", faults=faults, first=first)
+
+
+def connector_changed(connector: str, what: str) -> None:
+    """A reload ``added``, ``changed`` or ``removed`` a connector."""
+    _log.info("connector_changed", connector=connector, what=what)
+
+
+def key_made(prefix: str, account: str) -> None:
+    """An API key was made; only its readable start is told."""
+    _log.info("key_made", prefix=prefix, account=account)
+
+
+def master_key_made(path: str) -> None:
+    """No key for sealing was configured: one was made."""
+    _log.warning("master_key_made", path=path, remedy="keep a copy of it: without it sealed secrets are lost")
+
+
+def request_failed(method: str, path: str, error: BaseException) -> None:
+    """A request met an error of ours. The path is told without its query."""
+    _log.error("request_failed", method=method, path=path, exc_info=error)
+
+
+# --- carriers -------------------------------------------------------------------------------------
+def link_bound(connector: str, link: int, bind: str) -> None:
+    """A link to a carrier may be used."""
+    _log.info("link_bound", connector=connector, link=link, bind=bind)
+
+
+def link_lost(connector: str, link: int, why: str, unanswered: int) -> None:
+    """A link ended; ``unanswered`` submissions may have been taken or not."""
+    _log.warning("link_lost", connector=connector, link=link, why=why, unanswered=unanswered)
+
+
+def link_refused(connector: str, link: int, why: str, again_in_s: float) -> None:
+    """A carrier could not be reached, or did not want us."""
+    _log.warning("link_refused", connector=connector, link=link, why=why, again_in_s=round(again_in_s, 1))
+
+
+def lane_paused(connector: str, why: str, for_s: float) -> None:
+    """A carrier wants fewer messages: nothing goes to it for a while."""
+    _log.warning("lane_paused", connector=connector, why=why, for_s=round(for_s, 1))
+
+
+def inbound_unassigned(message_id: str, sender: str, recipient: str, connector: str) -> None:
+    """A handset wrote to a number that no account has."""
+    _log.warning(
+        "inbound_unassigned",
+        message=message_id,
+        sender=number(sender),
+        recipient=number(recipient),
+        connector=connector,
+        remedy="add the number to [[numbers]]",
+    )
+
+
+# --- store ----------------------------------------------------------------------------------------
+def store_unavailable(why: str) -> None:
+    """Nothing can be written; requests are answered with 503 until it can."""
+    _log.error("store_unavailable", why=why)
+
+
+def store_recovered(after_s: float) -> None:
+    """The store writes again."""
+    _log.info("store_recovered", after_s=round(after_s, 1))
+
+
+def store_migrated(before: int, after: int) -> None:
+    """The schema was brought up to this program's."""
+    _log.info("store_migrated", before=before, after=after)
+
+
+def backup_written(path: str, octets: int) -> None:
+    """A consistent copy was written."""
+    _log.info("backup_written", path=path, octets=octets)
+
+
+def messages_rescued(given_back: int, possible_duplicates: int) -> None:
+    """A start found messages that an earlier process had claimed."""
+    _log.info("messages_rescued", given_back=given_back, possible_duplicates=possible_duplicates)
+
+
+# --- customers ------------------------------------------------------------------------------------
+def webhook_failing(endpoint: str, host: str, why: str, tries: int) -> None:
+    """A webhook does not take its events. The host alone is told, never the whole address."""
+    _log.warning("webhook_failing", endpoint=endpoint, host=host, why=why, tries=tries)
+
+
+def endpoint_gone(endpoint: str, why: str) -> None:
+    """A webhook wants nothing more, or took nothing until the last try."""
+    _log.warning("endpoint_gone", endpoint=endpoint, why=why)
