@@ -1,0 +1,17 @@
+"""Virtual carriers and virtual handsets: the far end of the path, for the demo, the sandbox, benchmarks and tests."""
+
+from heliograph.simulator.carrier import VirtualCarrier
+from heliograph.simulator.handsets import HandsetMessage
+from heliograph.simulator.log import CarrierLog, Fact, read_log
+from heliograph.simulator.settings import CarrierSettings, ReceiptSettings, Refusal
+
+__all__ = [
+    "CarrierLog",
+    "CarrierSettings",
+    "Fact",
+    "HandsetMessage",
+    "ReceiptSettings",
+    "Refusal",
+    "VirtualCarrier",
+    "read_log",
+]

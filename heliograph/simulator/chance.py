@@ -1,0 +1,85 @@
+"""Everything that a virtual carrier decides: ids, throttling, refusals, final states. No clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from heliograph.simulator.settings import CarrierSettings, Refusal
+from heliograph.smpp import constants as c
+
+__all__ = ["Chance", "Throttle", "write_id"]
+
+_WRITE: Final[dict[str, Callable[[int], str]]] = {
+    "decimal": str,
+    "hex": "{:x}".format,
+    "hex_upper": "{:X}".format,
+    "decimal_padded": "{:020d}".format,
+    "hex_padded": "{:016x}".format,
+}
+
+
+def write_id(number: int, style: str) -> str:
+    """A message id in one of ``ID_STYLES``."""
+    return _WRITE[style](number)
+
+
+class Throttle:
+    """A bucket of tokens: ``throughput`` of them a second, at most ``burst_s`` seconds' worth at once."""
+
+    def __init__(self, throughput: float, burst_s: float, now: float) -> None:
+        self._throughput = throughput
+        self._most = max(1.0, throughput * burst_s)
+        self._tokens = self._most
+        self._at = now
+
+    def allows(self, now: float) -> bool:
+        """Take a token, if there is one. ``now`` in seconds of any steady clock."""
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._throughput)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Chance:
+    """The decisions that depend on luck, from one seed."""
+
+    def __init__(self, settings: CarrierSettings, now: float) -> None:
+        self._random = Random(settings.seed)
+        self._refusals = settings.refusals
+        self._silent = settings.silent
+        self._jitter_s = settings.receipts.jitter_ms / 1000
+        self._states = [word for word, weight in settings.receipts.final_states if weight > 0]
+        self._weights = [weight for _, weight in settings.receipts.final_states if weight > 0]
+        self._throttle = Throttle(settings.throughput, settings.burst_s, now) if settings.throughput > 0 else None
+
+    def status(self, number: str, now: float) -> int:
+        """How a submit to this number is answered: 0 or the status of its refusal."""
+        if self._throttle is not None and not self._throttle.allows(now):
+            return c.ESME_RTHROTTLED
+        for refusal in self._refusals:
+            if self._meets(refusal, number):
+                return refusal.status
+        return c.ESME_ROK
+
+    def _meets(self, refusal: Refusal, number: str) -> bool:
+        if not (number.startswith(refusal.prefix) and number.endswith(refusal.suffix)):
+            return False
+        return refusal.fraction >= 1 or self._random.random() < refusal.fraction
+
+    def silent(self) -> bool:
+        """Whether a submit gets no answer at all."""
+        return self._silent > 0 and self._random.random() < self._silent
+
+    def final_state(self) -> str:
+        """What becomes of a message."""
+        if len(self._states) == 1:
+            return self._states[0]
+        return self._random.choices(self._states, self._weights)[0]
+
+    def jitter_s(self) -> float:
+        """What is added to the delay of a receipt."""
+        return self._random.random() * self._jitter_s if self._jitter_s else 0.0

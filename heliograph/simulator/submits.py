@@ -1,0 +1,164 @@
+"""What a virtual carrier does with a submit: refuse it or hand it to a handset, answer it, have a receipt for it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+
+from heliograph.simulator.chance import Chance, write_id
+from heliograph.simulator.clients import Client, Switchboard
+from heliograph.simulator.deliveries import Deliveries
+from heliograph.simulator.handsets import HandsetMessage, Handsets, Submit, address, read_part
+from heliograph.simulator.log import CarrierLog, Fact
+from heliograph.simulator.outgoing import Outgoing, receipt_pdu
+from heliograph.simulator.settings import CarrierSettings
+from heliograph.simulator.timetable import Timetable
+from heliograph.smpp import constants as c
+from heliograph.smpp.pdus import DataSmResp, SubmitSm, SubmitSmResp
+from heliograph.sms import decode
+
+__all__ = ["Submits", "wording"]
+
+
+class Submits:
+    """Takes submits in the order in which they come."""
+
+    def __init__(
+        self,
+        settings: CarrierSettings,
+        chance: Chance,
+        log: CarrierLog,
+        handsets: Handsets,
+        board: Switchboard,
+        deliveries: Deliveries,
+        timetable: Timetable,
+        on_message: Callable[[HandsetMessage], None],
+    ) -> None:
+        self._settings = settings
+        self._chance = chance
+        self._log = log
+        self._handsets = handsets
+        self._board = board
+        self._deliveries = deliveries
+        self._timetable = timetable
+        self._on_message = on_message
+        self._next_id = settings.first_id if settings.first_id is not None else time.time_ns() // 1000
+        self._latency_s = settings.latency_ms / 1000
+        self._receipt_delay_s = settings.receipts.delay_ms / 1000
+
+    def take(self, client: Client, pdu: Submit, ticket: int, now: float, at: float) -> None:
+        """One submit. ``now`` is the loop's time, ``at`` seconds since 1970."""
+        client.submits += 1
+        to = address(pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr)
+        sender = address(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr)
+        status = self._chance.status(to, now)
+        id, receipt = "", None
+        if not status:
+            number = self._next_id
+            self._next_id += 1
+            id = write_id(number, self._settings.ids)
+            receipt = self._receipt(client, pdu, number, to, sender, at)
+        self._deliver(client, pdu, ticket, to, sender, id, status, at)
+        if not status and (client.submits == self._settings.drop_after or self._chance.silent()):
+            if receipt is not None:
+                self._receipt_soon(receipt, now)
+            return
+        if self._latency_s > 0:
+            self._timetable.do_at(now + self._latency_s, self._answer_late, client, pdu, ticket, id, status, receipt)
+        else:
+            self._answer(client, pdu, ticket, id, status, receipt, now, at)
+
+    def _deliver(
+        self, client: Client, pdu: Submit, ticket: int, to: str, sender: str, id: str, status: int, at: float
+    ) -> None:
+        """Tell the log, and the handset unless it is refused."""
+        part = read_part(pdu)
+        place = part.place
+        text, digest = wording(
+            decode(part.octets, pdu.data_coding, part.header).text, part.octets, self._settings.log_texts
+        )
+        self._log.add(
+            Fact(
+                fact="submit",
+                at=at,
+                link=client.number,
+                sequence=ticket & 0xFFFFFFFF,
+                to=to,
+                sender=sender,
+                id=id,
+                status=status,
+                text=text,
+                hash=digest,
+                part=f"{place[3]}/{place[2]}" if place is not None else "",
+            )
+        )
+        if status:
+            return
+        message = self._handsets.take(part, pdu.data_coding, to, sender, id, at)
+        if message is not None:
+            self._on_message(message)
+
+    def _receipt(self, client: Client, pdu: Submit, number: int, to: str, sender: str, at: float) -> Outgoing | None:
+        """The receipt that this submit will have, if it asked for one and there are any."""
+        receipts = self._settings.receipts
+        wanted = pdu.registered_delivery & c.RECEIPT_MASK
+        if not wanted or not receipts.send:
+            return None
+        stat = self._chance.final_state()
+        if wanted == (c.RECEIPT_ON_FAILURE if stat == "DELIVRD" else c.RECEIPT_ON_SUCCESS):
+            return None
+        id = write_id(number, receipts.style or self._settings.ids)
+        delivery = receipt_pdu(pdu, id, stat, at, at + self._receipt_delay_s, receipts.text_octets)
+        receipt = Outgoing("receipt", delivery, to=to, sender=sender, link=client.number, id=id, stat=stat)
+        self._deliveries.begin(receipt)
+        return receipt
+
+    def _answer_late(
+        self, client: Client, pdu: Submit, ticket: int, id: str, status: int, receipt: Outgoing | None
+    ) -> None:
+        self._answer(client, pdu, ticket, id, status, receipt, self._timetable.now(), time.time())
+
+    def _answer(
+        self,
+        client: Client,
+        pdu: Submit,
+        ticket: int,
+        id: str,
+        status: int,
+        receipt: Outgoing | None,
+        now: float,
+        at: float,
+    ) -> None:
+        receipt_first = receipt is not None and self._settings.receipts.before_response
+        if receipt is not None and receipt_first:
+            self._deliveries.give(receipt)
+        if client.link is not None:
+            answer = status or (SubmitSmResp(id) if isinstance(pdu, SubmitSm) else DataSmResp(id))
+            self._board.answer(client, ticket, answer)
+            self._log.add(
+                Fact(
+                    fact="response",
+                    at=at,
+                    link=client.number,
+                    sequence=ticket & 0xFFFFFFFF,
+                    id=id,
+                    status=status,
+                )
+            )
+        if receipt is not None and not receipt_first:
+            self._receipt_soon(receipt, now)
+
+    def _receipt_soon(self, receipt: Outgoing, now: float) -> None:
+        delay_s = self._receipt_delay_s + self._chance.jitter_s()
+        if delay_s > 0:
+            self._timetable.do_at(now + delay_s, self._deliveries.give, receipt)
+        else:
+            self._deliveries.give(receipt)
+
+
+def wording(text: str | None, octets: bytes, log_texts: bool) -> tuple[str, str]:
+    """How the log says a text: (text, "") or ("", hash)."""
+    if text is not None and log_texts:
+        return text, ""
+    return "", hashlib.sha256(octets).hexdigest()

@@ -1,0 +1,56 @@
+"""What is to be done later: entries in the order in which they are due, and one alarm on the loop for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+__all__ = ["Timetable"]
+
+
+class Timetable:
+    """Calls with a time of the loop's clock. ``after`` is called once behind all that was due in one turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, after: Callable[[], None]) -> None:
+        self._loop = loop
+        self._after = after
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._added = 0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def now(self) -> float:
+        """The loop's clock."""
+        return self._loop.time()
+
+    def do_at(self, due: float, what: Callable[..., None], *arguments: Any) -> None:
+        """Call ``what`` at ``due``; entries of one time keep the order in which they came."""
+        self._added += 1
+        heappush(self._heap, (due, self._added, what, arguments))
+        if self._alarm is None or due < self._alarm.when():
+            self._set(due)
+
+    def stop(self) -> None:
+        """Forget everything."""
+        self._heap.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _set(self, due: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        heap, now = self._heap, self._loop.time()
+        while heap and heap[0][0] <= now:
+            _, _, what, arguments = heappop(heap)
+            what(*arguments)
+        if heap and self._alarm is None:
+            self._set(heap[0][0])
+        self._after()
