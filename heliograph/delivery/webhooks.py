@@ -1,0 +1,115 @@
+"""Webhook endpoints: made, listed and deleted by customers; and requests that are done once, whatever they create."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store
+from heliograph.delivery.intake import mismatch
+from heliograph.delivery.submission import IdempotencyKey
+from heliograph.errors import RequestRejected
+from heliograph.model import Endpoint
+
+__all__ = ["CALLBACKS", "Webhooks"]
+
+_CLAIM_LIFE_US = 24 * 3600 * 1_000_000
+_MOST_ENDPOINTS = 100
+CALLBACKS = "callback"
+"""The kind of the one endpoint of an account that serves the callbacks of its messages."""
+
+
+class Webhooks:
+    """The endpoints of all accounts. ``changed`` is called after each change, with the store up to date."""
+
+    def __init__(self, store: Store, clock: Clock, position: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+        self._position = position
+        """Where the outbox is now: a new endpoint hears of what comes after."""
+        self.changed: Callable[[], None] = lambda: None
+
+    async def create(
+        self, account_id: int, url: str, events: tuple[str, ...], batch: int, *, idempotency: IdempotencyKey | None
+    ) -> tuple[Endpoint, str | None, bool]:
+        """(endpoint, its secret, whether this is a replay): a replay tells no secret. Raises ``RequestRejected``."""
+        if len(await self.list(account_id)) >= _MOST_ENDPOINTS:
+            raise RequestRejected(
+                "conflict", f"An account has at most {_MOST_ENDPOINTS} webhooks: delete one first.", status=409
+            )
+        endpoint = self._new(account_id, "webhook", url, events, batch)
+        made = msgspec.json.encode({"endpoint": endpoint.id}).decode()
+        earlier = await self._once(Acceptance((), endpoints=(endpoint,)), idempotency, made)
+        if earlier is None:
+            self.changed()
+            return endpoint, endpoint.secret, False
+        wanted = msgspec.json.decode(earlier.made or "{}").get("endpoint")
+        for existing in await self._store.endpoints(account_id):
+            if existing.id == wanted:
+                return existing, None, True
+        raise RequestRejected("gone", "The webhook that this request made was deleted since.", status=410)
+
+    async def callbacks_of(self, account_id: int) -> Endpoint:
+        """The endpoint that serves the callbacks of an account's messages, made when it is first needed."""
+        for endpoint in await self._store.endpoints(account_id):
+            if endpoint.kind == CALLBACKS:
+                return endpoint
+        endpoint = self._new(account_id, CALLBACKS, "", (), 1)
+        await self._store.commit(Changes(acceptances=[Acceptance((), endpoints=(endpoint,))]))
+        self.changed()
+        return endpoint
+
+    async def list(self, account_id: int) -> list[Endpoint]:
+        """What an account made, oldest first."""
+        return [one for one in await self._store.endpoints(account_id) if one.kind == "webhook"]
+
+    async def delete(self, account_id: int, endpoint_id: str) -> bool:
+        """False when the account has no such endpoint."""
+        if all(one.id != endpoint_id for one in await self.list(account_id)):
+            return False
+        gone = (account_id, endpoint_id, self._clock.now_us())
+        await self._store.commit(Changes(acceptances=[Acceptance((), deleted_endpoints=(gone,))]))
+        self.changed()
+        return True
+
+    async def once(self, idempotency: IdempotencyKey | None) -> bool:
+        """For requests that create nothing: True when the key was used for the same request before.
+
+        Raises ``RequestRejected`` (409) when it was used for another.
+        """
+        return idempotency is not None and await self._once(Acceptance(()), idempotency, "{}") is not None
+
+    async def _once(self, acceptance: Acceptance, idempotency: IdempotencyKey | None, made: str) -> Claim | None:
+        """Writes it; gives the earlier claim where the key is taken by the same request."""
+        if idempotency is not None:
+            now_us = self._clock.now_us()
+            acceptance.claim = Claim(
+                account_id=idempotency.account_id,
+                scope="http",
+                key=idempotency.key,
+                body_hash=idempotency.body_hash,
+                created_us=now_us,
+                expires_us=now_us + _CLAIM_LIFE_US,
+                made=made,
+            )
+        committed = await self._store.commit(Changes(acceptances=[acceptance]))
+        earlier = committed.lost.get(0)
+        if earlier is not None and idempotency is not None and earlier.body_hash != idempotency.body_hash:
+            raise mismatch()
+        return earlier
+
+    def _new(self, account_id: int, kind: str, url: str, events: tuple[str, ...], batch: int) -> Endpoint:
+        return Endpoint(
+            id="we_" + secrets.token_hex(10),
+            account_id=account_id,
+            kind=kind,
+            url=url,
+            events=events,
+            secret="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            batch=batch,
+            position=self._position(),
+            created_us=self._clock.now_us(),
+        )

@@ -1,0 +1,1 @@
+"""Entrances: REST for now; dialects, SMPP customers and carriers' callbacks stand beside it."""

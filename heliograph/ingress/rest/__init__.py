@@ -1,0 +1,5 @@
+"""The native HTTP API, version 1."""
+
+from heliograph.ingress.rest.build import Services, build
+
+__all__ = ["Services", "build"]

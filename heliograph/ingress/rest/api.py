@@ -1,0 +1,348 @@
+"""Everything of the API that is not busy: ordinary FastAPI, with the schema of the busy endpoints beside it.
+
+Bodies are read by msgspec here too, so that both doors refuse the same things in the same words.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from msgspec import UNSET, Meta, Struct, UnsetType
+from starlette.exceptions import HTTPException
+
+from heliograph import __version__, sms
+from heliograph.access import Principal
+from heliograph.contracts import ListFilter
+from heliograph.delivery.wording import EventView, MessageView, events_of, iso, message_json, message_view
+from heliograph.errors import RequestRejected, StoreBusy
+from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
+from heliograph.ingress.rest.openapi import Operation, document
+from heliograph.ingress.rest.problems import Reply, refusal
+from heliograph.ingress.rest.sending import BatchBody, SendBody, Sending, SendReply
+from heliograph.model import Endpoint, State, normalize_id
+
+if TYPE_CHECKING:
+    from heliograph.ingress.rest.build import Services
+
+__all__ = ["cold_api"]
+
+_STATES = {state.word: int(state) for state in State}
+_MOST_LISTED = 500
+_EVENTS = tuple(f"message.{state.word}" for state in State)
+
+
+class InspectBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A text to look at."""
+
+    text: str
+    encoding: str = "auto"
+
+
+class WebhookBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint to be called. ``events`` empty means all; ``batch`` up to 100 events in one request."""
+
+    url: Annotated[str, Meta(max_length=2048, pattern="^https?://")]
+    events: Annotated[list[str], Meta(max_length=32)] = []
+    batch: Annotated[int, Meta(ge=1, le=100)] = 1
+
+
+class WebhookView(Struct, frozen=True, omit_defaults=True):
+    """An endpoint as its owner sees it; the secret only when it is made."""
+
+    id: str
+    url: str
+    events: list[str]
+    batch: int
+    created_at: str
+    secret: str | UnsetType = UNSET
+
+
+class MessageList(Struct, frozen=True):
+    """A page, newest first. ``next`` is the cursor of the next one, or null."""
+
+    messages: list[MessageView]
+    next: str | None
+
+
+_inspect_decoder = msgspec.json.Decoder(InspectBody)
+_webhook_decoder = msgspec.json.Decoder(WebhookBody)
+_encode = msgspec.json.Encoder().encode
+
+
+def cold_api(services: Services, sending: Sending) -> FastAPI:
+    """The FastAPI application."""
+    app = FastAPI(
+        title="Heliograph",
+        version=__version__,
+        summary="Send text messages, follow them to the handset, hear the replies.",
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    _Routes(services, sending).add(app)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(request: Request, error: HTTPException) -> Response:
+        code = "method_not_allowed" if error.status_code == 405 else "not_found"
+        detail = f"There is nothing to {request.method} at {request.url.path[:200]}: see /docs."
+        return _response(refusal(RequestRejected(code, detail, status=error.status_code)))
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> Response:
+        detail = "The server failed; nothing more is known here. Its journal says what happened."
+        return _response(refusal(RequestRejected("internal", detail, status=500)))
+
+    return app
+
+
+class _Routes:
+    """The endpoints, each a translation from a request to the house and back."""
+
+    def __init__(self, services: Services, sending: Sending) -> None:
+        self._services = services
+        self._sending = sending
+
+    def add(self, app: FastAPI) -> None:
+        bounds = self._services.bounds
+        operations = [
+            Operation("POST", "/v1/messages", "Send a message", SendBody, SendReply, 202),
+            Operation("POST", "/v1/messages/batch", "Send many messages in one transaction", BatchBody, None, 202),
+            Operation(
+                "GET",
+                "/v1/messages",
+                "List messages, newest first",
+                None,
+                MessageList,
+                query=("state", "to", "cursor", "limit"),
+            ),
+            Operation("GET", "/v1/messages/{id}", "Show a message with segments and attempts", None, MessageView),
+            Operation("GET", "/v1/messages/{id}/events", "List what happened to a message", None, EventView, many=True),
+            Operation("POST", "/v1/inspect", "Explain encoding and segments of a text", InspectBody, sms.Inspection),
+            Operation("POST", "/v1/webhooks", "Make a webhook", WebhookBody, WebhookView, 201),
+            Operation("GET", "/v1/webhooks", "List webhooks", None, WebhookView, many=True),
+            Operation("DELETE", "/v1/webhooks/{id}", "Delete a webhook", None, None, 204),
+        ]
+        answers: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
+            ("POST", "/v1/messages"): self._through(self._sending.one, bounds.body_octets),
+            ("POST", "/v1/messages/batch"): self._through(self._sending.batch, bounds.batch_body_octets),
+            ("GET", "/v1/messages"): self.list,
+            ("GET", "/v1/messages/{id}"): self.show,
+            ("GET", "/v1/messages/{id}/events"): self.events,
+            ("POST", "/v1/inspect"): self.inspect,
+            ("POST", "/v1/webhooks"): self.make_webhook,
+            ("GET", "/v1/webhooks"): self.webhooks,
+            ("DELETE", "/v1/webhooks/{id}"): self.delete_webhook,
+        }
+        for operation in operations:
+            handler = _endpoint(answers[operation.method, operation.path])
+            app.add_api_route(
+                operation.path, handler, methods=[operation.method], name=operation.summary, include_in_schema=False
+            )
+        for path, plain in (("/healthz", self.healthz), ("/readyz", self.readyz), ("/metrics", self.metrics)):
+            app.add_api_route(path, _endpoint(plain), methods=["GET"], include_in_schema=False)
+        schema = document(operations)
+        app.openapi = lambda: schema  # type: ignore[method-assign]
+
+    def _through(self, answer: Callable[[Call], Awaitable[Reply]], most: int) -> Callable[[Request], Awaitable[Reply]]:
+        async def through(request: Request) -> Reply:
+            return await answer(await _call(request, most))
+
+        return through
+
+    def _caller(self, request: Request, scope: str) -> Principal:
+        header = request.headers.get("authorization")
+        call = Call(request.method, request.url.path, b"", None if header is None else header.encode("latin-1"))
+        return caller(call, self._services.keys, scope)
+
+    # --- messages --------------------------------------------------------------------------------
+
+    async def show(self, request: Request) -> Reply:
+        principal = self._caller(request, "messages:read")
+        message_id = normalize_id(request.path_params["id"])
+        record = None
+        if message_id is not None:
+            record = await self._services.store.message(principal.account.id, message_id)
+        if record is None:
+            raise _no_message()
+        operator = "routes:read" in principal.scopes
+        return Reply(200, message_json(record, operator=operator, connectors=self._services.connectors))
+
+    async def events(self, request: Request) -> Reply:
+        principal = self._caller(request, "messages:read")
+        message_id = normalize_id(request.path_params["id"])
+        account_id, store = principal.account.id, self._services.store
+        record = None if message_id is None else await store.message(account_id, message_id)
+        if record is None or message_id is None:
+            raise _no_message()
+        return Reply(200, _encode({"events": events_of(record, await store.logged(account_id, message_id))}))
+
+    async def list(self, request: Request) -> Reply:
+        principal = self._caller(request, "messages:read")
+        asked = _filter(request, principal)
+        found = await self._services.store.messages(principal.account.id, asked)
+        operator = "routes:read" in principal.scopes
+        names = self._services.connectors
+        views = [message_view(one, operator=operator, connectors=names, detail=False) for one in found]
+        following = found[-1].message.id if len(found) == asked.limit else None
+        return Reply(200, _encode(MessageList(views, following)))
+
+    async def inspect(self, request: Request) -> Reply:
+        principal = self._caller(request, "inspect")
+        call = await _call(request, self._services.bounds.body_octets)
+        body = decode(call, _inspect_decoder, ("text", "encoding"))
+        try:
+            seen = sms.inspect(body.text, body.encoding)
+        except sms.TooLong as error:
+            raise RequestRejected("message_too_long", str(error), field="text") from error
+        except sms.CannotEncode as error:
+            raise RequestRejected("encoding_impossible", str(error), field="text") from error
+        except ValueError as error:
+            raise RequestRejected("field_invalid", str(error), field="encoding") from error
+        replayed = await self._services.webhooks.once(idempotency_of(call, principal))
+        return Reply(200, _encode(seen), _replay_headers(replayed))
+
+    # --- webhooks --------------------------------------------------------------------------------
+
+    async def make_webhook(self, request: Request) -> Reply:
+        principal = self._caller(request, "webhooks")
+        call = await _call(request, self._services.bounds.body_octets)
+        body = decode(call, _webhook_decoder, ("url", "events", "batch"))
+        for event in body.events:
+            if event not in _EVENTS:
+                raise RequestRejected(
+                    "field_invalid",
+                    f"There is no event {event[:64]}: choose from {', '.join(_EVENTS)}.",
+                    field="events",
+                )
+        endpoint, secret, replayed = await self._services.webhooks.create(
+            principal.account.id, body.url, tuple(body.events), body.batch, idempotency=idempotency_of(call, principal)
+        )
+        return Reply(201, _encode(_webhook_view(endpoint, secret)), _replay_headers(replayed))
+
+    async def webhooks(self, request: Request) -> Reply:
+        principal = self._caller(request, "webhooks")
+        found = await self._services.webhooks.list(principal.account.id)
+        return Reply(200, _encode({"webhooks": [_webhook_view(one, None) for one in found]}))
+
+    async def delete_webhook(self, request: Request) -> Reply:
+        principal = self._caller(request, "webhooks")
+        if not await self._services.webhooks.delete(principal.account.id, request.path_params["id"]):
+            raise RequestRejected(
+                "not_found", "There is no webhook of this id: GET /v1/webhooks lists them.", status=404
+            )
+        return Reply(204, b"")
+
+    # --- the house itself --------------------------------------------------------------------------
+
+    async def healthz(self, request: Request) -> Reply:
+        return Reply(200, b'{"status":"alive"}')
+
+    async def readyz(self, request: Request) -> Reply:
+        reason = self._services.ready()
+        if reason is None:
+            return Reply(200, b'{"status":"ready"}')
+        return refusal(RequestRejected("overloaded", reason, status=503, retry_after_s=1))
+
+    async def metrics(self, request: Request) -> Reply:
+        if not _on_loopback(request):
+            self._caller(request, "metrics:read")
+        return Reply(200, self._services.metrics_text(), media_type=b"text/plain; version=0.0.4; charset=utf-8")
+
+
+def _endpoint(answer: Callable[[Request], Awaitable[Reply]]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return _response(await answer(request))
+        except (RequestRejected, StoreBusy) as error:
+            return _response(refusal(error))
+
+    return endpoint
+
+
+async def _call(request: Request, most_octets: int) -> Call:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most_octets:
+            raise RequestRejected(
+                "body_too_large", f"The body may have {most_octets} octets here: send less at a time.", status=413
+            )
+    headers = dict(request.headers.raw)
+    return Call(
+        request.method,
+        request.url.path,
+        bytes(body),
+        headers.get(b"authorization"),
+        headers.get(b"idempotency-key"),
+        headers.get(b"content-type"),
+    )
+
+
+def _response(reply: Reply) -> Response:
+    response = Response(reply.body, reply.status, media_type=None)
+    if reply.body:
+        response.raw_headers.append((b"content-type", reply.media_type))
+    response.raw_headers.extend(reply.headers)
+    return response
+
+
+def _filter(request: Request, principal: Principal) -> ListFilter:
+    query = request.query_params
+    for name in query:
+        if name not in ("state", "to", "cursor", "limit"):
+            raise RequestRejected(
+                "field_unknown", f"There is no parameter {name[:64]}: use state, to, cursor, limit.", field=name[:64]
+            )
+    states = []
+    for word in filter(None, query.get("state", "").split(",")):
+        if word not in _STATES:
+            raise RequestRejected("field_invalid", f"state must be one of {', '.join(_STATES)}.", field="state")
+        states.append(_STATES[word])
+    recipient = query.get("to")
+    if recipient is not None:
+        try:
+            recipient = sms.recipient(recipient, principal.account.default_region).e164
+        except ValueError:
+            pass  # a short code that handsets write to, or a sender: looked for as it stands
+    before = None
+    if "cursor" in query:
+        before = normalize_id(query["cursor"])
+        if before is None:
+            raise RequestRejected(
+                "cursor_invalid", "Give the cursor that the page before gave as next, unchanged.", field="cursor"
+            )
+    limit = query.get("limit", "50")
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= _MOST_LISTED:
+        raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
+    return ListFilter(states=tuple(states), recipient=recipient, before=before, limit=int(limit))
+
+
+def _webhook_view(endpoint: Endpoint, secret: str | None) -> WebhookView:
+    return WebhookView(
+        endpoint.id,
+        endpoint.url,
+        list(endpoint.events),
+        endpoint.batch,
+        iso(endpoint.created_us),
+        UNSET if secret is None else secret,
+    )
+
+
+def _replay_headers(replayed: bool) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"idempotent-replayed", b"true"),) if replayed else ()
+
+
+def _no_message() -> RequestRejected:
+    return RequestRejected("not_found", "There is no message of this id: GET /v1/messages lists yours.", status=404)
+
+
+def _on_loopback(request: Request) -> bool:
+    if request.client is None:
+        return False
+    try:
+        return ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,94 @@
+"""Problems: what the API says when it says no. RFC 9457, each with a stable code and a sentence that helps.
+
+The table is the promise; docs/reference/errors.md is held complete against it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from heliograph.errors import RequestRejected, StoreBusy
+
+__all__ = ["PROBLEMS", "Problem", "Reply", "problem_of", "refusal"]
+
+PROBLEMS: Final[dict[str, tuple[int, str]]] = {
+    "body_too_large": (413, "The body is larger than this endpoint takes."),
+    "conflict": (409, "The request does not fit what is there."),
+    "cursor_invalid": (422, "The cursor is not one that a page of this list gave."),
+    "encoding_impossible": (422, "The text has characters that the forced encoding cannot say."),
+    "field_invalid": (422, "A field has a value or type that it cannot have."),
+    "field_missing": (422, "A required field is not there."),
+    "field_unknown": (422, "There is no field of this name."),
+    "forbidden": (403, "The key lacks the scope for this."),
+    "gone": (410, "What was asked for is past its retention."),
+    "idempotency_in_progress": (409, "A request with this Idempotency-Key is being worked on."),
+    "idempotency_mismatch": (409, "The Idempotency-Key was used for another request."),
+    "internal": (500, "The server failed; the fault is in its journal."),
+    "json_invalid": (400, "The body is not JSON, or is nested too deep."),
+    "media_type_unsupported": (415, "The body must be application/json."),
+    "message_too_long": (422, "The message needs more segments than can be counted."),
+    "method_not_allowed": (405, "The path exists, but not with this method."),
+    "no_route": (422, "No route leads to the recipient."),
+    "not_found": (404, "There is nothing here under this name."),
+    "number_impossible": (422, "The recipient's number cannot exist."),
+    "number_malformed": (422, "The recipient is not a telephone number."),
+    "number_unknown": (422, "The recipient's number is in no known number range."),
+    "overloaded": (503, "The server or its store is busy: the same request succeeds later."),
+    "recipient_opted_out": (422, "The recipient opted out of messages from this account."),
+    "sender_invalid": (422, "The sender is none that a message can come from."),
+    "sender_required": (422, "The account has no number to send from, so the request must name a sender."),
+    "too_many_messages": (422, "A batch holds more messages than allowed."),
+    "too_many_segments": (422, "The message needs more segments than max_segments."),
+    "unauthorized": (401, "No key, or none that is valid."),
+}
+"""code → (HTTP status, title)."""
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """An RFC 9457 problem object."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | UnsetType = UNSET
+
+
+class Reply(Struct, frozen=True):
+    """An answer as both doors send it."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: bytes = b"application/json"
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def problem_of(code: str, detail: str, field: str | None = None, status: int | None = None) -> Problem:
+    """The problem object of a code in the table."""
+    usual, title = PROBLEMS[code]
+    return Problem(
+        f"urn:heliograph:problem:{code}", title, status or usual, code, detail, UNSET if field is None else field
+    )
+
+
+def refusal(error: RequestRejected | StoreBusy) -> Reply:
+    """An error of ours as an answer."""
+    if isinstance(error, StoreBusy):
+        problem = problem_of("overloaded", f"Nothing was kept: {error}. Send the same request again in a moment.")
+        retry_after_s: int | None = error.retry_after_s
+    else:
+        problem = problem_of(error.code, error.detail, error.field, error.status)
+        retry_after_s = error.retry_after_s
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if retry_after_s is not None:
+        headers = ((b"retry-after", str(retry_after_s).encode()),)
+    if problem.status == 401:
+        headers = (*headers, (b"www-authenticate", b'Bearer realm="heliograph"'))
+    return Reply(problem.status, _encode(problem), headers, b"application/problem+json")

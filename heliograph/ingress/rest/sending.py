@@ -1,0 +1,275 @@
+"""The send endpoints: from octets to octets in one go. The busiest code of the entrance.
+
+Both doors (the lean one and FastAPI's) call ``one`` and ``batch`` here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from heliograph.access import KeyRing, Principal
+from heliograph.delivery.intake import Intake
+from heliograph.delivery.submission import Accepted, Callback, Submission
+from heliograph.errors import RequestRejected, StoreBusy
+from heliograph.ingress.rest.calls import Call, caller, check_depth, decode, idempotency_of, read_json
+from heliograph.ingress.rest.problems import Problem, Reply, problem_of, refusal
+from heliograph.model import Encoding, State, TrafficType
+
+__all__ = ["SEND_FIELDS", "BatchBody", "SendBody", "SendReply", "Sending"]
+
+_TYPES = {one.word: int(one) for one in TrafficType}
+_STATES = {int(state): state.word for state in State}
+_ENCODINGS = {int(one): one.word for one in Encoding}
+_REPLAYED = ((b"idempotent-replayed", b"true"),)
+_METADATA_DEPTH = 8
+_METADATA_OCTETS = 4096
+
+Short = Annotated[str, Meta(max_length=128)]
+
+
+class CallbackBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A message's own webhook: ``events`` such as ``message.delivered``; none means all."""
+
+    url: Annotated[str, Meta(max_length=2048, pattern="^https?://")]
+    events: Annotated[list[Short], Meta(max_length=32)] = []
+
+
+class SendBody(Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename={"sender": "from"}):
+    """What a message takes."""
+
+    to: Annotated[str, Meta(max_length=64)]
+    sender: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    text: Annotated[str, Meta(min_length=1)] | None = None
+    data: Annotated[str, Meta(min_length=1)] | None = None
+    udh: Annotated[str, Meta(max_length=256)] | None = None
+    type: str = "transactional"
+    encoding: str = "auto"
+    max_segments: Annotated[int, Meta(ge=1, le=255)] | None = None
+    validity_s: Annotated[int, Meta(ge=60, le=604_800)] | None = None
+    client_ref: Short | None = None
+    tags: Annotated[list[Short], Meta(max_length=16)] | None = None
+    metadata: dict[str, Any] | None = None
+    at_most_once: bool = False
+    flash: bool = False
+    callback: CallbackBody | None = None
+
+
+class _AnyBatch(Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+    """Different messages, each read by itself so that a bad one spoils no other; or one text to many."""
+
+    messages: list[msgspec.Raw] | None = None
+    to: list[msgspec.Raw] | None = None
+    sender: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    text: Annotated[str, Meta(min_length=1)] | None = None
+    data: Annotated[str, Meta(min_length=1)] | None = None
+    udh: Annotated[str, Meta(max_length=256)] | None = None
+    type: str = "transactional"
+    encoding: str = "auto"
+    max_segments: Annotated[int, Meta(ge=1, le=255)] | None = None
+    validity_s: Annotated[int, Meta(ge=60, le=604_800)] | None = None
+    client_ref: Short | None = None
+    tags: Annotated[list[Short], Meta(max_length=16)] | None = None
+    metadata: dict[str, Any] | None = None
+    at_most_once: bool = False
+    flash: bool = False
+    callback: CallbackBody | None = None
+
+
+class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a batch takes, as the API's document shows it."""
+
+    messages: list[SendBody]
+
+
+class SendReply(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What is said of an accepted message. Route and reason only to keys with ``routes:read``."""
+
+    id: str
+    state: str
+    encoding: str
+    segments: int
+    to: str
+    client_ref: str | UnsetType = UNSET
+    warnings: Sequence[str] | UnsetType = UNSET
+    route: str | UnsetType = UNSET
+    route_reason: str | UnsetType = UNSET
+    connector: str | UnsetType = UNSET
+
+
+SEND_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(SendBody))
+_CALLBACK_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(CallbackBody))
+_NAMES = (*SEND_FIELDS, *_CALLBACK_FIELDS)
+_send_decoder = msgspec.json.Decoder(SendBody)
+_batch_decoder = msgspec.json.Decoder(_AnyBatch)
+_number_decoder = msgspec.json.Decoder(Annotated[str, Meta(max_length=64)])
+_encode = msgspec.json.Encoder().encode
+
+
+class Sending:
+    """``POST /v1/messages`` and ``POST /v1/messages/batch``."""
+
+    def __init__(self, intake: Intake, keys: KeyRing, connectors: Mapping[int, str], batch_messages: int) -> None:
+        self._intake = intake
+        self._keys = keys
+        self._connectors = connectors
+        self._batch_messages = batch_messages
+
+    async def one(self, call: Call) -> Reply:
+        """One message: 202, or a problem."""
+        try:
+            principal = caller(call, self._keys, "messages:send")
+            submission = submission_of(decode(call, _send_decoder, _NAMES), principal, "rest")
+            received = await self._intake.accept((submission,), idempotency=idempotency_of(call, principal))
+            result = received.results[0]
+            if isinstance(result, RequestRejected):
+                raise result
+        except (RequestRejected, StoreBusy) as error:
+            return refusal(error)
+        return Reply(202, _encode(self._reply(result, principal)), _REPLAYED if received.replayed else ())
+
+    async def batch(self, call: Call) -> Reply:
+        """Many messages in one transaction: 202 with a result for each in order, or a problem for all."""
+        try:
+            principal = caller(call, self._keys, "messages:send")
+            items = self._items(call, principal)
+            submissions = [item for item in items if isinstance(item, Submission)]
+            idempotency = idempotency_of(call, principal)
+            received = await self._intake.accept(submissions, idempotency=idempotency)
+        except (RequestRejected, StoreBusy) as error:
+            return refusal(error)
+        answers = iter(received.results)
+        results: list[SendReply | Problem] = []
+        for item in items:
+            result = next(answers) if isinstance(item, Submission) else item
+            if isinstance(result, RequestRejected):
+                results.append(problem_of(result.code, result.detail, result.field, result.status))
+            else:
+                results.append(self._reply(result, principal))
+        return Reply(202, _encode({"results": results}), _REPLAYED if received.replayed else ())
+
+    def _items(self, call: Call, principal: Principal) -> list[Submission | RequestRejected]:
+        """Each item of a batch as a submission, or why it is none."""
+        body = decode(call, _batch_decoder, ("messages", *_NAMES))
+        if body.messages is not None:
+            if body != _AnyBatch(messages=body.messages):
+                raise _invalid("messages", "Give messages alone, or one text with to, from and the rest beside it.")
+            self._bound(len(body.messages), "messages")
+            return [_item(raw, principal) for raw in body.messages]
+        if body.to is None:
+            raise RequestRejected("field_missing", "Give messages, or one text with to as a list.", field="messages")
+        self._bound(len(body.to), "to")
+        fields = {name: getattr(body, name) for name in SendBody.__struct_fields__ if name != "to"}
+        common = submission_of(SendBody(to="", **fields), principal, "rest_batch")
+        items: list[Submission | RequestRejected] = []
+        for raw in body.to:
+            try:
+                items.append(msgspec.structs.replace(common, to=read_json(raw, _number_decoder, ("to",))))
+            except RequestRejected as rejected:
+                items.append(RequestRejected(rejected.code, rejected.detail, field="to", status=rejected.status))
+        return items
+
+    def _bound(self, count: int, field: str) -> None:
+        if not 1 <= count <= self._batch_messages:
+            raise RequestRejected(
+                "too_many_messages" if count else "field_invalid",
+                f"A batch holds 1 to {self._batch_messages} messages, this one {count}: split it.",
+                field=field,
+            )
+
+    def _reply(self, accepted: Accepted, principal: Principal) -> SendReply:
+        message = accepted.message
+        reply = SendReply(
+            message.id,
+            _STATES[accepted.progress.state],
+            _ENCODINGS[message.encoding],
+            message.segments,
+            message.recipient,
+            message.client_ref if message.client_ref is not None else UNSET,
+            accepted.warnings or UNSET,
+        )
+        if "routes:read" not in principal.scopes:
+            return reply
+        return msgspec.structs.replace(
+            reply,
+            route=message.route or UNSET,
+            route_reason=message.route_reason or UNSET,
+            connector=self._connectors.get(accepted.progress.connector_id, UNSET),
+        )
+
+
+def _item(raw: msgspec.Raw, principal: Principal) -> Submission | RequestRejected:
+    try:
+        return submission_of(read_json(raw, _send_decoder, _NAMES), principal, "rest_batch")
+    except RequestRejected as rejected:
+        return rejected
+
+
+def submission_of(body: SendBody, principal: Principal, entrance: str) -> Submission:
+    """A checked body as a submission. Raises ``RequestRejected``."""
+    kind = _TYPES.get(body.type)
+    if kind is None:
+        raise _invalid("type", f"type must be one of {', '.join(_TYPES)}.")
+    if body.encoding not in ("auto", "gsm7", "ucs2"):
+        raise _invalid("encoding", "encoding must be auto, gsm7 or ucs2.")
+    data = udh = None
+    if body.data is not None or body.udh is not None or body.text is None:
+        data, udh = _octets(body)
+    callback = body.callback
+    return Submission(
+        account=principal.account,
+        to=body.to,
+        sender=body.sender,
+        text=body.text,
+        data=data,
+        udh=udh,
+        type=kind,
+        encoding=body.encoding,
+        max_segments=body.max_segments,
+        validity_s=body.validity_s,
+        client_ref=body.client_ref,
+        tags=None if not body.tags else _encode(body.tags).decode(),
+        metadata=None if body.metadata is None else _metadata(body.metadata),
+        at_most_once=body.at_most_once,
+        flash=body.flash,
+        callback=None if callback is None else Callback(url=callback.url, events=tuple(callback.events)),
+        entrance=entrance,
+    )
+
+
+def _octets(body: SendBody) -> tuple[bytes | None, bytes | None]:
+    """``data`` and ``udh`` of a message that is not plain text."""
+    if body.text is not None:
+        raise _invalid("data" if body.data is not None else "udh", "Give text, or data with an optional udh, not both.")
+    if body.data is None:
+        raise RequestRejected("field_missing", "Give text, or data (base64) for a binary message.", field="text")
+    if body.encoding != "auto":
+        raise _invalid("encoding", "A binary message has no text encoding: leave encoding out.")
+    udh = None if body.udh is None else _base64(body.udh, "udh")
+    if udh is not None and (not udh or udh[0] != len(udh) - 1 or len(udh) > 134):
+        raise _invalid("udh", "udh must begin with its own length octet and leave room for the message.")
+    return _base64(body.data, "data"), udh
+
+
+def _base64(text: str, field: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise _invalid(field, f"{field} must be base64.") from None
+
+
+def _metadata(value: dict[str, Any]) -> str:
+    check_depth(value, _METADATA_DEPTH, "metadata")
+    text = _encode(value)
+    if len(text) > _METADATA_OCTETS:
+        raise _invalid("metadata", f"metadata may have {_METADATA_OCTETS} octets of JSON.")
+    return text.decode()
+
+
+def _invalid(field: str, sentence: str) -> RequestRejected:
+    return RequestRejected("field_invalid", sentence, field=field)
