@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+import msgspec
 import pytest
 
 from heliograph.connectors import KINDS
@@ -68,6 +69,22 @@ def test_every_setting_documents_itself() -> None:
         doc = one.metadata["doc"]
         assert doc.endswith(".")
         assert len(doc) > 15
+
+
+def test_settings_are_read_from_plain_values_as_a_file_has_them() -> None:
+    plain = {
+        "name": "main",
+        "host": "h",
+        "system_id": "s",
+        "dest_ton_npi": [2, 8],
+        "source_ton_npi": {"short_code": [6, 0]},
+        "priority_flags": [1, 0, 0],
+        "statuses": {"0x401": "never"},
+    }
+    read = msgspec.convert(plain, SmppSettings)
+    assert (read.dest_ton_npi, read.source_ton_npi, read.priority_flags) == ((2, 8), {"short_code": (6, 0)}, (1, 0, 0))
+    with pytest.raises(msgspec.ValidationError, match="port"):
+        msgspec.convert(plain | {"port": "many"}, SmppSettings)
 
 
 def test_kinds_are_found_by_name() -> None:

@@ -233,11 +233,17 @@ async def test_a_lost_link_leaves_what_was_unanswered_unknown_and_comes_back() -
         assert s.connector.free == 10
 
 
-async def test_no_answer_in_time_is_an_unknown_outcome() -> None:
+async def test_no_answer_in_time_is_an_unknown_outcome_and_a_late_one_is_counted() -> None:
     async with scene(response_timeout_s=1) as s:
         s.carrier.answer = lambda link, pdu: None
         (outcome,) = await s.submit([one()])
         assert outcome.unknown
+        link, sequence_number = s.carrier.unanswered.pop()
+        link.respond([(sequence_number, SubmitSmResp("1"))])
+        s.carrier.answer = s.carrier.accept
+        (outcome,) = await s.submit([one()])
+        assert outcome.carrier_message_id
+        assert s.connector.late_answers == 1
 
 
 async def test_more_than_fits_was_never_written() -> None:

@@ -121,6 +121,11 @@ class SmppConnector:
         senders = self._senders
         return senders[0].free if len(senders) == 1 else sum(link.free for link in senders)
 
+    @property
+    def late_answers(self) -> int:
+        """Answers that came after their submission was given up, since the start."""
+        return self._ear.late_answers
+
     async def start(self, news: CarrierNews) -> None:
         """Begins to connect, and returns at once."""
         self._ear.news = news

@@ -38,13 +38,14 @@ _UCS2: Final = 8
 class Incoming:
     """One connector's way to read what is delivered."""
 
-    __slots__ = ("_alphabet", "_by_tlv", "_errors", "_ids", "_own_words", "_words", "_zone")
+    __slots__ = ("_alphabet", "_by_tlv", "_errors", "_ids", "_last_time", "_own_words", "_words", "_zone")
 
     def __init__(self, settings: SmppSettings, ids: IdCodec) -> None:
         self._ids = ids
         self._by_tlv = settings.receipt_by_tlv
         self._alphabet = sms.Alphabet(settings.default_alphabet)
         self._zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
+        self._last_time = (datetime.min, "")
         self._errors: Mapping[str, str] = {
             **(GSM_MAP_ERRORS if settings.receipt_errors == "gsm_map" else {}),
             **{_number(err): code for err, code in settings.receipt_error_codes.items()},
@@ -90,7 +91,11 @@ class Incoming:
         )
 
     def _time(self, at: datetime) -> str:
-        return (at if self._zone is None else at.replace(tzinfo=self._zone)).isoformat()
+        """The same time comes many times in a row: its text is kept until another comes."""
+        if at != self._last_time[0]:
+            zoned = at if self._zone is None else at.replace(tzinfo=self._zone)
+            self._last_time = (at, zoned.isoformat())
+        return self._last_time[1]
 
     def _short(self, handle: Any, pdu: DeliverSm | DataSm) -> InboundShort:
         octets = message_octets(pdu)
