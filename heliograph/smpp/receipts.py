@@ -8,7 +8,6 @@ over it. Nothing here raises on foreign octets: what cannot be read is empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -31,11 +30,12 @@ __all__ = [
 _TEXT_OCTETS = 20
 """How much of the message the default form repeats."""
 
-_ORDINARY: Final = re.compile(
-    r"id:(\S+) sub:\d+ dlvrd:\d+ submit date:(\d{10}(?:\d\d)?) done date:(\d{10}(?:\d\d)?) stat:([A-Z]+) err:(\w+)"
-    r"(?: [tT]ext:(.*))?",
-    re.ASCII | re.DOTALL,
-).fullmatch
+_ordinary: Final = re.compile(
+    r"id:([^ \0]+) sub:[^ ]* dlvrd:[^ ]* submit date:(\d{6})(\d{4,6}) done date:(\d{6})(\d{4,6})"
+    r" stat:([A-Z]+) err:(\w+) [tT]ext:",
+    re.ASCII,
+).match
+_date_of: Final = datetime.fromisoformat
 _KEYS: Final = re.compile(
     r"(?<![A-Za-z0-9])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err(?:or)?|text)\s?:",
     re.ASCII | re.IGNORECASE,
@@ -85,49 +85,53 @@ def is_intermediate(pdu: DeliverSm | DataSm) -> bool:
 
 def message_octets(pdu: DeliverSm | DataSm) -> bytes:
     """The content of a message, user data header included: message_payload where there is one, else short_message."""
-    payload = pdu.tlvs.get(c.TAG_MESSAGE_PAYLOAD)
-    if payload is not None:
-        return payload
+    tlvs = pdu.tlvs
+    if tlvs and c.TAG_MESSAGE_PAYLOAD in tlvs:
+        return tlvs[c.TAG_MESSAGE_PAYLOAD]
     return pdu.short_message if isinstance(pdu, DeliverSm) else b""
 
 
 def parse_receipt(pdu: DeliverSm | DataSm) -> ReceiptFields:
     """What a receipt says, TLVs before text. Whether it is one, `is_receipt` tells."""
-    octets = message_octets(pdu)
-    if pdu.esm_class & c.ESM_UDHI and octets:
-        octets = octets[octets[0] + 1 :]
     tlvs = pdu.tlvs
-    if not tlvs:
-        return parse_receipt_text(octets)
-    message_id, stat, message_state, err, submitted_at, done_at, text = _read(octets)
-    value = tlvs.get(c.TAG_RECEIPTED_MESSAGE_ID)
-    if value is not None:
-        message_id = value.decode("latin-1").strip("\0 ") or message_id
-    value = tlvs.get(c.TAG_MESSAGE_STATE)
-    if value is not None and len(value) == 1:
-        message_state = value[0]
-        stat = stat or c.MESSAGE_STATES.get(message_state, "")
-    value = tlvs.get(c.TAG_NETWORK_ERROR_CODE)
-    network_error_code = (value[0], value[1] << 8 | value[2]) if value is not None and len(value) == 3 else None
+    octets = message_octets(pdu) if c.TAG_MESSAGE_PAYLOAD in tlvs or type(pdu) is not DeliverSm else pdu.short_message
+    if octets and pdu.esm_class & c.ESM_UDHI:
+        octets = octets[octets[0] + 1 :]
+    words = octets.decode("latin-1")
+    # The standard's own form is read in one match; whatever differs from it goes by its keys.
+    match = _ordinary(words)
+    try:
+        if match is None:
+            raise ValueError
+        message_id, submit_day, submit_time, done_day, done_time, stat, err = match.groups()
+        submitted_at: datetime | None = _date_of(f"20{submit_day}T{submit_time}")
+        done_at: datetime | None = _date_of(f"20{done_day}T{done_time}")
+        text = words[match.end() :]
+        if "\0" in text:
+            text = text.replace("\0", "")
+    except ValueError:
+        if "\0" in words:
+            words = _with_nuls(octets)
+        message_id, stat, err, submitted_at, done_at, text = _read_by_keys(words)
+    message_state = _STATES.get(stat)
+    network_error_code = None
+    if tlvs:
+        value = tlvs.get(c.TAG_RECEIPTED_MESSAGE_ID)
+        if value is not None:
+            message_id = value.decode("latin-1").strip("\0 ") or message_id
+        value = tlvs.get(c.TAG_MESSAGE_STATE)
+        if value is not None and len(value) == 1:
+            message_state = value[0]
+            stat = stat or c.MESSAGE_STATES.get(message_state, "")
+        value = tlvs.get(c.TAG_NETWORK_ERROR_CODE)
+        if value is not None and len(value) == 3:
+            network_error_code = (value[0], value[1] << 8 | value[2])
     return ReceiptFields(message_id, stat, message_state, err, network_error_code, submitted_at, done_at, text)
 
 
 def parse_receipt_text(octets: bytes) -> ReceiptFields:
     """What the text of a receipt says, in ASCII (or a superset of it) or UTF-16, whatever its data_coding claims."""
-    message_id, stat, message_state, err, submitted_at, done_at, text = _read(octets)
-    return ReceiptFields(message_id, stat, message_state, err, None, submitted_at, done_at, text)
-
-
-_Read = tuple[str, str, int | None, str, datetime | None, datetime | None, str]
-
-
-def _read(octets: bytes, ordinary: Callable[[str], re.Match[str] | None] = _ORDINARY) -> _Read:
-    words = octets.decode("latin-1") if 0 not in octets else _with_nuls(octets)
-    match = ordinary(words)
-    if match is None:
-        return _read_by_keys(words)
-    message_id, submitted, done, stat, err, text = match.groups("")
-    return message_id, stat, _STATES.get(stat), err, _date(submitted), _date(done), text
+    return parse_receipt(DeliverSm(short_message=octets))
 
 
 def _with_nuls(octets: bytes) -> str:
@@ -139,7 +143,8 @@ def _with_nuls(octets: bytes) -> str:
     return octets.decode("latin-1").replace("\0", "")
 
 
-def _read_by_keys(words: str) -> _Read:
+def _read_by_keys(words: str) -> tuple[str, str, str, datetime | None, datetime | None, str]:
+    """(id, stat, err, submit date, done date, text) of a text in any form."""
     values: dict[str, str] = {}
     key, at = "", 0
     for match in _KEYS.finditer(words):
@@ -155,7 +160,6 @@ def _read_by_keys(words: str) -> _Read:
     return (
         values.get("id", ""),
         stat,
-        _STATES.get(stat),
         values.get("err", ""),
         _date(values.get("submitdate", "")),
         _date(values.get("donedate", "")),
@@ -163,14 +167,14 @@ def _read_by_keys(words: str) -> _Read:
     )
 
 
-def _date(digits: str, parse: Callable[[str], datetime] = datetime.fromisoformat) -> datetime | None:
+def _date(digits: str) -> datetime | None:
     """``YYMMDDhhmm[ss]``, or with the century; None for anything else, since a bad date must not cost the state."""
     try:
-        return parse(f"20{digits[:6]}T{digits[6:]}")
+        return _date_of(f"20{digits[:6]}T{digits[6:]}")
     except ValueError:
         pass
     try:
-        return parse(f"{digits[:8]}T{digits[8:]}") if digits.isascii() and digits.isdigit() else None
+        return _date_of(f"{digits[:8]}T{digits[8:]}") if digits.isascii() and digits.isdigit() else None
     except ValueError:
         return None
 

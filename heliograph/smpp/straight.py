@@ -22,7 +22,6 @@ _header: Final = Struct(">IIII").pack
 _tlv: Final = Struct(">HH")
 _pack_tlv: Final = _tlv.pack
 _unpack_tlv: Final = _tlv.unpack_from
-_FIVE: Final = Struct("BBBBB").unpack_from
 
 # A dict refuses what is no octet (KeyError); chr() would take 256 and a list -1.
 _CHAR: Final = {octet: chr(octet) for octet in range(256)}
@@ -88,41 +87,53 @@ def decode_sm(frame: bytes, kind: type[Sm]) -> Sm | None:
     size = len(frame)
     try:
         find = frame.index
-        at = find(0, 16)
-        service_type = frame[16:at].decode("latin-1") if at > 16 else ""
+        at = 16
+        service_type = ""
+        if frame[16]:
+            at = find(0, 17)
+            service_type = frame[16:at].decode("latin-1")
         source_at = at + 3
         source_end = find(0, source_at)
         dest_at = source_end + 3
         dest_end = find(0, dest_at)
         if at > 21 or source_end - source_at > 20 or dest_end - dest_at > 20:
             return None
-        times_at = dest_end + 4
-        if frame[times_at] or frame[times_at + 1]:
-            schedule_end = find(0, times_at)
+        text_at = dest_end + 11
+        # Ten octets at once, on the bet that both times are empty.
+        (
+            esm_class,
+            protocol_id,
+            priority_flag,
+            has_schedule,
+            has_validity,
+            receipt,
+            replace,
+            data_coding,
+            default_id,
+            text_octets,
+        ) = frame[dest_end + 1 : text_at]
+        schedule = validity = ""
+        if has_schedule or has_validity:
+            schedule_at = dest_end + 4
+            schedule_end = find(0, schedule_at)
             validity_end = find(0, schedule_end + 1)
-            schedule = frame[times_at:schedule_end].decode("latin-1")
-            validity = frame[schedule_end + 1 : validity_end].decode("latin-1")
-            if len(schedule) > 16 or len(validity) > 16:
+            if schedule_end - schedule_at > 16 or validity_end - schedule_end > 17:
                 return None
-            rest_at = validity_end + 1
-        else:
-            schedule = validity = ""
-            rest_at = times_at + 2
-        registered_delivery, replace, data_coding, sm_default_msg_id, sm_length = _FIVE(frame, rest_at)
-        text_at = rest_at + 5
-        text_end = text_at + sm_length
+            schedule = frame[schedule_at:schedule_end].decode("latin-1")
+            validity = frame[schedule_end + 1 : validity_end].decode("latin-1")
+            text_at = validity_end + 6
+            receipt, replace, data_coding, default_id, text_octets = frame[validity_end + 1 : text_at]
+        text_end = text_at + text_octets
         tlvs: Tlvs = {}
         if text_end != size:
-            if text_end > size:
-                return None
             tlv_at = text_end
             while tlv_at < size:
                 tag, length = _unpack_tlv(frame, tlv_at)
                 if not tag:
                     return None
-                tlv_at += 4
-                tlvs[tag] = frame[tlv_at : tlv_at + length]
-                tlv_at += length
+                end = tlv_at + 4 + length
+                tlvs[tag] = frame[tlv_at + 4 : end]
+                tlv_at = end
             if tlv_at != size:
                 return None
         return kind(
@@ -133,15 +144,15 @@ def decode_sm(frame: bytes, kind: type[Sm]) -> Sm | None:
             frame[source_end + 1],
             frame[source_end + 2],
             frame[dest_at:dest_end].decode("latin-1"),
-            frame[dest_end + 1],
-            frame[dest_end + 2],
-            frame[dest_end + 3],
+            esm_class,
+            protocol_id,
+            priority_flag,
             schedule,
             validity,
-            registered_delivery,
+            receipt,
             replace,
             data_coding,
-            sm_default_msg_id,
+            default_id,
             frame[text_at:text_end],
             tlvs,
         )
