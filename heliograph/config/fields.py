@@ -1,7 +1,7 @@
 """What a setting is: a field of a frozen dataclass that says in its metadata what it means.
 
-Metadata keys: ``help`` (one line), ``min`` and ``max`` (bounds of a number), ``choices`` (the words allowed),
-``secret`` (its value is never told). Connectors' settings use the same keys.
+Metadata keys: ``doc`` (one line), ``min`` and ``max`` (bounds of a number), ``choices`` (the words allowed),
+``secret`` (its value is never told; so is that of a field without ``repr``). Connectors' settings use the same keys.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["FieldInfo", "describe", "setting"]
 
 def setting(
     default: Any = MISSING,
-    help: str = "",
+    doc: str = "",
     *,
     min: float | None = None,
     max: float | None = None,
@@ -23,14 +23,14 @@ def setting(
     secret: bool = False,
 ) -> Any:
     """A field of a settings dataclass. Without ``default`` it must be given."""
-    metadata = {"help": help, "min": min, "max": max, "choices": tuple(choices), "secret": secret}
+    metadata = {"doc": doc, "min": min, "max": max, "choices": tuple(choices), "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
 class FieldInfo:
     """One setting as the reader and the reference page need it."""
 
-    __slots__ = ("choices", "default", "help", "max", "min", "name", "required", "secret", "type")
+    __slots__ = ("choices", "default", "doc", "max", "min", "name", "required", "secret", "type")
 
     def __init__(self, raw: Field[Any], hint: Any) -> None:
         meta = raw.metadata
@@ -38,11 +38,11 @@ class FieldInfo:
         self.type = hint
         self.required = raw.default is MISSING and raw.default_factory is MISSING
         self.default = raw.default_factory() if raw.default_factory is not MISSING else raw.default
-        self.help: str = meta.get("help", "")
+        self.doc: str = meta.get("doc", "")
         self.min: float | None = meta.get("min")
         self.max: float | None = meta.get("max")
         self.choices: tuple[str, ...] = tuple(meta.get("choices", ()))
-        self.secret: bool = bool(meta.get("secret", False))
+        self.secret: bool = bool(meta.get("secret", not raw.repr))
 
 
 def describe(cls: type) -> Iterator[FieldInfo]:

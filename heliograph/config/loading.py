@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from heliograph.config import lines as toml_lines
 from heliograph.config.checks import check
@@ -31,7 +31,7 @@ from heliograph.config.settings import (
 from heliograph.config.values import BadValue, converted
 from heliograph.errors import ConfigError, ConfigFault
 
-__all__ = ["SECTIONS", "TABLES", "Reader", "known_kinds", "load", "variable"]
+__all__ = ["SECTIONS", "TABLES", "KindLike", "Reader", "known_kinds", "load", "variable"]
 
 SECTIONS: Final[Mapping[str, type]] = {
     "http": HttpSettings,
@@ -57,16 +57,23 @@ def variable(section: str, key: str) -> str:
     return f"HELIOGRAPH_{section}_{key}".upper()
 
 
-def known_kinds() -> Mapping[str, type]:
-    """Settings dataclasses of the connectors that are installed, by kind."""
-    kinds: Mapping[str, type] = importlib.import_module("heliograph.connectors").KINDS
+class KindLike(Protocol):
+    """What is needed of a kind of connector: the dataclass of its settings."""
+
+    @property
+    def settings(self) -> type[Any]: ...
+
+
+def known_kinds() -> Mapping[str, KindLike]:
+    """The kinds of connectors that are installed."""
+    kinds: Mapping[str, KindLike] = importlib.import_module("heliograph.connectors").KINDS
     return kinds
 
 
-def load(path: str | Path | None, environ: Mapping[str, str], *, kinds: Mapping[str, type] | None = None) -> Config:
+def load(path: str | Path | None, environ: Mapping[str, str], *, kinds: Mapping[str, KindLike] | None = None) -> Config:
     """The configuration of a file (None: none) and of ``HELIOGRAPH_<SECTION>_<KEY>`` variables, which win.
 
-    ``kinds`` maps a connector's kind to the dataclass of its settings (None: those installed). Paths
+    ``kinds`` are the kinds of connectors by name (None: those installed). Paths
     behind ``file:`` are relative to the file's folder. Raises :class:`ConfigError` with every fault;
     never gives a part of a configuration.
     """
@@ -89,7 +96,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 class Reader:
     """Collects the faults of one configuration while reading it."""
 
-    def __init__(self, path: str | Path | None, environ: Mapping[str, str], kinds: Mapping[str, type]) -> None:
+    def __init__(self, path: str | Path | None, environ: Mapping[str, str], kinds: Mapping[str, KindLike]) -> None:
         self.faults: list[ConfigFault] = []
         self._path = None if path is None else Path(path)
         self._base = Path() if self._path is None else self._path.parent
@@ -229,12 +236,16 @@ class Reader:
             said = "has no kind" if kind is None else f"has the unknown kind {kind!r:.60}"
             self.fault((*path, "kind"), f'the connector "{name}" {said}', nearest(str(kind), self._kinds))
             return None
-        cls = self._kinds[kind]
+        cls = self._kinds[kind].settings
         rest = {key: value for key, value in table.items() if key != "kind" or _has(cls, "kind")}
         if not _has(cls, "name"):
             del rest["name"]
         settings = self._build(cls, path, rest)
-        return None if settings is None else ConnectorConfig(name=name, kind=kind, settings=settings)
+        if settings is None:
+            return None
+        for found in settings.faults() if hasattr(settings, "faults") else ():
+            self.fault((*path, found.where), f"{found.where} {found.what}", found.remedy)
+        return ConnectorConfig(name=name, kind=kind, settings=settings)
 
     def _build(
         self,
@@ -270,7 +281,7 @@ class Reader:
         from_text = name in self._environ
         if not from_text and info.name not in table:
             if info.required:
-                self.fault(path, f"{info.name} is missing", info.help)
+                self.fault(path, f"{info.name} is missing", info.doc)
             return
         raw = self._environ[name] if from_text else table[info.name]
         try:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from heliograph.config.fields import FieldInfo, describe
-from heliograph.config.loading import SECTIONS, known_kinds, variable
+from heliograph.config.loading import SECTIONS, KindLike, known_kinds, variable
 from heliograph.config.settings import AccountSettings, NumberSettings, RouteSettings
 from heliograph.config.values import type_words
 
@@ -23,17 +23,17 @@ SIGHUP reads connectors, routes and numbers again; everything else is read at st
 """
 
 
-def page(kinds: Mapping[str, type]) -> str:
+def page(kinds: Mapping[str, KindLike]) -> str:
     """The whole page as Markdown, with the connectors of ``kinds``."""
     return "\n".join(_lines(kinds)) + "\n"
 
 
-def _lines(kinds: Mapping[str, type]) -> Iterator[str]:
+def _lines(kinds: Mapping[str, KindLike]) -> Iterator[str]:
     yield _HEAD
     for name, cls in SECTIONS.items():
         yield from _section(f"[{name}]", cls, variables_of=name)
-    for kind, cls in kinds.items():
-        yield from _section(f'[[connectors]] with kind = "{kind}"', cls)
+    for name, kind in kinds.items():
+        yield from _section(f'[[connectors]] with kind = "{name}"', kind.settings)
     yield from _section("[[routes]]", RouteSettings)
     yield from _section("[[numbers]]", NumberSettings)
     yield from _section("[accounts.NAME]", AccountSettings, without=("name",))
@@ -52,7 +52,7 @@ def _section(title: str, cls: type, *, variables_of: str = "", without: tuple[st
 
 
 def _row(info: FieldInfo) -> str:
-    return f"| `{info.name}` | {_type(info)} | {_default(info)} | {info.help} |"
+    return f"| `{info.name}` | {_type(info)} | {_default(info)} | {info.doc} |"
 
 
 def _type(info: FieldInfo) -> str:
@@ -73,7 +73,9 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
-        return "`[" + ", ".join(f'"{item}"' for item in value) + "]`"
+        return "`[" + ", ".join(f'"{item}"' if isinstance(item, str) else str(item) for item in value) + "]`"
+    if isinstance(value, Mapping):
+        return "`{}`"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 

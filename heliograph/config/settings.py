@@ -134,9 +134,9 @@ class AccountSettings:
 class RouteSettings:
     """Which connectors carry which recipients. The longest prefix wins."""
 
-    name: str = setting(help="Name of the route; messages keep it as the reason of their way.")
+    name: str = setting(doc="Name of the route; messages keep it as the reason of their way.")
     prefixes: tuple[str, ...] = setting(("",), 'Beginnings of the number, digits without `+`; `""` is every number.')
-    connectors: tuple[str, ...] = setting(help="Names of connectors, tried in this order.")
+    connectors: tuple[str, ...] = setting(doc="Names of connectors, tried in this order.")
     accounts: tuple[str, ...] = setting((), "Names of the accounts that it is for; none means all.")
 
 
@@ -144,8 +144,8 @@ class RouteSettings:
 class NumberSettings:
     """A long number or short code that people reply to."""
 
-    number: str = setting(help="The long number (with or without `+`) or short code.")
-    account: str = setting(help="Name of the account that gets what people send to it.")
+    number: str = setting(doc="The long number (with or without `+`) or short code.")
+    account: str = setting(doc="Name of the account that gets what people send to it.")
     connectors: tuple[str, ...] = setting((), "Names of connectors on which it is reached; none means any.")
 
 

@@ -16,6 +16,7 @@ _MAX_FILE_OCTETS: Final = 65_536
 _TRUE: Final = ("true", "yes", "on", "1")
 _FALSE: Final = ("false", "no", "off", "0")
 _QUOTED_EXAMPLE: Final = '"…"'
+_TABLES: Final = (dict, Mapping)
 _WORDS: Final = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -31,12 +32,19 @@ class BadValue(Exception):
 def type_words(hint: Any) -> str:
     """A type as a sentence says it: ``a list of texts``."""
     if typing.get_origin(hint) is tuple:
-        return f"a list of {type_words(typing.get_args(hint)[0]).split(' ', 1)[1]}s"
+        return f"a list of {_plural(typing.get_args(hint)[0])}"
+    if typing.get_origin(hint) in _TABLES:
+        return f"a table of {_plural(typing.get_args(hint)[1])}"
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return type_words(next(arm for arm in typing.get_args(hint) if arm is not type(None)))
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(f'"{word}"' for word in typing.get_args(hint))
     return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _plural(hint: Any) -> str:
+    words = type_words(hint)
+    return "lists" if words.startswith("a list") else words.split(" ", 1)[1] + "s"
 
 
 def _pointed(text: str, environ: Mapping[str, str], base: Path) -> str | None:
@@ -111,6 +119,10 @@ def _as_type(raw: Any, hint: Any, environ: Mapping[str, str], base: Path, from_t
         if not isinstance(raw, list):
             raise ValueError
         return tuple(_as_type(item, typing.get_args(hint)[0], environ, base, from_text) for item in raw)
+    if origin in _TABLES:
+        if not isinstance(raw, dict):
+            raise ValueError
+        return {key: _as_type(item, typing.get_args(hint)[1], environ, base, from_text) for key, item in raw.items()}
     if hint in _FROM_TEXT:
         return _plain(raw, hint, from_text)
     if isinstance(raw, str) and isinstance(hint, type):
@@ -147,6 +159,8 @@ def _check_bounds(info: FieldInfo, value: float) -> None:
 
 def _example(info: FieldInfo) -> str:
     if typing.get_origin(info.type) is tuple:
-        return f'such as {info.name} = ["one", "two"]'
+        return f"such as {info.name} = " + ("[1, 1]" if int in typing.get_args(info.type) else '["one", "two"]')
+    if typing.get_origin(info.type) in _TABLES:
+        return f'such as {info.name} = {{ key = "value" }}'
     examples: Mapping[Any, str] = {int: "10", float: "1.5", bool: "true"}
     return f"such as {info.name} = {examples.get(info.type, _QUOTED_EXAMPLE)}"

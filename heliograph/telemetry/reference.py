@@ -11,7 +11,8 @@ __all__ = ["page"]
 _HEAD = """# Metrics
 
 `GET /metrics` gives them in the Prometheus text format: without a key on loopback, otherwise with a key that has the
-scope `metrics:read`. No label names an account. Beside these stand the `process_…` and `python_gc_…` metrics of the process.
+scope `metrics:read`. No label names an account. Beside these stand the `process_…` and `python_gc_…` metrics of the
+process.
 
 | metric | type | labels | what it tells |
 |---|---|---|---|

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from heliograph.config import Config, load
-from heliograph.errors import ConfigError
+from heliograph.errors import ConfigError, ConfigFault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +18,31 @@ class PipeSettings:
     """A connector for these tests."""
 
     name: str
-    host: str = field(metadata={"help": "Where it is."})
-    port: int = field(default=2775, metadata={"help": "Its port."})
-    password: str = field(default="", metadata={"help": "Its password.", "secret": True}, repr=False)
-    bind: str = field(default="transceiver", metadata={"help": "How.", "choices": ("transceiver", "transmitter")})
-    segments_per_second: float = field(default=0.0, metadata={"help": "Pace.", "min": 0})
+    host: str = field(metadata={"doc": "Where it is."})
+    port: int = field(default=2775, metadata={"doc": "Its port."})
+    password: str = field(default="", metadata={"doc": "Its password.", "secret": True}, repr=False)
+    bind: str = field(default="transceiver", metadata={"doc": "How.", "choices": ("transceiver", "transmitter")})
+    segments_per_second: float = field(default=0.0, metadata={"doc": "Pace.", "min": 0})
     system_type: str | None = None
+    flags: tuple[int, int] = (0, 0)
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.host == "nowhere":
             raise ValueError("nowhere is no place")
 
+    def faults(self) -> list[ConfigFault]:
+        return [] if len(self.flags) == 2 else [ConfigFault("flags", "are not two", "such as [0, 0]")]
 
-KINDS = {"pipe": PipeSettings}
+
+@dataclass(frozen=True)
+class PipeKind:
+    """Its kind."""
+
+    settings: type = PipeSettings
+
+
+KINDS = {"pipe": PipeKind()}
 
 WHOLE = """
 [http]
@@ -277,6 +290,27 @@ def test_wrong_shapes_are_faults(tmp_path: Path, text: str, says: str) -> None:
 def test_faults_that_a_connector_finds_itself_are_told(tmp_path: Path) -> None:
     text = '[[connectors]]\nname = "a"\nkind = "pipe"\nhost = "nowhere"\n'
     assert faults(tmp_path, text) == ["1: nowhere is no place"]
+    text = '[[connectors]]\nname = "a"\nkind = "pipe"\nhost = "h"\nflags = [1]\n'
+    assert faults(tmp_path, text) == ["5: flags are not two (such as [0, 0])"]
+
+
+def test_tables_and_lists_of_a_connector_become_values(tmp_path: Path) -> None:
+    text = '[[connectors]]\nname = "a"\nkind = "pipe"\nhost = "h"\nflags = [1, 2]\n[connectors.words]\nx = "env:X"\n'
+    settings = load(write(tmp_path, text), {"X": "y"}, kinds=KINDS).connectors[0].settings
+    assert (settings.flags, settings.words) == ((1, 2), {"x": "y"})
+    wrong = '[[connectors]]\nname = "a"\nkind = "pipe"\nhost = "h"\nflags = ["x"]\nwords = { x = 1 }\n'
+    assert faults(tmp_path, wrong) == [
+        "5: flags must be a list of whole numbers (such as flags = [1, 1])",
+        '6: words must be a table of texts (such as words = { key = "value" })',
+    ]
+
+
+def test_an_smpp_connector_as_others_write_it_is_read(tmp_path: Path) -> None:
+    text = WHOLE.replace(
+        'kind = "pipe"', 'kind = "smpp"\nsystem_id = "esme"\nbind = "transceiver"\nlinks = 1\nwindow = 100'
+    )
+    settings = load(write(tmp_path, text), {}).connectors[0].settings
+    assert (settings.system_id, settings.window, settings.segments_per_second) == ("esme", 100, 0.0)
 
 
 def test_a_number_may_belong_to_one_account_on_each_connector(tmp_path: Path) -> None:
