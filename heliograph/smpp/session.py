@@ -40,7 +40,7 @@ from heliograph.smpp.events import (
 from heliograph.smpp.frames import FrameReader
 from heliograph.smpp.pdus import PDUS, Bind, BindResp, DataSmResp, DeliverSm, DeliverSmResp, Pdu, SubmitSm, SubmitSmResp
 from heliograph.smpp.states import BOUND_STATE, Role, State, may_send
-from heliograph.smpp.straight import decode_message_id, decode_sm, encode_sm
+from heliograph.smpp.straight import decode_message_id, decode_sm, encode_resp, encode_sm
 
 __all__ = ["Session", "Timers"]
 
@@ -229,39 +229,86 @@ class Session:
 
         Raises `WindowFull`, `IllegalState` (not bound for this PDU), `EncodeError`; then nothing is sent.
         """
-        pending = self._pending
-        if pdu.command_id not in self._may_send or not self._capacity:
-            raise IllegalState(f"{type(pdu).__name__} is not allowed when {self.state.value}")
-        if len(pending) >= self._capacity:
-            raise WindowFull(f"{len(pending)} requests are unanswered")
-        sequence_number = self._sequence
-        if sequence_number in pending or sequence_number in self._late or sequence_number > c.SEQUENCE_NUMBER_MAX:
-            sequence_number = self._unused_sequence()
-        frame = encode_sm(pdu, sequence_number) if isinstance(pdu, _SM) else None
-        self._out.append(frame if frame is not None else encode(pdu, sequence_number))
-        self._sequence = sequence_number + 1
-        pending[sequence_number] = (now, context)
-        self._acted_at = now
-        return sequence_number
+        self._check_legal(pdu)
+        if len(self._pending) >= self._capacity:
+            raise WindowFull(f"{len(self._pending)} requests are unanswered")
+        return self._send(pdu, now, context)
 
     def submit_all(self, batch: Sequence[tuple[Pdu, object]], now: float) -> list[tuple[object, EncodeError]]:
         """`submit` for many: (PDU, context) each. Gives those that cannot be said in SMPP, which were not sent.
 
         Raises `WindowFull` when there are more than free slots, `IllegalState`; then none is sent.
         """
-        if len(batch) > self._capacity - len(self._pending) and self._capacity:
+        for kind in {type(pdu) for pdu, _ in batch}:
+            self._check_legal(kind)
+        if len(batch) > self._capacity - len(self._pending):
             raise WindowFull(f"{len(batch)} requests for {self.free} free slots")
-        for pdu, _ in batch:
-            if pdu.command_id not in self._may_send or not self._capacity:
-                raise IllegalState(f"{type(pdu).__name__} is not allowed when {self.state.value}")
         unsayable: list[tuple[object, EncodeError]] = []
-        submit = self.submit
+        pending, late, out = self._pending, self._late, self._out
+        sequence_number = self._sequence
         for pdu, context in batch:
+            # The ordinary case of `_send`, without a call for each.
+            if (
+                type(pdu) is SubmitSm
+                and sequence_number not in pending
+                and sequence_number not in late
+                and sequence_number <= c.SEQUENCE_NUMBER_MAX
+            ):
+                frame = encode_sm(pdu, sequence_number)
+                if frame is not None:
+                    out.append(frame)
+                    pending[sequence_number] = (now, context)
+                    sequence_number += 1
+                    continue
+            self._sequence = sequence_number
             try:
-                submit(pdu, now, context)
+                self._send(pdu, now, context)
             except EncodeError as error:
                 unsayable.append((context, error))
+            sequence_number = self._sequence
+        self._sequence = sequence_number
+        self._acted_at = now
         return unsayable
+
+    def _send(self, pdu: Pdu, now: float, context: object) -> int:
+        sequence_number = self._unused_sequence()
+        self._out.append(encode(pdu, sequence_number))
+        self._sequence = sequence_number + 1
+        self._pending[sequence_number] = (now, context)
+        self._acted_at = now
+        return sequence_number
+
+    def _check_legal(self, pdu: Pdu | type[Pdu]) -> None:
+        if pdu.command_id not in self._may_send or not self._capacity:
+            name = pdu.__name__ if isinstance(pdu, type) else type(pdu).__name__
+            raise IllegalState(f"{name} is not allowed when {self.state.value}")
+
+    def respond_all(self, items: Sequence[tuple[int, Pdu | int]], now: float) -> int:
+        """`respond` for many: (sequence number, answer) each. Gives how many were waiting.
+
+        Raises as `respond` does; the answers before the one that cannot be given are sent.
+        """
+        inbound, out = self._inbound, self._out
+        if self.closed:
+            return 0
+        if self._again or self._peer_unbind is not None:
+            return sum([self.respond(number, answer, now) for number, answer in items])
+        answered = 0
+        for number, answer in items:
+            # The two answers of the hot path, without a call for each.
+            command_id = inbound.get(number)
+            if command_id == c.DELIVER_SM and answer == 0:
+                out.append(_header(17, c.DELIVER_SM_RESP, 0, number & 0xFFFFFFFF) + b"\0")
+            elif command_id == c.SUBMIT_SM and type(answer) is SubmitSmResp:
+                frame = encode_resp(answer, number & 0xFFFFFFFF)
+                out.append(frame if frame is not None else encode(answer, number & 0xFFFFFFFF))
+            else:
+                answered += self.respond(number, answer, now)
+                continue
+            del inbound[number]
+            answered += 1
+        self._acted_at = now
+        return answered
 
     def respond(self, sequence_number: int, answer: Pdu | int, now: float, command_status: int = 0) -> bool:
         """Answer the request that came with this number: by a status, or by a PDU (with ``command_status``).
@@ -333,6 +380,7 @@ class Session:
             self._partial_since = now if reader.partial else None
         elif self._partial_since is None and reader.partial:
             self._partial_since = now
+        may_receive, inbound, epoch = self._may_receive, self._inbound, self._epoch
         for frame in frames:
             _, command_id, status, sequence_number = _header_of(frame)
             if command_id == c.SUBMIT_SM_RESP or command_id == c.DELIVER_SM_RESP:
@@ -342,23 +390,19 @@ class Session:
                         context = pending.pop(sequence_number)[1]
                         events.append(Response(context, 0, message_id, {}, sequence_number))
                         continue
-            elif command_id in self._may_receive:
-                pdu: Pdu | None = None
-                if command_id == c.DELIVER_SM:
-                    pdu = decode_sm(frame, DeliverSm)
-                elif command_id == c.SUBMIT_SM:
-                    pdu = decode_sm(frame, SubmitSm)
-                if pdu is not None:
-                    ticket = sequence_number | self._epoch
-                    if ticket in self._inbound:
-                        self._again.setdefault(ticket, []).append(command_id)
-                    else:
-                        self._inbound[ticket] = command_id
+            elif (command_id == c.DELIVER_SM or command_id == c.SUBMIT_SM) and command_id in may_receive:
+                pdu: DeliverSm | SubmitSm | None = (
+                    decode_sm(frame, DeliverSm) if command_id == c.DELIVER_SM else decode_sm(frame, SubmitSm)
+                )
+                ticket = sequence_number | epoch
+                if pdu is not None and ticket not in inbound:
+                    inbound[ticket] = command_id
                     events.append(Request(pdu, ticket))
                     continue
             self._other(frame, command_id, status, sequence_number, now)
             if self.closed:
                 return
+            may_receive = self._may_receive
         if len(events) != before:
             self._acted_at = now
         if reader.broken is not None:
@@ -617,7 +661,6 @@ class Session:
         return sequence_number
 
 
-_SM: Final = (SubmitSm, DeliverSm)
 _BOUND: Final = frozenset((State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX))
 
 

@@ -123,10 +123,7 @@ class ClientLink:
         wire = self._wire
         if wire is None:
             return
-        session, now = wire.session, wire.now()
-        respond = session.respond
-        for sequence_number, status in items:
-            respond(sequence_number, status, now)
+        wire.session.respond_all(items, wire.now())
         wire.answered()
 
     # --- life ----------------------------------------------------------------------------------------------------

@@ -118,9 +118,7 @@ class ServerLink:
         wire = self._wire
         if wire is None:
             return
-        session, now = wire.session, wire.now()
-        for sequence_number, answer in items:
-            session.respond(sequence_number, answer, now)
+        wire.session.respond_all(items, wire.now())
         wire.answered()
 
     def deliver(self, batch: Sequence[tuple[Pdu, object]]) -> list[tuple[object, EncodeError]]:
