@@ -128,9 +128,7 @@ class Dispatch:
     def _move(self, batch: Batch, live: Live, numbers: tuple[int, ...], connector_id: int) -> None:
         """Segments go on to another lane, by way of the store: it must know where they wait."""
         message, old = live.message, live.progress
-        progress = replace(
-            old, version=old.version + 1, connector_id=connector_id, owner=0, due_us=AT_ONCE
-        )
+        progress = replace(old, version=old.version + 1, connector_id=connector_id, owner=0, due_us=AT_ONCE)
         batch.changes.updates.append(Update(message.id, message.account_id, old.version, progress))
         live.progress = progress
         lane = self.lanes.get(connector_id)

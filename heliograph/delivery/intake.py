@@ -9,7 +9,7 @@ All submissions that arrive in one turn of the event loop go through together.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -122,6 +122,8 @@ class Intake:
         self._references: dict[ReferenceKey, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self.on_callback: Callable[[int], Awaitable[object]] | None = None
+        """Awaited before a message with a callback of its own is accepted: somebody must be there to call it."""
 
     async def accept(self, submissions: Sequence[Submission], *, idempotency: IdempotencyKey | None = None) -> Received:
         """Keeps what can be accepted of these, in one transaction, and answers for each in order.
@@ -130,6 +132,9 @@ class Intake:
         """
         if self._pending + len(submissions) > self._limits.messages:
             raise StoreBusy("more messages wait to be stored than this server takes at once")
+        if self.on_callback is not None:
+            for account_id in {one.account.id for one in submissions if one.callback is not None}:
+                await self.on_callback(account_id)
         key = None
         if idempotency is not None:
             key = (idempotency.account_id, idempotency.key)

@@ -311,7 +311,7 @@ class Lane:
         for submission in batch:
             submission.submitted_at = now
         self._unwritten -= granted
-        self._metrics.submitted([now - submission.queued_at for submission in batch])
+        self._metrics.submitted(batch, now)
         self.connector.submit(batch)
         if len(self._queue) or self._front:
             self.plan_turn()
@@ -394,8 +394,10 @@ class Lane:
             self._count_attempt(batch, submission)
             self._move(batch, live, (submission.number,), other)
         else:
-            state = State.REJECTED if failure.retry is Retry.NEVER else State.FAILED
             code = step.code if isinstance(step, GiveUp) else failure.code
+            state = State.REJECTED if failure.retry is Retry.NEVER else State.FAILED
+            if code == "expired":
+                state = State.EXPIRED
             self._end(batch, submission, state, failure.status, code, now_us)
 
     def _end(

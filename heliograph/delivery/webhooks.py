@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -23,14 +24,16 @@ CALLBACKS = "callback"
 
 
 class Webhooks:
-    """The endpoints of all accounts. ``changed`` is called after each change, with the store up to date."""
+    """The endpoints of all accounts. ``changed`` is awaited after each change, with the store up to date."""
 
     def __init__(self, store: Store, clock: Clock, position: Callable[[], int]) -> None:
         self._store = store
         self._clock = clock
         self._position = position
         """Where the outbox is now: a new endpoint hears of what comes after."""
-        self.changed: Callable[[], None] = lambda: None
+        self.changed: Callable[[], Awaitable[None]] = _nothing
+        self._with_callbacks: set[int] = set()
+        self._making = asyncio.Lock()
 
     async def create(
         self, account_id: int, url: str, events: tuple[str, ...], batch: int, *, idempotency: IdempotencyKey | None
@@ -44,7 +47,7 @@ class Webhooks:
         made = msgspec.json.encode({"endpoint": endpoint.id}).decode()
         earlier = await self._once(Acceptance((), endpoints=(endpoint,)), idempotency, made)
         if earlier is None:
-            self.changed()
+            await self.changed()
             return endpoint, endpoint.secret, False
         wanted = msgspec.json.decode(earlier.made or "{}").get("endpoint")
         for existing in await self._store.endpoints(account_id):
@@ -52,15 +55,18 @@ class Webhooks:
                 return existing, None, True
         raise RequestRejected("gone", "The webhook that this request made was deleted since.", status=410)
 
-    async def callbacks_of(self, account_id: int) -> Endpoint:
-        """The endpoint that serves the callbacks of an account's messages, made when it is first needed."""
-        for endpoint in await self._store.endpoints(account_id):
-            if endpoint.kind == CALLBACKS:
-                return endpoint
-        endpoint = self._new(account_id, CALLBACKS, "", (), 1)
-        await self._store.commit(Changes(acceptances=[Acceptance((), endpoints=(endpoint,))]))
-        self.changed()
-        return endpoint
+    async def ensure_callbacks(self, account_id: int) -> None:
+        """Makes the endpoint that serves the callbacks of an account's messages, when it is first needed."""
+        if account_id in self._with_callbacks:
+            return
+        async with self._making:
+            if any(one.kind == CALLBACKS for one in await self._store.endpoints(account_id)):
+                self._with_callbacks.add(account_id)
+                return
+            endpoint = self._new(account_id, CALLBACKS, "", (), 1)
+            await self._store.commit(Changes(acceptances=[Acceptance((), endpoints=(endpoint,))]))
+            await self.changed()
+            self._with_callbacks.add(account_id)
 
     async def list(self, account_id: int) -> list[Endpoint]:
         """What an account made, oldest first."""
@@ -72,7 +78,7 @@ class Webhooks:
             return False
         gone = (account_id, endpoint_id, self._clock.now_us())
         await self._store.commit(Changes(acceptances=[Acceptance((), deleted_endpoints=(gone,))]))
-        self.changed()
+        await self.changed()
         return True
 
     async def once(self, idempotency: IdempotencyKey | None) -> bool:
@@ -113,3 +119,7 @@ class Webhooks:
             position=self._position(),
             created_us=self._clock.now_us(),
         )
+
+
+async def _nothing() -> None:
+    """Nobody wants to know of changes."""

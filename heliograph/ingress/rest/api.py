@@ -277,7 +277,6 @@ async def _call(request: Request, most_octets: int) -> Call:
         bytes(body),
         headers.get(b"authorization"),
         headers.get(b"idempotency-key"),
-        headers.get(b"content-type"),
     )
 
 

@@ -78,14 +78,12 @@ async def _answered(
     scope: Scope, receive: Receive, answer: Callable[[Call], Awaitable[Reply]], most_octets: int
 ) -> Reply | None:
     """Reads a request whole and answers it; None when the client went away."""
-    authorization = idempotency_key = content_type = None
+    authorization = idempotency_key = None
     for name, value in scope["headers"]:
         if name == b"authorization":
             authorization = value
         elif name == b"idempotency-key":
             idempotency_key = value
-        elif name == b"content-type":
-            content_type = value
         elif name == b"content-length" and len(value) < 20 and int(value) > most_octets:
             return too_large(most_octets)
     event = await receive()
@@ -104,7 +102,7 @@ async def _answered(
         return None
     if len(body) > most_octets:
         return too_large(most_octets)
-    return await answer(Call(scope["method"], scope["path"], body, authorization, idempotency_key, content_type))
+    return await answer(Call(scope["method"], scope["path"], body, authorization, idempotency_key))
 
 
 def too_large(most_octets: int) -> Reply:

@@ -33,7 +33,6 @@ class Call(Struct, frozen=True, gc=False):
     body: bytes
     authorization: bytes | None = None
     idempotency_key: bytes | None = None
-    content_type: bytes | None = None
 
 
 def caller(call: Call, keys: KeyRing, scope: str) -> Principal:
@@ -72,10 +71,7 @@ def idempotency_of(call: Call, principal: Principal) -> IdempotencyKey | None:
 
 
 def decode(call: Call, decoder: msgspec.json.Decoder[T], names: Sequence[str]) -> T:
-    """The body as ``decoder`` reads it; every fault is a problem that names the field."""
-    content_type = call.content_type
-    if content_type is not None and b"json" not in content_type.lower():
-        raise RequestRejected("media_type_unsupported", "Send the body as Content-Type: application/json.", status=415)
+    """The body as ``decoder`` reads it, whatever its Content-Type; every fault is a problem that names the field."""
     return read_json(call.body, decoder, names)
 
 

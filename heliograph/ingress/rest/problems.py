@@ -28,7 +28,6 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "idempotency_mismatch": (409, "The Idempotency-Key was used for another request."),
     "internal": (500, "The server failed; the fault is in its journal."),
     "json_invalid": (400, "The body is not JSON, or is nested too deep."),
-    "media_type_unsupported": (415, "The body must be application/json."),
     "message_too_long": (422, "The message needs more segments than can be counted."),
     "method_not_allowed": (405, "The path exists, but not with this method."),
     "no_route": (422, "No route leads to the recipient."),

@@ -1,0 +1,337 @@
+"""The house in one piece: builds every room from a configuration, starts and stops it.
+
+The only place that reads the configuration; everybody else receives the values they need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from heliograph.access import KeyRing
+from heliograph.config import Config, ConnectorConfig, load
+from heliograph.connectors import KINDS
+from heliograph.contracts import Connector, Store, SystemClock
+from heliograph.delivery.counting import Counting
+from heliograph.delivery.directory import Directory
+from heliograph.delivery.intake import IntakeLimits
+from heliograph.delivery.lane import LaneLimits
+from heliograph.delivery.outbox import Bounds as OutboxBounds
+from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.pipeline import Pipeline
+from heliograph.delivery.rescue import RescueSettings
+from heliograph.delivery.standard_webhooks import StandardWebhooks
+from heliograph.delivery.webhooks import Webhooks
+from heliograph.errors import ConfigError, HeliographError, StoreError
+from heliograph.ingress.rest import Services, build
+from heliograph.ingress.rest.build import Bounds
+from heliograph.ingress.server import HttpLimits, HttpServer
+from heliograph.model import Account, Fact, IdSource, Live, Number, Route
+from heliograph.outbound import GuardedHttp
+from heliograph.sms.numbers import prepare_numbers
+from heliograph.store import open_store
+from heliograph.telemetry import journal
+from heliograph.telemetry.metrics import LaneReading, Metrics
+
+__all__ = ["Heliograph", "run_serve"]
+
+_CONFIG_EVERY_S = 1.0
+_DRAIN_S = 10.0
+_DAY_S = 86_400.0
+
+
+class Heliograph:
+    """A running server: ``async with Heliograph(config) as server: server.url``."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.url = ""
+        self.metrics = Metrics()
+        self.clock = SystemClock()
+        self._made: dict[str, tuple[ConnectorConfig, Connector]] = {}
+        self._names: dict[int, str] = {}
+        self._not_ready: str | None = "the server is starting: try again in a moment"
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Heliograph:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop(drain_s=0.0)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # --- start -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Opens the store, recovers what the last run left, connects to carriers, then takes requests."""
+        config = self.config
+        self.store: Store = open_store(
+            config.store.url,
+            serve=True,
+            max_waiting=config.limits.store_queue_messages,
+            observe=self.metrics.committed,
+        )
+        await self.store.open()
+        self._opened = True
+        self._build_pipeline()
+        self._build_outbox()
+        await self.keys.refresh()
+        await self._load_endpoints()
+        self.store.on_facts = self._on_facts
+        await self.counting.start()
+        await self.outbox.start()
+        await self.apply(config)
+        await self.pipeline.start(self._connectors())
+        self.server = HttpServer(
+            self._application(),
+            host=config.http.host,
+            port=config.http.port,
+            limits=HttpLimits(
+                connections=config.http.connections,
+                header_timeout_s=config.http.header_timeout_s,
+                body_timeout_s=config.http.body_timeout_s,
+                write_timeout_s=config.http.write_timeout_s,
+                idle_timeout_s=config.http.idle_timeout_s,
+            ),
+        )
+        self.url = await self.server.start()
+        self._watch = asyncio.get_running_loop().create_task(self._watch_configuration())
+        self._not_ready = None
+
+    def _build_pipeline(self) -> None:
+        config, clock = self.config, self.clock
+        self.directory = Directory()
+        retention = config.retention
+        self.pipeline = Pipeline(
+            self.store,
+            self.directory,
+            IdSource(),
+            clock,
+            self.metrics,
+            lane_limits=LaneLimits(lane_segments=config.limits.lane_messages),
+            intake_limits=IntakeLimits(messages=config.limits.store_queue_messages),
+            rescue_settings=RescueSettings(
+                contents_s=retention.contents_days * _DAY_S,
+                records_s=retention.records_days * _DAY_S,
+                outbox_s=retention.events_days * _DAY_S,
+                orphans_s=retention.orphans_days * _DAY_S,
+            ),
+        )
+        self.metrics.read_lanes = self._lane_readings
+        self.keys = KeyRing(self.store, clock.now_us)
+        self.counting = Counting(self.store)
+
+    def _build_outbox(self) -> None:
+        webhooks = self.config.webhooks
+        self.http = GuardedHttp(allow_private_addresses=webhooks.allow_private_addresses)
+        voice = StandardWebhooks(timeout_s=webhooks.timeout_s)
+        self.outbox = Outbox(
+            self.store, self.http, voice, clock=self.clock, bounds=OutboxBounds(connections=webhooks.concurrency)
+        )
+        self.webhooks = Webhooks(self.store, self.clock, lambda: self._position)
+        self.webhooks.changed = self._load_endpoints
+        self.pipeline.intake.on_callback = self.webhooks.ensure_callbacks
+        self._position = 0
+
+    def _application(self) -> Any:
+        limits = self.config.limits
+        return build(
+            Services(
+                intake=self.pipeline.intake,
+                store=self.store,
+                keys=self.keys,
+                webhooks=self.webhooks,
+                connectors=self._names,
+                metrics_text=self.metrics.exposition,
+                ready=lambda: self._not_ready,
+                bounds=Bounds(
+                    body_octets=limits.body_octets,
+                    batch_body_octets=limits.batch_body_octets,
+                    batch_messages=limits.batch_messages,
+                ),
+            )
+        )
+
+    def _on_facts(self, position: int, facts: Sequence[Fact], lives: Sequence[Live | None]) -> None:
+        self._position = position
+        self.counting.told(position, facts)
+        self.outbox.told(position, facts, lives)  # type: ignore[arg-type]
+
+    # --- configuration -----------------------------------------------------------------------------
+
+    async def apply(self, config: Config) -> None:
+        """Connectors, routes and numbers as ``config`` declares them; what did not change keeps its links."""
+        ids = await self.store.ensure_connectors([one.name for one in config.connectors])
+        made: dict[str, tuple[ConnectorConfig, Connector]] = {}
+        for declared in config.connectors:
+            known = self._made.get(declared.name)
+            if known is not None and known[0] == declared:
+                made[declared.name] = known
+            else:
+                made[declared.name] = (declared, KINDS[declared.kind].make(declared.settings, ids[declared.name]))
+        accounts = await self._ensure_accounts(config)
+        self.directory.set_accounts(list(accounts.values()))
+        self.directory.set_routes(
+            [
+                Route(
+                    name=one.name,
+                    prefixes=one.prefixes,
+                    connectors=tuple(ids[name] for name in one.connectors),
+                    accounts=tuple(accounts[name].id for name in one.accounts),
+                )
+                for one in config.routes
+            ]
+        )
+        self.directory.set_numbers(
+            [
+                Number(
+                    number=one.number,
+                    account_id=accounts[one.account].id,
+                    connectors=tuple(ids[name] for name in one.connectors),
+                )
+                for one in config.numbers
+            ]
+        )
+        self.directory.set_connectors({one.id: one.reference_octets for _, one in made.values()})
+        self._made = made
+        self._names.clear()
+        self._names.update({one.id: name for name, (_, one) in made.items()})
+        self.config = config
+
+    async def _ensure_accounts(self, config: Config) -> dict[str, Account]:
+        """Every account that the configuration names, with the settings that it declares."""
+        named = {*config.accounts, *(one.account for one in config.numbers)}
+        named.update(name for route in config.routes for name in route.accounts)
+        for name in sorted(named):
+            account = await self.store.ensure_account(name, self.clock.now_us())
+            declared = config.accounts.get(name)
+            if declared is None:
+                continue
+            wanted = Account(
+                id=account.id,
+                name=name,
+                created_us=account.created_us,
+                recipients=declared.recipients,
+                default_region=declared.default_region,
+            )
+            if wanted != account:
+                await self.store.set_account(wanted)
+        await self.keys.refresh()
+        return {account.name: account for account in await self.store.accounts()}
+
+    def _connectors(self) -> list[Connector]:
+        return [connector for _, connector in self._made.values()]
+
+    async def reload(self, config: Config) -> None:
+        """A new configuration: only what it changes is touched."""
+        await self.apply(config)
+        await self.pipeline.set_connectors(self._connectors(), drain_s=_DRAIN_S)
+
+    async def _load_endpoints(self) -> None:
+        self.outbox.set_endpoints(await self.store.endpoints())
+
+    async def _watch_configuration(self) -> None:
+        """A change by any process (a key revoked on the command line) holds here within two seconds."""
+        while True:
+            await asyncio.sleep(_CONFIG_EVERY_S)
+            try:
+                if await self.keys.refresh():
+                    self.directory.set_accounts(await self.store.accounts())
+                    await self._load_endpoints()
+                self.metrics.depth = await self.store.depth()
+                self._not_ready = None
+            except StoreError as error:
+                self._not_ready = f"the store does not answer: {error}"
+
+    def _lane_readings(self) -> Iterable[LaneReading]:
+        for lane in self.pipeline.dispatch.lanes.values():
+            connector = lane.connector
+            yield LaneReading(
+                connector.name, lane.depth, lane.in_flight, connector.window, lane.pace.rate, int(connector.bound)
+            )
+
+    # --- stop --------------------------------------------------------------------------------------
+
+    async def stop(self, *, drain_s: float = _DRAIN_S) -> None:
+        """Takes no more requests, lets carriers and webhooks answer, keeps everything else for the next start."""
+        self._not_ready = "the server is stopping: ask another, or try again"
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        if hasattr(self, "server"):
+            await self.server.stop()
+        if hasattr(self, "outbox"):
+            await self.pipeline.stop(drain_s)
+            await self.outbox.drain(min(drain_s, 5.0))
+            await self.outbox.close()
+            await self.counting.stop()
+            await self.http.close()
+        if hasattr(self, "store"):
+            await self.store.close()
+
+
+def run_serve(config_path: Path | None) -> int:
+    """``heliograph serve``: runs until SIGTERM or SIGINT. Gives the exit code."""
+    import uvloop
+
+    try:
+        config = load(config_path, os.environ)
+        journal.configure(config.log.format, config.log.level, whole_numbers=config.log.whole_numbers)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(config, config_path))
+    except (ConfigError, HeliographError) as error:
+        for line in str(error).splitlines():
+            print(f"heliograph: {line}", file=sys.stderr)
+        return 1
+
+
+async def _serve(config: Config, config_path: Path | None) -> int:
+    stopping = asyncio.Event()
+    reloading = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+    await asyncio.to_thread(prepare_numbers)
+    async with Heliograph(config) as server:
+        # Everything built so far lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        journal.serving(server.url, config.store.url.partition(":")[0], server.store.node_id)
+        print(f"ready {server.url}", flush=True)
+        reloader = loop.create_task(_reload_when_told(server, config_path, reloading))
+        await stopping.wait()
+        reloader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reloader
+        journal.stopping("told by a signal")
+    return 0
+
+
+async def _reload_when_told(server: Heliograph, config_path: Path | None, told: asyncio.Event) -> None:
+    while True:
+        await told.wait()
+        told.clear()
+        try:
+            config = load(config_path, os.environ)
+            await server.reload(config)
+        except ConfigError as error:
+            journal.configuration_kept(len(error.faults), str(error.faults[0]))
+        except StoreError as error:
+            journal.store_unavailable(str(error))
+        else:
+            journal.configuration_read(len(config.connectors), len(config.routes), len(config.numbers))

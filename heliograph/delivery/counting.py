@@ -1,0 +1,109 @@
+"""Counting: a reader of the outbox that rolls up what happened, by hour and by what people ask for.
+
+Counts and the reader's place move in one transaction, so every fact is counted once, also across a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from heliograph.contracts import Store
+from heliograph.errors import StoreError
+from heliograph.model import Fact
+
+__all__ = ["Counting"]
+
+_log = logging.getLogger("heliograph.delivery")
+
+_HOUR_US = 3_600_000_000
+_EVERY_S = 1.0
+_PAGE_ROWS = 500
+_MOST_KEYS = 20_000
+
+_Key = tuple[int, int, int, str, str, str, int, int, int]
+
+
+class Counting:
+    """Counts facts by (hour, account, direction, country, network, sender, connector, type, state)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counts: dict[_Key, int] = {}
+        self._position = 0
+        self._live = False
+        self._task: asyncio.Task[None] | None = None
+
+    def told(self, position: int, facts: Sequence[Fact]) -> None:
+        """The facts of one commit, in order of positions."""
+        if self._live and position > self._position:
+            self._add(facts)
+            self._position = position
+
+    def _add(self, facts: Sequence[Fact]) -> None:
+        counts = self._counts
+        for fact in facts:
+            key = (
+                fact.at_us - fact.at_us % _HOUR_US,
+                fact.account_id,
+                fact.direction,
+                fact.country or "",
+                fact.network or "",
+                fact.sender if fact.direction == 0 else "",
+                fact.connector_id,
+                fact.type,
+                fact.state,
+            )
+            counts[key] = counts.get(key, 0) + 1
+        if len(counts) > _MOST_KEYS:  # what is not kept is read again from the outbox
+            self._live = False
+            self._counts = {}
+
+    async def start(self) -> None:
+        """Counts what the last run left, then goes on with what is told."""
+        await self._catch_up()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _catch_up(self) -> None:
+        self._counts = {}
+        self._position = await self._store.counts_position()
+        while rows := (await self._store.outbox(self._position, _PAGE_ROWS)).rows:
+            for position, facts in rows:
+                self._add(facts)
+                self._position = position
+            await self.keep()
+        self._live = True
+
+    async def keep(self) -> None:
+        """Writes what was counted since the last time."""
+        counts, self._counts = self._counts, {}
+        if not counts:
+            return
+        try:
+            await self._store.add_counts(self._position, counts)
+        except StoreError:
+            self._live = False  # the outbox still has it
+            raise
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            try:
+                if self._live:
+                    await self.keep()
+                else:
+                    await self._catch_up()
+            except StoreError as error:
+                _log.warning("counts will be caught up: %s", error)
+
+    async def stop(self) -> None:
+        """Keeps what was counted."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            if self._live:
+                await self.keep()
+        except StoreError as error:
+            _log.warning("counts will be caught up at the next start: %s", error)
