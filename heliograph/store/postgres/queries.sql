@@ -2,7 +2,8 @@
 --
 -- Arrays come as text literals ($1::text::int4[]): the driver writes one long text much faster than
 -- an array of values. Joins against such arrays are meant as nested loops over the primary key; the
--- store's connections switch hash and merge joins off.
+-- store's connections switch hash and merge joins off. "id >= least" spares the older partitions; an
+-- upper bound as well would look so selective to the planner that it could scan the range for each row.
 
 -- ==== the write of a batch ====================================================================
 
@@ -34,13 +35,13 @@ WITH changed AS (
         id, account_id, base_version, state, version, connector_id, owner, due_us, attempts, sent_us, ended_us,
         sent_seq, ended_seq, last_seq, carrier_message_id, status, error, segments_delivered, possible_duplicate
     )
-    WHERE m.account_id = u.account_id AND m.id = u.id AND m.version = u.base_version AND m.id BETWEEN $27 AND $28
+    WHERE m.account_id = u.account_id AND m.id = u.id AND m.version = u.base_version AND m.id >= $27
     RETURNING 1
 ), related AS (
     INSERT INTO correlations (connector_id, canonical, account_id, message_id, segment, attempt, written_us)
     SELECT *, $1::int8
     FROM unnest(
-        $29::text::int4[], $30::text::text[], $31::text::int4[], $32::text::text[], $33::text::int2[], $34::text::int4[]
+        $28::text::int4[], $29::text::text[], $30::text::int4[], $31::text::text[], $32::text::int2[], $33::text::int4[]
     )
 ), wired AS (
     INSERT INTO wires (node_id, connector_id, ids)
@@ -112,7 +113,7 @@ FROM unnest(
     error, possible_duplicate
 )
 WHERE s.account_id = u.account_id AND s.message_id = u.message_id AND s.number = u.number
-    AND s.message_id BETWEEN $13 AND $14
+    AND s.message_id >= $13
 
 -- name: add_attempts
 INSERT INTO attempts (message_id, account_id, segment, number, connector_id, at_us, status, error, carrier_message_id)
@@ -285,14 +286,14 @@ ORDER BY c.connector_id, c.canonical, c.written_us DESC, c.message_id DESC
 SELECT {message}
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, id)
 JOIN messages AS m ON m.account_id = k.account_id AND m.id = k.id
-WHERE m.id BETWEEN $3 AND $4
+WHERE m.id >= $3
 
 -- name: segments
 SELECT s.message_id, s.number, s.state, s.connector_id, s.attempts, s.sent_us, s.ended_us, s.carrier_message_id,
     s.status, s.error, s.possible_duplicate
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN segments AS s ON s.account_id = k.account_id AND s.message_id = k.message_id
-WHERE s.message_id BETWEEN $3 AND $4
+WHERE s.message_id >= $3
 ORDER BY s.message_id, s.number
 
 -- name: attempts
@@ -300,14 +301,14 @@ SELECT t.message_id, t.account_id, t.segment, t.number, t.connector_id, t.at_us,
     t.carrier_message_id
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN attempts AS t ON t.account_id = k.account_id AND t.message_id = k.message_id
-WHERE t.message_id BETWEEN $3 AND $4
+WHERE t.message_id >= $3
 ORDER BY t.message_id, t.at_us, t.segment, t.number
 
 -- name: contents
 SELECT c.message_id, c.kind, c.octets, c.udh_octets, c.key_id
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN contents AS c ON c.account_id = k.account_id AND c.message_id = k.message_id
-WHERE c.message_id BETWEEN $3 AND $4
+WHERE c.message_id >= $3
 
 -- name: orphans
 SELECT o.connector_id, o.canonical, o.arrived_us, o.fields, o.id

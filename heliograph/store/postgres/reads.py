@@ -56,11 +56,11 @@ class Reads:
         return rows[0][0] if rows else None
 
     async def _by_message(self, name: str, ids: Sequence[tuple[int, str]]) -> list[Any]:
-        """Rows of a query by (account, message id) arrays; the outermost ids spare the other partitions."""
+        """Rows of a query by (account, message id) arrays; the least id spares the older partitions."""
         if not ids:
             return []
         accounts, names = zip(*ids, strict=True)
-        return await self._fetch(name, array(accounts), array(names), min(names), max(names))
+        return await self._fetch(name, array(accounts), array(names), min(names))
 
     # --- the pipeline -------------------------------------------------------------------------
     async def newest_id(self) -> str | None:

@@ -15,6 +15,7 @@ from heliograph.store.postgres.queries import MESSAGE, PROGRESS
 __all__ = [
     "CONTENT_COLUMNS",
     "MESSAGE_COLUMNS",
+    "NARROW_COLUMNS",
     "SEGMENT_COLUMNS",
     "array",
     "arrays",
@@ -33,6 +34,25 @@ __all__ = [
 ]
 
 MESSAGE_COLUMNS: tuple[str, ...] = (*MESSAGE, *PROGRESS, "queue_us")
+_AT = MESSAGE.index
+_DIRECTION, _TYPE, _REFERENCE, _WANTED = _AT("direction"), _AT("type"), _AT("reference"), _AT("receipt_wanted")
+_ENTRANCE, _ROUTE, _PRICED = _AT("entrance"), _AT("route"), _AT("currency")
+_LATER = PROGRESS.index("sent_us")
+_PLAIN = astuple(Message(id="", account_id=0, sender="", recipient="", accepted_us=0, expires_us=0))
+_KIND, _FLAGS = _PLAIN[_DIRECTION:_TYPE], _PLAIN[_REFERENCE:_WANTED]
+_EXTRAS, _UNPRICED = _PLAIN[_ENTRANCE:_ROUTE], _PLAIN[_PRICED:]
+_UNSENT = astuple(Progress())[_LATER:]
+
+NARROW_COLUMNS: tuple[str, ...] = (
+    *MESSAGE[:_DIRECTION],
+    *MESSAGE[_TYPE:_REFERENCE],
+    "receipt_wanted",
+    *MESSAGE[_ROUTE:_PRICED],
+    *PROGRESS[:_LATER],
+    "queue_us",
+)
+"""What a plain message needs; the schema's defaults are those of the values (a test holds them equal)."""
+
 CONTENT_COLUMNS: tuple[str, ...] = ("account_id", "message_id", "kind", "octets", "udh_octets", "key_id")
 SEGMENT_COLUMNS: tuple[str, ...] = ("account_id", "message_id", *SegmentProgress.__struct_fields__)
 
@@ -77,13 +97,36 @@ def columns(rows: Iterable[Sequence[Any]], width: int) -> list[tuple[Any, ...]]:
     return turned or [()] * width
 
 
-def message_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:
-    """The rows of new messages, in the order of ``MESSAGE_COLUMNS``."""
-    return [
-        (*astuple(new.message), *astuple(progress), None if progress.owner else progress.due_us)
-        for new in news
-        for progress in (new.progress,)
-    ]
+def message_records(news: Iterable[NewMessage]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The rows of new messages: those where all rare columns have their defaults, in the order of
+
+    ``NARROW_COLUMNS``, and the others, in the order of ``MESSAGE_COLUMNS``.
+    """
+    narrow: list[tuple[Any, ...]] = []
+    full: list[tuple[Any, ...]] = []
+    for new in news:
+        fixed, progress = astuple(new.message), astuple(new.progress)
+        queue_us = None if new.progress.owner else new.progress.due_us
+        if (
+            fixed[_ENTRANCE:_ROUTE] == _EXTRAS
+            and fixed[_REFERENCE:_WANTED] == _FLAGS
+            and fixed[_PRICED:] == _UNPRICED
+            and fixed[_DIRECTION:_TYPE] == _KIND
+            and progress[_LATER:] == _UNSENT
+        ):
+            narrow.append(
+                (
+                    *fixed[:_DIRECTION],
+                    *fixed[_TYPE:_REFERENCE],
+                    fixed[_WANTED],
+                    *fixed[_ROUTE:_PRICED],
+                    *progress[:_LATER],
+                    queue_us,
+                )
+            )
+        else:
+            full.append((*fixed, *progress, queue_us))
+    return narrow, full
 
 
 def content_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:

@@ -155,9 +155,11 @@ async def _take_claims(connection: Connection, claims: Sequence[Claim]) -> dict[
 
 
 async def _insert(connection: Connection, news: Sequence[NewMessage]) -> None:
-    await connection.copy_records_to_table(
-        "messages", records=shapes.message_records(news), columns=shapes.MESSAGE_COLUMNS
-    )
+    narrow, full = shapes.message_records(news)
+    if narrow:
+        await connection.copy_records_to_table("messages", records=narrow, columns=shapes.NARROW_COLUMNS)
+    if full:
+        await connection.copy_records_to_table("messages", records=full, columns=shapes.MESSAGE_COLUMNS)
     await connection.copy_records_to_table(
         "contents", records=shapes.content_records(news), columns=shapes.CONTENT_COLUMNS
     )
@@ -185,7 +187,6 @@ async def _apply(
         *shared,
         *_update_arrays(updates),
         updates[0].message_id if updates else "",
-        updates[-1].message_id if updates else "",
         *arrays([astuple(link) for link in rows.correlations.values()], _CORRELATION_WIDTH),
     )
 
@@ -260,7 +261,7 @@ async def _write_endpoints(
 async def _set_segments(connection: Connection, rows: Rows) -> None:
     changed = sorted(rows.segments.values(), key=lambda row: (row[0], row[2].number))
     flat = [(message_id, account_id, *astuple(segment)) for message_id, account_id, segment in changed]
-    await connection.execute(QUERIES["set_segments"], *arrays(flat, 12), changed[0][0], changed[-1][0])
+    await connection.execute(QUERIES["set_segments"], *arrays(flat, 12), changed[0][0])
 
 
 async def _add_attempts(connection: Connection, rows: Rows) -> None:

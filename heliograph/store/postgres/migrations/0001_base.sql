@@ -81,10 +81,11 @@ CREATE INDEX opt_outs_lately ON opt_outs (xid);
 
 -- queue_us is due_us while nobody owns the message, and null otherwise. The responses and receipts
 -- of a message that was born claimed change no column that an index names, so they stay on its page.
+-- What is rare has a default: most messages come in with half of the columns (rows.py).
 CREATE TABLE messages (
     account_id integer NOT NULL,
     segments smallint NOT NULL,
-    direction smallint NOT NULL,
+    direction smallint NOT NULL DEFAULT 0,
     accepted_us bigint NOT NULL,
     expires_us bigint NOT NULL,
     due_us bigint,
@@ -95,26 +96,26 @@ CREATE TABLE messages (
     owner integer NOT NULL,
     version integer NOT NULL,
     attempts integer NOT NULL,
-    sent_seq integer NOT NULL,
-    ended_seq integer NOT NULL,
-    last_seq integer NOT NULL,
-    segments_delivered integer NOT NULL,
+    sent_seq integer NOT NULL DEFAULT 0,
+    ended_seq integer NOT NULL DEFAULT 0,
+    last_seq integer NOT NULL DEFAULT 1,
+    segments_delivered integer NOT NULL DEFAULT 0,
     status bigint,
-    reference integer NOT NULL,
+    reference integer NOT NULL DEFAULT 0,
     state smallint NOT NULL,
     type smallint NOT NULL,
     sender_kind smallint NOT NULL,
     recipient_kind smallint NOT NULL,
     encoding smallint NOT NULL,
-    possible_duplicate boolean NOT NULL,
-    at_most_once boolean NOT NULL,
-    flash boolean NOT NULL,
+    possible_duplicate boolean NOT NULL DEFAULT false,
+    at_most_once boolean NOT NULL DEFAULT false,
+    flash boolean NOT NULL DEFAULT false,
     receipt_wanted boolean NOT NULL,
     id text COLLATE "C" NOT NULL,
     sender text COLLATE "C" NOT NULL,
     recipient text COLLATE "C" NOT NULL,
-    channel text NOT NULL,
-    entrance text NOT NULL,
+    channel text NOT NULL DEFAULT 'sms',
+    entrance text NOT NULL DEFAULT 'rest',
     entrance_data text,
     client_ref text,
     tags text,
@@ -242,6 +243,7 @@ CREATE TABLE outbox (
     at_us bigint NOT NULL,
     facts bytea NOT NULL
 );
+ALTER TABLE outbox ALTER facts SET STORAGE EXTERNAL;
 
 CREATE TABLE deliveries (
     id text COLLATE "C" PRIMARY KEY,
