@@ -78,6 +78,10 @@ class Bind(Pdu, frozen=True, gc=False):
     addr_npi: int = 0
     address_range: str = ""
 
+    def __repr__(self) -> str:
+        """Without the password: values end in logs."""
+        return f"{type(self).__name__}(system_id={self.system_id!r}, interface_version=0x{self.interface_version:02X})"
+
 
 class BindReceiver(Bind, frozen=True, gc=False):
     command_id: ClassVar[int] = c.BIND_RECEIVER
@@ -116,6 +120,10 @@ class Outbind(Pdu, frozen=True, gc=False):
     command_id: ClassVar[int] = c.OUTBIND
     system_id: str = ""
     password: str = ""
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"Outbind(system_id={self.system_id!r})"
 
 
 class Unbind(Pdu, frozen=True, gc=False):

@@ -340,6 +340,11 @@ def test_an_error_response_is_its_header_alone_unless_it_carries_something() -> 
     assert decode(encode(informed, 7, 0x45)) == Decoded(0x45, 7, informed)
 
 
+@pytest.mark.parametrize("pdu", [p.BindTransceiver("a", "hush"), p.BindReceiver("a", "hush"), p.Outbind("a", "hush")])
+def test_a_password_is_not_in_the_repr(pdu: p.Pdu) -> None:
+    assert "hush" not in repr(pdu)
+
+
 def test_values_are_frozen_and_do_not_share_their_tlvs() -> None:
     one, other = p.SubmitSm(), p.SubmitSm()
     assert one.tlvs is not other.tlvs
