@@ -121,9 +121,12 @@ class PostgresStore(Configuration, Care):
         return await schema.migrate(self.url)
 
     async def _is_empty(self, connection: Connection) -> bool:
-        applied, _ = await schema.versions(connection)
-        relations = "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-        return applied == 0 and await connection.fetchval(relations) == 0
+        """No table but the one that another process makes first when it makes the schema just now."""
+        others = (
+            "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+            "AND relkind IN ('r', 'p') AND relname <> 'schema_versions'"
+        )
+        return bool(await connection.fetchval(others) == 0)
 
     async def _adopt(self, connection: Connection) -> None:
         """Makes this the connection that writes."""
