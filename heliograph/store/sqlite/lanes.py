@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 
 import apsw
 
-from heliograph.model import Content, Live
+from heliograph.model import AT_ONCE, Content, Live
 from heliograph.store.sqlite.inflight import InFlight
 from heliograph.store.sqlite.queries import ask, query
 from heliograph.store.sqlite.rows import content_of, id_of, key_of, live_of
@@ -40,7 +39,7 @@ def release(db: apsw.Connection, node_id: int, flight: InFlight, connector_id: i
     named = _named(db, node_id, connector_id)
     back = [key for key, tail in owned.items() if id_of(key, tail) not in named]
     if back:
-        db.execute(query("release"), (json.dumps(back), time.time_ns() // 1000))
+        db.execute(query("release"), (json.dumps(back), AT_ONCE))
     kept = sorted(owned.keys() - set(back))
     lives = [live_of(row) for row in ask(db, "lives_of_keys", (json.dumps(kept),))]
     db.execute("COMMIT")

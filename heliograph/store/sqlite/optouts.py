@@ -16,7 +16,8 @@ Pair = tuple[int, str]
 
 _BITS_EACH = 16
 _PROBES = 4
-_LEAST = 1_024
+_LEAST = 1 << 17
+"""Bits of an empty filter: 16 KiB, room for 8,000 pairs."""
 _RECENT_S = 600.0
 """How long after an opt-out a commit is checked for it: far longer than any gather step was ago."""
 
@@ -30,7 +31,7 @@ class OptOutFilter:
     __slots__ = ("_bits", "_count", "_mask", "_room")
 
     def __init__(self, pairs: Iterable[Pair] = (), *, expected: int = 0) -> None:
-        size = 1 << max(_LEAST, expected * _BITS_EACH * 2).bit_length()
+        size = max(_LEAST, 1 << (expected * _BITS_EACH * 2).bit_length())
         self._bits = bytearray(size // 8)
         self._mask = size - 1
         self._room = size // _BITS_EACH

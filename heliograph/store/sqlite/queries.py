@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import apsw
 import msgspec
 
-__all__ = ["CHUNKS", "JsonRows", "Row", "ask", "query", "read_all", "write_all"]
+__all__ = ["CHUNKS", "JsonRows", "Row", "ask", "query", "read_all", "write_all", "write_flat"]
 
 Row: TypeAlias = tuple[Any, ...]
 JsonRows: TypeAlias = list[Any]
@@ -55,19 +55,25 @@ def _many(name: str, width: int, count: int) -> str:
     return query(name).replace("{rows}", ",".join([row] * count))
 
 
-def write_all(db: apsw.Connection, name: str, rows: Sequence[Row]) -> int:
-    """Runs a query with ``{rows}`` for all of them; gives how many rows it changed."""
-    if not rows:
-        return 0
-    changed, at, left, width = 0, 0, len(rows), len(rows[0])
+def write_flat(db: apsw.Connection, name: str, values: list[Any], width: int) -> int:
+    """Runs a query with ``{rows}`` for rows of ``width`` values that stand one behind the other.
+
+    Gives how many rows it changed.
+    """
+    changed, at, left = 0, 0, len(values) // width
     for size in CHUNKS:
         while left >= size:
-            piece = rows[at : at + size]
-            db.execute(_many(name, width, size), tuple(chain.from_iterable(piece)))
+            end = at + size * width
+            db.execute(_many(name, width, size), values[at:end])
             changed += db.changes()
-            at += size
+            at = end
             left -= size
     return changed
+
+
+def write_all(db: apsw.Connection, name: str, rows: Sequence[Row]) -> int:
+    """The same for rows that are tuples."""
+    return write_flat(db, name, list(chain.from_iterable(rows)), len(rows[0])) if rows else 0
 
 
 def read_all(db: apsw.Connection, name: str, rows: Sequence[Row], after: Row = ()) -> JsonRows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import astuple
@@ -14,6 +13,12 @@ from heliograph.model.ids import EPOCH_US
 from heliograph.store.sqlite.queries import Row
 
 __all__ = [
+    "BUCKET_SHIFT",
+    "FULL_WIDTH",
+    "NARROW_WIDTH",
+    "TAIL",
+    "TEXT_WIDTH",
+    "UPDATE_WIDTH",
     "NewRows",
     "claim_of",
     "content_of",
@@ -29,7 +34,7 @@ __all__ = [
     "split",
 ]
 
-_TAIL = (1 << 32) - 1
+TAIL = (1 << 32) - 1
 BUCKET_SHIFT = 48
 """A bucket of correlations: the key's 15 upper bits, 19 hours of ids."""
 
@@ -42,7 +47,7 @@ def key_of(message_id: str) -> int:
 def split(message_id: str) -> tuple[int, int]:
     """(key, tail) of an id."""
     number = int(message_id[1:], 32)
-    return number >> 32, number & _TAIL
+    return number >> 32, number & TAIL
 
 
 def id_of(key: int, tail: int) -> str:
@@ -56,58 +61,65 @@ def key_at(time_us: int) -> int:
 
 
 # --- writing ------------------------------------------------------------------------------------
-_message_rare = attrgetter(
-    "direction", "channel", "recipient_kind", "reference", "at_most_once", "flash", "entrance", "entrance_data",
-    "client_ref", "tags", "metadata", "callback", "currency", "price",
+# A message as a tuple: what is rare stands together, so that four comparisons tell a narrow row.
+_PLAIN = astuple(Message(id="", account_id=0, sender="", recipient="", accepted_us=0, expires_us=0))
+_FRESH = astuple(Progress())
+_AT = Message.__struct_fields__.index
+_SHORT, _WANTED, _ENTRANCE, _ROUTE, _PRICE = (
+    _AT("reference"), _AT("receipt_wanted"), _AT("entrance"), _AT("route"), _AT("currency"),
 )  # fmt: skip
-_progress_rare = attrgetter(
-    "version", "sent_us", "ended_us", "sent_seq", "ended_seq", "last_seq", "carrier_message_id", "status", "error",
-    "segments_delivered", "possible_duplicate",
-)  # fmt: skip
-_message_narrow = attrgetter(
-    "account_id", "sender", "recipient", "accepted_us", "expires_us", "type", "sender_kind", "encoding", "segments",
-    "receipt_wanted", "route", "route_reason", "country", "network",
-)  # fmt: skip
-_progress_narrow = attrgetter("state", "connector_id", "owner", "due_us", "attempts")
-_RARE_MESSAGE = _message_rare(Message(id="", account_id=0, sender="", recipient="", accepted_us=0, expires_us=0))
-_RARE_PROGRESS = _progress_rare(Progress())
-_CLEAR_TEXT = (0, 0, 0)
-_content_rare = attrgetter("kind", "udh_octets", "key_id")
+_FLAGS = _PLAIN[_SHORT:_WANTED]
+_EXTRAS = _PLAIN[_ENTRANCE:_ROUTE]
+_UNPRICED = _PLAIN[_PRICE:]
+_LATER = Progress.__struct_fields__.index("sent_us")
+_UNSENT = _FRESH[_LATER:]
+
+NARROW_WIDTH = 2 + (_SHORT - 1) + 1 + (_PRICE - _ROUTE) + _LATER
+FULL_WIDTH = 1 + len(_PLAIN) + len(_FRESH)
+TEXT_WIDTH = 2
+UPDATE_WIDTH = 3 + len(_FRESH)
 
 
 class NewRows:
-    """New messages as rows. Where all rare columns have their defaults, the row is a narrow one:
+    """New messages as values to bind, one row behind the other.
 
-    less than half as many values to bind.
+    Where all rare columns have their defaults, the row is a narrow one: half as many values.
     """
 
     __slots__ = ("contents", "full", "keys", "narrow", "segments", "texts")
 
     def __init__(self, news: Iterable[NewMessage]) -> None:
-        self.keys: list[int] = []
-        self.narrow: list[Row] = []
-        self.full: list[Row] = []
-        self.texts: list[Row] = []
+        keys: list[int] = []
+        narrow: list[Any] = []
+        full: list[Any] = []
+        texts: list[Any] = []
+        self.keys, self.narrow, self.full, self.texts = keys, narrow, full, texts
         self.contents: list[Row] = []
         self.segments: list[Row] = []
         for new in news:
-            self._add(new)
-
-    def _add(self, new: NewMessage) -> None:
-        message, progress, content = new.message, new.progress, new.content
-        number = int(message.id[1:], 32)
-        key = number >> 32
-        self.keys.append(key)
-        if _message_rare(message) == _RARE_MESSAGE and _progress_rare(progress) == _RARE_PROGRESS:
-            self.narrow.append((key, number & _TAIL, *_message_narrow(message), *_progress_narrow(progress)))
-        else:
-            self.full.append((key, number & _TAIL, *astuple(message)[1:], *astuple(progress)))
-        if _content_rare(content) == _CLEAR_TEXT:
-            self.texts.append((key, content.octets))
-        else:
-            self.contents.append((key, *astuple(content)))
-        if new.segments:
-            self.segments.extend((key, *astuple(segment)) for segment in new.segments)
+            fixed = astuple(new.message)
+            progress = astuple(new.progress)
+            number = int(fixed[0][1:], 32)
+            key = number >> 32
+            keys.append(key)
+            if (
+                fixed[_ENTRANCE:_ROUTE] == _EXTRAS
+                and fixed[_SHORT:_WANTED] == _FLAGS
+                and fixed[_PRICE:] == _UNPRICED
+                and progress[_LATER:] == _UNSENT
+            ):
+                narrow += (
+                    key, number & TAIL, *fixed[1:_SHORT], fixed[_WANTED], *fixed[_ROUTE:_PRICE], *progress[:_LATER],
+                )  # fmt: skip
+            else:
+                full += (key, number & TAIL, *fixed[1:], *progress)
+            kind, octets, udh_octets, key_id = astuple(new.content)
+            if kind or udh_octets or key_id:
+                self.contents.append((key, kind, octets, udh_octets, key_id))
+            else:
+                texts += (key, octets)
+            if new.segments:
+                self.segments.extend((key, *astuple(segment)) for segment in new.segments)
 
 
 def segment_row(message_id: str, segment: SegmentProgress) -> Row:

@@ -337,6 +337,7 @@ class SqliteStore:
 
         added = await self._writer.run(job)
         self._filter.add((row.account_id, row.recipient) for row in rows)
+        await self._look_for_opt_outs()
         return added
 
     async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int:
@@ -350,8 +351,9 @@ class SqliteStore:
         """Adds to the filter what was opted out since the last look, by whomever."""
         since = self._optout_sequence
         sequence, pairs = await self._reader.run(lambda db: added_since(db, since))
-        self._optout_sequence = sequence
-        self._filter.add(pairs)
+        if sequence > self._optout_sequence:
+            self._optout_sequence = sequence
+            self._filter.add(pairs)
         if self._filter.full:
             sequence, pairs = await self._reader.run(lambda db: added_since(db, 0))
             self._optout_sequence = max(sequence, self._optout_sequence)

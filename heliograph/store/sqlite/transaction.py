@@ -5,18 +5,31 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import apsw
 import msgspec
 from msgspec.structs import astuple
 
-from heliograph.contracts import NewMessage, Update
+from heliograph.contracts import Correlation, NewMessage, Update
 from heliograph.model import PendingDelivery
 from heliograph.store.groupcommit import Batch, Rows
 from heliograph.store.sqlite.inflight import InFlight, born_claimed
 from heliograph.store.sqlite.optouts import RecentOptOuts
-from heliograph.store.sqlite.queries import Row, query, read_all, write_all
-from heliograph.store.sqlite.rows import BUCKET_SHIFT, NewRows, claim_of, key_of, segment_row, split
+from heliograph.store.sqlite.queries import Row, query, read_all, write_all, write_flat
+from heliograph.store.sqlite.rows import (
+    BUCKET_SHIFT,
+    FULL_WIDTH,
+    NARROW_WIDTH,
+    TAIL,
+    TEXT_WIDTH,
+    UPDATE_WIDTH,
+    NewRows,
+    claim_of,
+    key_of,
+    segment_row,
+    split,
+)
 from heliograph.store.sqlite.runs import Runs
 
 __all__ = ["Writer", "delivery_row"]
@@ -73,9 +86,9 @@ class Writer:
 
     def _insert(self, db: apsw.Connection, news: list[NewMessage]) -> None:
         rows = NewRows(news)
-        write_all(db, "insert_narrow", rows.narrow)
-        write_all(db, "insert_message", rows.full)
-        write_all(db, "insert_text", rows.texts)
+        write_flat(db, "insert_narrow", rows.narrow, NARROW_WIDTH)
+        write_flat(db, "insert_message", rows.full, FULL_WIDTH)
+        write_flat(db, "insert_text", rows.texts, TEXT_WIDTH)
         write_all(db, "insert_content", rows.contents)
         write_all(db, "put_segments", rows.segments)
         late = set(self.runs.late(rows.keys))
@@ -92,11 +105,7 @@ class Writer:
     def _write_rows(self, db: apsw.Connection, rows: Rows) -> int:
         """Writes the rest; gives the outbox position of its facts."""
         if rows.correlations:
-            write_all(
-                db,
-                "put_correlations",
-                [self._correlation_row(*link) for link in map(astuple, rows.correlations.values())],
-            )
+            _write_correlations(db, rows.correlations.values())
         if rows.wires:
             write_all(db, "put_wires", [(self.node_id, link, ",".join(ids)) for link, ids in rows.wires.items()])
         if rows.segments:
@@ -113,12 +122,14 @@ class Writer:
         db.execute(query("insert_outbox"), (time.time_ns() // 1000, _encode_facts(rows.facts)))
         return db.last_insert_rowid()
 
-    @staticmethod
-    def _correlation_row(
-        connector_id: int, canonical: str, account_id: int, message_id: str, segment: int, attempt: int
-    ) -> Row:
-        key, tail = split(message_id)
-        return (key >> BUCKET_SHIFT, connector_id, canonical, account_id, key, tail, segment, attempt)
+
+def _write_correlations(db: apsw.Connection, links: Iterable[Correlation]) -> None:
+    values: list[Any] = []
+    for connector_id, canonical, account_id, message_id, segment, attempt in map(astuple, links):
+        number = int(message_id[1:], 32)
+        key = number >> 32
+        values += (key >> BUCKET_SHIFT, connector_id, canonical, account_id, key, number & TAIL, segment, attempt)
+    write_flat(db, "put_correlations", values, 8)
 
 
 def _take_claims(db: apsw.Connection, batch: Batch) -> list[Row]:
@@ -133,11 +144,10 @@ def _take_claims(db: apsw.Connection, batch: Batch) -> list[Row]:
 
 
 def _update(db: apsw.Connection, updates: dict[str, Update]) -> None:
-    rows = [
-        (key_of(update.message_id), update.base_version, update.account_id, *astuple(update.progress))
-        for update in updates.values()
-    ]
-    if write_all(db, "update_messages", rows) != len(rows):
+    values: list[Any] = []
+    for message_id, account_id, base_version, progress in map(astuple, updates.values()):
+        values += (int(message_id[1:], 32) >> 32, base_version, account_id, *astuple(progress))
+    if write_flat(db, "update_messages", values, UPDATE_WIDTH) != len(updates):
         raise _VersionsDiffer
 
 

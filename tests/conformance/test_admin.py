@@ -1,0 +1,73 @@
+"""Accounts, keys, connectors, opt-outs: every change is counted, also by another process."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from heliograph.contracts import Store
+from heliograph.model import ApiKey, OptOut
+from heliograph.store import open_store
+from tests.conformance.values import NOW
+
+
+def key(prefix: str, account_id: int = 1) -> ApiKey:
+    return ApiKey(
+        id=0, account_id=account_id, prefix=prefix, hash=prefix.encode().ljust(32, b"\0"), scopes=("a:b", "c"),
+        created_us=NOW, expires_us=NOW + 1,
+    )  # fmt: skip
+
+
+async def test_accounts_are_made_once(store: Store) -> None:
+    one = await store.ensure_account("demo", NOW)
+    assert (one.name, one.created_us, one.recipients, one.default_region) == ("demo", NOW, "valid", None)
+    version = await store.config_version()
+    assert await store.ensure_account("demo", NOW + 1) == one
+    assert await store.config_version() == version
+    two = await store.ensure_account("Demo", NOW)
+    changed = replace(one, recipients="possible", default_region="DE")
+    await store.set_account(changed)
+    assert await store.config_version() > version
+    assert await store.accounts() == [changed, two]
+
+
+async def test_keys(store: Store) -> None:
+    await store.ensure_account("demo", NOW)
+    first, second = await store.add_key(key("hg_live_a")), await store.add_key(key("hg_live_b"))
+    assert first.id != second.id
+    assert await store.keys() == [first, second]
+    version = await store.config_version()
+    assert await store.revoke_key("hg_live_a", NOW + 5)
+    assert not await store.revoke_key("hg_live_x", NOW)
+    assert await store.config_version() > version
+    assert [one.revoked_us for one in await store.keys()] == [NOW + 5, None]
+
+
+async def test_connectors_keep_their_numbers(store: Store) -> None:
+    first = await store.ensure_connectors(["main", "backup"])
+    assert sorted(first.values()) == [1, 2]
+    second = await store.ensure_connectors(["new", "main"])
+    assert second["main"] == first["main"]
+    assert second["new"] == 3
+
+
+async def test_opt_outs_are_listed_by_recipient(store: Store) -> None:
+    rows = [OptOut(account_id=1, recipient=f"+49{n}", created_us=NOW, source="STOP") for n in (3, 1, 2)]
+    version = await store.config_version()
+    assert await store.add_opt_outs([*rows, OptOut(account_id=2, recipient="+491", created_us=NOW)]) == 4
+    assert await store.config_version() > version
+    assert [row.recipient for row in await store.opt_outs(1, None, 2)] == ["+491", "+492"]
+    assert await store.opt_outs(1, "+492", 10) == [rows[0]]
+    assert await store.remove_opt_outs([(1, "+491"), (1, "+499")]) == 1
+    assert [row.recipient for row in await store.opt_outs(1, None, 10)] == ["+492", "+493"]
+    assert await store.opted_out([(1, "+491"), (2, "+491")]) == {(2, "+491")}
+
+
+async def test_changes_by_another_process_are_seen(store: Store, url: str) -> None:
+    command = open_store(url, serve=False)
+    await command.open()
+    version = await store.config_version()
+    account = await command.ensure_account("demo", NOW)
+    made = await command.add_key(key("hg_live_a", account.id))
+    await command.close()
+    assert await store.config_version() > version
+    assert await store.keys() == [made]

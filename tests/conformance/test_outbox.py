@@ -1,0 +1,115 @@
+"""The outbox, pending deliveries, endpoints, counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from heliograph.contracts import Acceptance, Changes, Store
+from heliograph.model import Fact, Live
+from tests.conformance.values import HOUR, NOW, Make
+
+
+async def test_facts_are_read_in_order_and_none_is_skipped(store: Store, make: Make) -> None:
+    news = [make.born() for _ in range(60)]
+    written: list[int] = []
+    seen: list[tuple[int, str]] = []
+
+    async def write() -> None:
+        for new in news:
+            answer = await store.commit(make.accept(new, facts=[make.fact(new)]))
+            written.append(answer.position)
+
+    async def read() -> None:
+        after = 0
+        while len(seen) < len(news):
+            for position, facts in (await store.outbox(after, 7)).rows:
+                assert position > after
+                after = position
+                seen.extend((position, fact.message_id) for fact in facts)
+
+    await asyncio.wait_for(asyncio.gather(write(), read()), 30)
+    assert [message_id for _, message_id in seen] == [new.message.id for new in news]
+    assert sorted(written) == written == [position for position, _ in seen]
+
+
+async def test_facts_of_many_callers_share_a_row_and_are_whole(store: Store, make: Make) -> None:
+    news = [make.born() for _ in range(50)]
+    fact = make.fact(news[0], 9, 50, corrects=43, network="26201", has_callback=True, sender="Ü")
+    facts = [fact, *(make.fact(new) for new in news[1:])]
+    answers = await asyncio.gather(
+        *(store.commit(make.accept(new, facts=[fact])) for new, fact in zip(news, facts, strict=True))
+    )
+    rows = (await store.outbox(0, 100)).rows
+    assert [one for _, facts in rows for one in facts] == facts
+    assert [answer.position for answer in answers] == [position for position, row in rows for _ in row]
+    assert len(rows) < 50
+    assert (await store.outbox(rows[-1][0], 10)).rows == ()
+
+
+async def test_facts_are_told_with_their_messages_once_they_are_durable(store: Store, make: Make) -> None:
+    told: list[tuple[int, list[str], list[str]]] = []
+
+    def hear(position: int, facts: Sequence[Fact], lives: Sequence[Live]) -> None:
+        told.append((position, [f.message_id for f in facts], [one.message.id for one in lives]))
+
+    store.on_facts = hear
+    new, other = make.born(), make.born()
+    answer = await store.commit(
+        make.accept(new, facts=[make.fact(new)], lives=[Live(new.message, new.progress, content=new.content)])
+    )
+    await store.commit(make.accept(other))
+    assert told == [(answer.position, [new.message.id], [new.message.id])]
+
+
+async def test_endpoints_live_with_their_claim(store: Store, make: Make) -> None:
+    one, two = make.endpoint("e1", position=3, batch=100), make.endpoint("e2", account_id=2, events=(), kind="callback")
+    changes = Changes(acceptances=[Acceptance([], claim=make.claim("hook"), endpoints=[one, two])])
+    version = await store.config_version()
+    await store.commit(changes)
+    assert await store.config_version() > version
+    assert await store.endpoints() == [one, two]
+    assert await store.endpoints(2) == [two]
+    lost = await store.commit(
+        Changes(acceptances=[Acceptance([], claim=make.claim("hook"), endpoints=[make.endpoint("e3")])])
+    )
+    assert set(lost.lost) == {0}
+    assert len(await store.endpoints()) == 2
+    version = await store.config_version()
+    gone = [(2, "e1", NOW), (2, "e2", NOW)]  # e1 is another account's
+    await store.commit(Changes(acceptances=[Acceptance([], deleted_endpoints=gone)]))
+    assert await store.endpoints() == [one]
+    assert await store.config_version() > version
+
+
+async def test_positions_never_move_back(store: Store, make: Make) -> None:
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=[make.endpoint("e1", position=5)])]))
+    await store.commit(Changes(positions={"e1": 9, "unknown": 3}))
+    await store.commit(Changes(positions={"e1": 7}))
+    assert [endpoint.position for endpoint in await store.endpoints()] == [9]
+
+
+async def test_pending_deliveries_are_due_oldest_first(store: Store, make: Make) -> None:
+    body = make.delivery("b", next_us=NOW + 1, body=b"\x00{}", last_error="timeout", tries=4)
+    rows = [body, make.delivery("a"), make.delivery("c", next_us=NOW + HOUR), make.delivery("d", "e2", next_us=NOW - 9)]
+    await store.commit(Changes(deliveries=rows))
+    assert await store.due_deliveries("e1", NOW + 1, 10) == [rows[1], body]
+    assert await store.due_deliveries("e1", NOW + 1, 1) == [rows[1]]
+    assert await store.next_delivery_us() == NOW - 9
+    assert (await store.depth())["pending_deliveries"] in (0, 4)
+    again = make.delivery("a", tries=2, next_us=NOW + 5)
+    await store.commit(Changes(deliveries=[again], deliveries_done=["d"]))
+    assert await store.due_deliveries("e1", NOW + 5, 10) == [body, again]
+    assert await store.due_deliveries("e2", NOW, 10) == []
+    await store.commit(Changes(deliveries_done=["a", "b", "c", "x"]))
+    assert await store.next_delivery_us() is None
+
+
+async def test_counts_move_with_their_position(store: Store) -> None:
+    assert await store.counts_position() == 0
+    key = (NOW, 1, 0, "DE", "", "INFO", 1, 1, 50)
+    await store.add_counts(7, {key: 3, (NOW, 1, 0, "", "", "INFO", 1, 1, 30): 1})
+    await store.add_counts(9, {key: 2})
+    assert await store.counts_position() == 9
+    await store.add_counts(10, {})
+    assert await store.counts_position() == 10
