@@ -23,7 +23,7 @@ AHEAD = 4
 """Weeks made ahead: the hourly maintenance may fail for that long."""
 
 PARENTS: Mapping[str, tuple[str, int]] = {
-    "messages": ("id", 45),
+    "messages": ("id", 40),
     "contents": ("message_id", 100),
     "segments": ("message_id", 50),
     "attempts": ("message_id", 100),
@@ -32,7 +32,8 @@ PARENTS: Mapping[str, tuple[str, int]] = {
 }
 """Table → its column of the message id, and the fillfactor of its partitions.
 
-A page of messages is more than half free, so that a commit which updates all its rows keeps them on it.
+A page of messages begins with room for a second, somewhat longer version of each row, so that a commit
+which updates all of them keeps them on it.
 """
 
 

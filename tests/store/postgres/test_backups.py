@@ -16,9 +16,7 @@ from tests.store.postgres.making import accept, fact, made, new, now_us, step
 from tests.store.postgres.server import fresh_database
 
 
-async def test_a_restored_store_goes_on_where_the_backup_was_made(
-    store: PostgresStore, url: str, tmp_path: Path
-) -> None:
+async def test_a_restored_store_goes_on_where_it_was(store: PostgresStore, url: str, tmp_path: Path) -> None:
     account = await store.ensure_account("demo", now_us())
     message = new(owner=1, account_id=account.id, metadata='{"tab": "a\\tb"}')
     live = made(message)
@@ -33,9 +31,7 @@ async def test_a_restored_store_goes_on_where_the_backup_was_made(
     )
     connection = await asyncpg.connect(url)
     far = 1 << 50
-    await connection.execute(
-        "UPDATE outbox SET position = $1", far
-    )  # as a cluster with many transactions would have it
+    await connection.execute("UPDATE outbox SET position = $1", far)
     await connection.close()
     path = tmp_path / "copy.zip"
     await store.backup(str(path))

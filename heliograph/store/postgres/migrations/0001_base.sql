@@ -198,7 +198,7 @@ CREATE TABLE correlations (
 CREATE INDEX correlations_key ON correlations (canonical, connector_id);
 
 -- What is older or newer than every partition; a table of this kind stands beside each of the six.
-CREATE TABLE messages_default PARTITION OF messages DEFAULT WITH (fillfactor = 45);
+CREATE TABLE messages_default PARTITION OF messages DEFAULT WITH (fillfactor = 40);
 CREATE TABLE contents_default PARTITION OF contents DEFAULT;
 CREATE TABLE segments_default PARTITION OF segments DEFAULT WITH (fillfactor = 50);
 CREATE TABLE attempts_default PARTITION OF attempts DEFAULT;
