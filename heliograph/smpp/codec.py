@@ -129,8 +129,8 @@ def _write_text(field: Field, value: object) -> bytes:
         octets = value.encode("latin-1")
     except UnicodeEncodeError:
         raise EncodeError(field.name, "contains characters outside Latin-1") from None
-    if len(octets) >= field.size:
-        raise EncodeError(field.name, f"is longer than {field.size - 1} octets")
+    if len(octets) >= field.writable:
+        raise EncodeError(field.name, f"is longer than {field.writable - 1} octets")
     return octets + b"\0"
 
 

@@ -28,12 +28,21 @@ class Kind(Enum):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One field: its name in the standard, kind and size, and the status that refuses a bad one."""
+    """One field: its name in the standard, kind and size, and the status that refuses a bad one.
+
+    ``written_size`` is larger than ``size`` where peers themselves hand out longer values than the book allows.
+    """
 
     name: str
     kind: Kind
     size: int
     status: int = c.ESME_RINVCMDLEN
+    written_size: int = 0
+
+    @property
+    def writable(self) -> int:
+        """The most octets that we write."""
+        return self.written_size or self.size
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -54,8 +63,11 @@ def _text(name: str, size: int, status: int = c.ESME_RINVCMDLEN) -> Field:
 
 _SERVICE_TYPE = _text("service_type", 6, c.ESME_RINVSERTYP)
 _MESSAGE_ID = _text("message_id", 65, c.ESME_RINVMSGID)
-_SYSTEM_ID = _text("system_id", 16, c.ESME_RINVSYSID)
-_PASSWORD = _text("password", 9, c.ESME_RINVPASWD)
+_CREDENTIAL = c.READ_TEXT_OCTETS_MAX + 1
+# Providers issue passwords of 12 to 16 characters: what was configured is sent as it is.
+_SYSTEM_ID = Field("system_id", Kind.TEXT, 16, c.ESME_RINVSYSID, _CREDENTIAL)
+_PASSWORD = Field("password", Kind.TEXT, 9, c.ESME_RINVPASWD, _CREDENTIAL)
+_SYSTEM_TYPE = Field("system_type", Kind.TEXT, 13, c.ESME_RINVSYSTYP, _CREDENTIAL)
 # 254 is what 3.4 allows; 255 (5.0) is read but never written.
 _SHORT_MESSAGE = Field("short_message", Kind.COUNTED, 254, c.ESME_RINVMSGLEN)
 _TIMES = (
@@ -77,7 +89,7 @@ def _destination(size: int = 21) -> tuple[Field, ...]:
 _BIND = (
     _SYSTEM_ID,
     _PASSWORD,
-    _text("system_type", 13, c.ESME_RINVSYSTYP),
+    _SYSTEM_TYPE,
     _int("interface_version"),
     _int("addr_ton"),
     _int("addr_npi"),

@@ -17,7 +17,7 @@ from heliograph.smpp.session import Session
 from heliograph.smpp.states import Role
 from heliograph.smpplink.backoff import WRONG_CREDENTIALS, Backoff
 from heliograph.smpplink.settings import LinkSettings, bind_pdu, client_context
-from heliograph.smpplink.wire import Turn, Wire
+from heliograph.smpplink.wire import Turn, Wire, WireOwner
 
 __all__ = ["ClientLink", "Delivery", "LinkListener"]
 
@@ -172,11 +172,12 @@ class ClientLink:
             server_name = settings.tls.server_name or settings.host
         async with asyncio.timeout(settings.connect_timeout_s):
             _, wire = await loop.create_connection(
-                self._new_wire, settings.host, settings.port, ssl=context, server_hostname=server_name
+                self.new_wire, settings.host, settings.port, ssl=context, server_hostname=server_name
             )
         return wire
 
-    def _new_wire(self) -> Wire:
+    def new_wire(self, owner: WireOwner | None = None) -> Wire:
+        """A connection for this link, under a session of its own; ``owner`` is the link itself unless given."""
         settings = self.settings
         self._epoch += 1
         session = Session(
@@ -186,7 +187,12 @@ class ClientLink:
             now=asyncio.get_running_loop().time(),
             epoch=self._epoch,
         )
-        return Wire(session, self, write_stuck_s=settings.write_stuck_s, unanswered_max=settings.unanswered_max)
+        return Wire(
+            session,
+            self if owner is None else owner,
+            write_stuck_s=settings.write_stuck_s,
+            unanswered_max=settings.unanswered_max,
+        )
 
     async def _pause(self, wait_s: float) -> None:
         self._woken = asyncio.get_running_loop().create_future()

@@ -318,7 +318,7 @@ UNSAYABLE: list[tuple[str, p.Pdu]] = [
     ("short_message", p.SubmitSm(short_message=b"a" * 255)),
     ("esm_class", p.SubmitSm(esm_class=256)),
     ("data_coding", p.DeliverSm(data_coding=-1)),
-    ("system_id", p.BindReceiver("a" * 16)),
+    ("system_id", p.BindReceiver("a" * 65)),
     ("dest_flag", p.SubmitMulti(dest_addresses=(p.Destination(3),))),
     ("dest_addresses", p.SubmitMulti()),
     ("message_id", p.SubmitSmResp("a" * 65)),
@@ -332,6 +332,11 @@ def test_what_the_wire_cannot_say_is_refused_by_field(field: str, pdu: p.Pdu) ->
     with pytest.raises(EncodeError) as caught:
         encode(pdu, 1)
     assert caught.value.field == field
+
+
+def test_a_long_password_is_sent_as_it_was_configured() -> None:
+    bind = p.BindTransceiver("account-with-a-long-name", "sixteen-letters!", "a-system-type-of-ours")
+    assert decode(encode(bind, 1)).pdu == bind
 
 
 def test_an_error_response_is_its_header_alone_unless_it_carries_something() -> None:
