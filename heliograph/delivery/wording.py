@@ -227,20 +227,28 @@ def message_view(
 
 
 def events_of(record: MessageRecord, logged: Iterable[LoggedEvent] = ()) -> list[EventView]:
-    """Every event of a message in order: those that columns tell, and the logged ones."""
-    written = sorted(logged, key=lambda event: event.sequence)
-    facts: list[tuple[Fact, LoggedEvent | None]] = [(fact, None) for fact in _derived(record, written)]
-    facts += [(_fact_of(record, event), event) for event in written]
-    facts.sort(key=lambda pair: pair[0].sequence)
+    """Every event of a message in order: those that columns tell, and the logged ones.
+
+    Columns tell the latest end; an end before it was written out when it was corrected (with its error).
+    """
+    written = {event.sequence: event for event in logged}
+    facts = [fact for fact in _derived(record) if fact.sequence not in written]
+    facts += [_fact_of(record, event) for event in written.values()]
     events: list[EventView] = []
-    state = State.QUEUED.value
-    for fact, event in facts:
+    state, end = State.QUEUED.value, 0
+    for fact in sorted(facts, key=lambda fact: fact.sequence):
+        event = written.get(fact.sequence)
         if event is None or event.kind in _STATE_OF_WORD:
             state = fact.state
-            events.append(_with_detail(event_view(record, fact), event))
+            if state >= _END:
+                fact = msgspec.structs.replace(fact, corrects=0 if end in _ARRIVED else end)
+                end = state
+            view = event_view(record, fact)
+            events.append(view if event is None else _with_error(view, event))
         else:  # it changed nothing: shown in the state that the message had
-            plain = event_view(record, msgspec.structs.replace(fact, state=state))
-            events.append(_with_detail(msgspec.structs.replace(plain, type=f"message.{event.kind}"), event))
+            view = event_view(record, msgspec.structs.replace(fact, state=state))
+            detail = UNSET if event.detail is None else Raw(event.detail.encode())
+            events.append(msgspec.structs.replace(view, type=f"message.{event.kind}", detail=detail))
     return events
 
 
@@ -401,47 +409,32 @@ def _carrier_fields(row: SegmentProgress | Attempt, operator: bool, connectors: 
     }
 
 
-def _derived(record: MessageRecord, logged: Sequence[LoggedEvent]) -> list[Fact]:
+def _derived(record: MessageRecord) -> list[Fact]:
     """The events that columns tell: queued, sent, ended (or received)."""
     message, progress = record.message, record.progress
-    if message.direction == Direction.IN:
+    if message.direction == _INBOUND:
         return [_fact(message, 1, State.RECEIVED, message.accepted_us)]
     facts = [_fact(message, 1, State.QUEUED, message.accepted_us)]
     if progress.sent_seq and progress.sent_us is not None:
         facts.append(_fact(message, progress.sent_seq, State.SENT, progress.sent_us))
     if progress.ended_seq and progress.ended_us is not None:
-        facts.append(_fact(message, progress.ended_seq, _first_end(progress, logged), progress.ended_us))
-    written = {event.sequence for event in logged}
-    return [fact for fact in facts if fact.sequence not in written]
-
-
-def _first_end(progress: Progress, logged: Sequence[LoggedEvent]) -> int:
-    """The end that ``ended_seq`` told, where a later event (a correction, a reading) has changed the state."""
-    for event in logged:
-        if event.sequence > progress.ended_seq and event.kind in _STATE_OF_WORD:
-            return _corrected(event) or (State.DELIVERED if event.kind == "read" else progress.state)
-    return progress.state
-
-
-def _corrected(event: LoggedEvent) -> int:
-    """The state that a logged event corrects (``{"corrects": "failed"}``), 0 for none."""
-    detail = msgspec.json.decode(event.detail) if event.detail else None
-    return _STATE_OF_WORD.get(str(detail.get("corrects")), 0) if isinstance(detail, dict) else 0
+        facts.append(_fact(message, progress.ended_seq, progress.state, progress.ended_us))
+    return facts
 
 
 def _fact_of(record: MessageRecord, event: LoggedEvent) -> Fact:
     state = _STATE_OF_WORD.get(event.kind, record.progress.state)
-    return _fact(record.message, event.sequence, state, event.at_us, _corrected(event))
+    return _fact(record.message, event.sequence, state, event.at_us)
 
 
-def _fact(message: Message, sequence: int, state: int, at_us: int, corrects: int = 0) -> Fact:
+def _fact(message: Message, sequence: int, state: int, at_us: int) -> Fact:
     return Fact(
         message.id,
         message.account_id,
         sequence,
         int(state),
         at_us,
-        corrects,
+        0,
         0,
         message.direction,
         message.type,
@@ -453,8 +446,10 @@ def _fact(message: Message, sequence: int, state: int, at_us: int, corrects: int
     )
 
 
-def _with_detail(view: EventView, event: LoggedEvent | None) -> EventView:
-    """A logged event's own words, where it is not only a state."""
-    if event is None or event.detail is None or event.kind in _STATE_OF_WORD:
+def _with_error(view: EventView, event: LoggedEvent) -> EventView:
+    """An earlier end keeps the error that it was told with (``{"error": …}``)."""
+    detail = msgspec.json.decode(event.detail) if event.detail else None
+    error = detail.get("error") if isinstance(detail, dict) else None
+    if error is None:
         return view
-    return msgspec.structs.replace(view, detail=Raw(event.detail.encode()))
+    return msgspec.structs.replace(view, data=msgspec.structs.replace(view.data, error=str(error)))

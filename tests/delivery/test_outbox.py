@@ -96,7 +96,7 @@ async def test_a_failed_first_try_is_kept_with_the_position_that_passes_it(stage
     stage.http.answer = lambda _: refuse(500)
     (event,) = stage.deliver()
     await stage.tick()
-    kept = stage.store.deliveries[event]
+    kept = stage.store.deliveries[f"{event}@hook"]
     assert (kept.tries, kept.next_us, kept.last_error) == (1, AT + 5 * SECOND, "status_500")
     assert kept.events == ((event[:-2], 3),)
     assert stage.store.positions["hook"] == 1
@@ -134,6 +134,18 @@ async def test_a_second_try_that_succeeds_ends_the_delivery(stage: Stage) -> Non
     assert stage.store.deliveries == {}
 
 
+async def test_two_endpoints_owe_the_same_event_each_its_own_second_try(stage: Stage) -> None:
+    await stage.open(stage.endpoint("one"), stage.endpoint("two"))
+    stage.http.answer = lambda _: refuse(500)
+    (event,) = stage.deliver()
+    await stage.tick()
+    stage.http.answer = lambda _: Answer(200)
+    await stage.tick(5)
+    for name in ("one", "two"):
+        assert stage.http.ids(f"https://{name}.example.org/") == [event, event]
+    assert stage.store.deliveries == {}
+
+
 async def test_retry_after_moves_a_try_back_never_forward(stage: Stage) -> None:
     await stage.open(stage.endpoint())
     stage.http.answer = lambda _: refuse(429, 600.0)
@@ -144,8 +156,8 @@ async def test_retry_after_moves_a_try_back_never_forward(stage: Stage) -> None:
     await stage.outbox.tick()
     (soon,) = stage.deliver()
     await stage.tick()
-    assert stage.store.deliveries[late].next_us == AT + 600 * SECOND
-    assert stage.store.deliveries[soon].next_us == AT + 65 * SECOND
+    assert stage.store.deliveries[f"{late}@hook"].next_us == AT + 600 * SECOND
+    assert stage.store.deliveries[f"{soon}@hook"].next_us == AT + 65 * SECOND
 
 
 async def test_a_step_of_the_wall_clock_brings_no_try_early_or_twice(stage: Stage) -> None:
@@ -509,7 +521,7 @@ async def test_a_busy_store_delays_positions_and_loses_nothing(stage: Stage, cap
         await stage.outbox.tick()
     stage.store.busy = False
     await stage.tick()
-    assert event in stage.store.deliveries
+    assert f"{event}@hook" in stage.store.deliveries
     assert stage.store.positions["hook"] == 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from heliograph.contracts import MessageRecord
 from heliograph.delivery import wording
@@ -250,19 +251,32 @@ def logged(sequence: int, kind: str, detail: str | None) -> LoggedEvent:
 
 
 def test_logged_events_stand_between_the_derived_ones() -> None:
-    row = record(progress=progress(last_seq=5))
+    row = record(progress=progress(ended_seq=4, ended_us=AT + 3 * SECOND, last_seq=5))
     events = wording.events_of(
-        row, [logged(5, "contradiction", '{"said": "expired"}'), logged(4, "delivered", '{"corrects": "failed"}')]
+        row,
+        [
+            logged(5, "contradiction", '{"said": "expired"}'),
+            logged(3, "undelivered", '{"error": "absent"}'),
+        ],
     )
-    assert [(event.sequence, event.type, event.data.state) for event in events] == [
-        (1, "message.queued", "queued"),
-        (2, "message.sent", "sent"),
-        (3, "message.failed", "failed"),
-        (4, "message.delivered", "delivered"),
-        (5, "message.contradiction", "delivered"),
+    assert [(event.sequence, event.type, event.data.state, event.data.error) for event in events] == [
+        (1, "message.queued", "queued", None),
+        (2, "message.sent", "sent", None),
+        (3, "message.undelivered", "undelivered", "absent"),
+        (4, "message.delivered", "delivered", None),
+        (5, "message.contradiction", "delivered", None),
     ]
-    assert events[3].corrects == "failed"
+    assert [event.corrects for event in events] == [UNSET, UNSET, UNSET, "undelivered", UNSET]
     assert json.loads(msgspec.json.encode(events[4]))["detail"] == {"said": "expired"}
+
+
+def test_reading_what_was_delivered_corrects_nothing() -> None:
+    row = record(progress=progress(state=State.READ, ended_seq=4, ended_us=AT + 3 * SECOND, last_seq=4))
+    events = wording.events_of(row, [logged(3, "delivered", None)])
+    assert [(event.type, event.corrects) for event in events[2:]] == [
+        ("message.delivered", UNSET),
+        ("message.read", UNSET),
+    ]
 
 
 def test_segments_of_a_long_message_are_shown_each() -> None:

@@ -380,7 +380,7 @@ class Outbox:
         self._deliveries.append(
             PendingDelivery(
                 endpoint_id=line.endpoint.id,
-                id=webhook_id,
+                id=_kept_id(webhook_id, line.endpoint),
                 account_id=line.endpoint.account_id,
                 events=tuple((item.fact.message_id, item.fact.sequence) for item in items),
                 tries=1,
@@ -418,7 +418,7 @@ class Outbox:
         if endpoint is None or body is None:
             self._over(line, delivery, "the message is not kept any more")
             return
-        post = self._voice.repeat(delivery.id, body, endpoint, self._clock.now_us())
+        post = self._voice.repeat(_webhook_id(delivery), body, endpoint, self._clock.now_us())
         batch = len(delivery.events) > 1
         heard, error = await self._send(line, post, batch=batch)
         if heard is None or heard.verdict is Verdict.AGAIN:
@@ -448,7 +448,7 @@ class Outbox:
         self._counts["over"] += len(delivery.events)
         _log.warning(
             "webhook %s to endpoint %s is given up after %d tries: %s",
-            delivery.id,
+            _webhook_id(delivery),
             line.endpoint.id,
             delivery.tries,
             why,
@@ -463,7 +463,7 @@ class Outbox:
             self._deliveries.append(
                 msgspec.structs.replace(
                     delivery,
-                    id=event_id(message_id, sequence),
+                    id=_kept_id(event_id(message_id, sequence), line.endpoint),
                     events=((message_id, sequence),),
                     tries=0,
                     next_us=now_us,
@@ -712,6 +712,16 @@ class Outbox:
 def _message_of(item: Item) -> Any:
     assert item.source is not None
     return item.source.message
+
+
+def _kept_id(webhook_id: str, endpoint: Endpoint) -> str:
+    """A pending delivery's id: two endpoints may owe the same event, each its own second try."""
+    return f"{webhook_id}@{endpoint.id}"
+
+
+def _webhook_id(delivery: PendingDelivery) -> str:
+    """What the receiver knows it by."""
+    return delivery.id.partition("@")[0]
 
 
 def _names(items: Sequence[Item]) -> str:
