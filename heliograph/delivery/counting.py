@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
 
 from heliograph.contracts import Store
 from heliograph.errors import StoreError
-from heliograph.model import Fact
+from heliograph.model import Direction, Fact
 
 __all__ = ["Counting"]
 
@@ -22,7 +24,9 @@ _EVERY_S = 1.0
 _PAGE_ROWS = 500
 _MOST_KEYS = 20_000
 
-_Key = tuple[int, int, int, str, str, str, int, int, int]
+_Row = tuple[int, int, int, str, str, str, int, int, int]
+
+_dimensions = attrgetter("account_id", "direction", "country", "network", "sender", "connector_id", "type", "state")
 
 
 class Counting:
@@ -30,7 +34,7 @@ class Counting:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._counts: dict[_Key, int] = {}
+        self._counts: dict[tuple[int, Any], int] = {}
         self._position = 0
         self._live = False
         self._task: asyncio.Task[None] | None = None
@@ -44,17 +48,7 @@ class Counting:
     def _add(self, facts: Sequence[Fact]) -> None:
         counts = self._counts
         for fact in facts:
-            key = (
-                fact.at_us - fact.at_us % _HOUR_US,
-                fact.account_id,
-                fact.direction,
-                fact.country or "",
-                fact.network or "",
-                fact.sender if fact.direction == 0 else "",
-                fact.connector_id,
-                fact.type,
-                fact.state,
-            )
+            key = (fact.at_us // _HOUR_US, _dimensions(fact))
             counts[key] = counts.get(key, 0) + 1
         if len(counts) > _MOST_KEYS:  # what is not kept is read again from the outbox
             self._live = False
@@ -81,7 +75,7 @@ class Counting:
         if not counts:
             return
         try:
-            await self._store.add_counts(self._position, counts)
+            await self._store.add_counts(self._position, _rows(counts))
         except StoreError:
             self._live = False  # the outbox still has it
             raise
@@ -107,3 +101,13 @@ class Counting:
                 await self.keep()
         except StoreError as error:
             _log.warning("counts will be caught up at the next start: %s", error)
+
+
+def _rows(counts: dict[tuple[int, Any], int]) -> dict[_Row, int]:
+    """Counts as the store keeps them: the hour in microseconds; an inbound message's sender is nobody's figure."""
+    rows: dict[_Row, int] = {}
+    for (hour, (account, direction, country, network, sender, connector, kind, state)), count in counts.items():
+        ours = "" if direction == Direction.IN else sender
+        row = (hour * _HOUR_US, account, direction, country or "", network or "", ours, connector, kind, state)
+        rows[row] = rows.get(row, 0) + count
+    return rows

@@ -37,6 +37,9 @@ __all__ = ["Admission", "Lane", "LaneLimits", "Work"]
 _PACED_AHEAD_S = 0.02
 """A paced lane permits this much ahead: what is permitted can't be overtaken by a one-time code."""
 
+_MOST_AHEAD = 1024
+"""Segments that are permitted ahead at most, however fast the carrier is."""
+
 _LONGEST_HOLD_S = 120.0
 """A retry that is due sooner waits in memory; a later one goes back to the store."""
 
@@ -51,8 +54,8 @@ _UNBOUND_S = 5.0
 class LaneLimits(Struct, frozen=True, kw_only=True):
     """How much of the backlog may be in memory: segments for one (class, account), and for the lane."""
 
-    account_segments: int = 512
-    lane_segments: int = 16_384
+    account_segments: int = 8_192
+    lane_segments: int = 20_000
 
 
 class Admission(Enum):
@@ -111,6 +114,7 @@ class Lane:
         self._depth = 0
         self._open = 0
         self._unwritten = 0
+        self._ahead = connector.window
         self._wire_changed = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -206,6 +210,7 @@ class Lane:
             self._spawn(self._refill())
 
     def _permit_all(self, asked: Sequence[Work]) -> None:
+        self._adapt()
         for work in asked:
             self._permit(work)
         self._write()
@@ -227,11 +232,18 @@ class Lane:
 
     def _room(self) -> int:
         """Segments that may be permitted now: the window, and a little ahead so that it stays full."""
-        window = self.connector.window
-        ahead = window
+        window, ahead = self.connector.window, self._ahead
         if self.pace.rate:
             ahead = min(window, max(1, int(self.pace.rate * _PACED_AHEAD_S)))
         return min(window + ahead - self._open, ahead - self._unwritten)
+
+    def _adapt(self) -> None:
+        """Permits as much ahead as the wire takes during a commit, and no more."""
+        window = self.connector.window
+        if not self._permitted:  # the wire waited for this commit
+            self._ahead = min(self._ahead * 2, max(_MOST_AHEAD, window))
+        elif len(self._permitted) > window and self._ahead > window:
+            self._ahead = max(window, self._ahead * 7 // 8)
 
     def _ask(self, batch: Batch) -> list[Work]:
         """Takes the next ones in fairness that may have a permit, and reserves it."""
