@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
+import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from heliograph.contracts import Answer, Heard, Post, Telling, Verdict
 from heliograph.model import Endpoint
+
+_Hash: TypeAlias = "hashlib._Hash"
 
 __all__ = ["SECRET_PREFIX", "StandardWebhooks", "new_secret", "secret_key"]
 
 SECRET_PREFIX: Final = "whsec_"
 _SECRET_OCTETS: Final = 32
 """The specification asks for 24 to 64."""
+_BLOCK_OCTETS: Final = 64
+_INNER: Final = bytes(octet ^ 0x36 for octet in range(256))
+_OUTER: Final = bytes(octet ^ 0x5C for octet in range(256))
 _KEYS_KEPT: Final = 10_000
 _GONE: Final = 410
 _BATCH_REFUSED: Final = frozenset((400, 413))
@@ -48,7 +53,7 @@ class StandardWebhooks:
     def __init__(self, *, user_agent: str = "heliograph", timeout_s: float = 15.0) -> None:
         self._constant: Mapping[str, str] = {"content-type": "application/json", "user-agent": user_agent}
         self._timeout_s = timeout_s
-        self._keys: dict[str, bytes] = {}
+        self._keys: dict[str, tuple[_Hash, _Hash]] = {}
 
     def words(self, telling: Telling, endpoint: Endpoint, now_us: int) -> Post:
         """The request that tells these events to this endpoint."""
@@ -58,14 +63,16 @@ class StandardWebhooks:
 
     def repeat(self, webhook_id: str, body: bytes, endpoint: Endpoint, now_us: int) -> Post:
         """The same body, signed for now: receivers refuse a signature that is minutes old."""
-        key = self._keys.get(endpoint.secret) or self._key(endpoint.secret)
+        inner, outer = self._keys.get(endpoint.secret) or self._key(endpoint.secret)
         timestamp = str(now_us // 1_000_000)
-        digest = hmac.digest(key, b"%b.%b.%b" % (webhook_id.encode(), timestamp.encode(), body), "sha256")
+        inner, outer = inner.copy(), outer.copy()
+        inner.update(b"%b.%b.%b" % (webhook_id.encode(), timestamp.encode(), body))
+        outer.update(inner.digest())
         headers = {
             **self._constant,
             "webhook-id": webhook_id,
             "webhook-timestamp": timestamp,
-            "webhook-signature": "v1," + binascii.b2a_base64(digest, newline=False).decode(),
+            "webhook-signature": "v1," + binascii.b2a_base64(outer.digest(), newline=False).decode(),
         }
         return Post(endpoint.url, headers, body, self._timeout_s)
 
@@ -80,11 +87,15 @@ class StandardWebhooks:
             return _SINGLY
         return Heard(Verdict.AGAIN, answer.retry_after_s)
 
-    def _key(self, secret: str) -> bytes:
+    def _key(self, secret: str) -> tuple[_Hash, _Hash]:
+        """HMAC's two hashes with the key in them (RFC 2104): a copy of each costs half of a fresh HMAC."""
         if len(self._keys) >= _KEYS_KEPT:
             self._keys.clear()
-        key = self._keys[secret] = secret_key(secret)
-        return key
+        key = secret_key(secret)
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_OCTETS else key).ljust(_BLOCK_OCTETS, b"\0")
+        pair = (hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER)))
+        self._keys[secret] = pair
+        return pair
 
 
 _DONE: Final = Heard(Verdict.DONE)

@@ -113,6 +113,9 @@ class _Connection(asyncio.Protocol):
 
     def ask(self, request: bytes, answered: asyncio.Future[Answer]) -> None:
         """Writes a request; the answer comes through the future (:class:`_Lost`, :class:`HttpFailure`)."""
+        if self.closed:  # the peer left before we could ask
+            answered.set_exception(_Lost())
+            return
         self.answered = answered
         assert self.transport is not None
         self.transport.write(request)

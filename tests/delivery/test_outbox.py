@@ -535,6 +535,29 @@ async def test_records_that_cannot_be_read_now_are_read_later(stage: Stage) -> N
     assert stage.http.ids() == events
 
 
+async def test_what_is_too_old_is_given_up_and_holds_up_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = Stage(waiting=20)
+    await stage.open(stage.endpoint())
+    stage.http.answer = lambda _: HttpFailure("unreachable", "nobody there")
+    for _ in range(20):
+        stage.deliver(5)
+    await stage.settle()
+    stage.clock.pass_s(80 * HOUR)
+    fresh = stage.deliver(2)
+    stage.http.answer = lambda _: Answer(200)
+    stage.http.posts.clear()
+    for _ in range(4):
+        await stage.tick(61)
+    assert set(fresh) <= set(stage.http.ids())
+    assert len(set(stage.http.ids())) + stage.outbox.figures()["over"] == 102
+    assert "too old for endpoint hook" in caplog.text
+    assert stage.store.positions["hook"] == 21
+    assert stage.outbox.figures()["waiting"] == 0
+    await stage.outbox.close()
+
+
 async def test_drain_tells_what_waits_and_keeps_positions(stage: Stage) -> None:
     await stage.open(stage.endpoint())
     events = stage.deliver(50)

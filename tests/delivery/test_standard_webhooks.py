@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 
@@ -32,6 +33,13 @@ def test_one_event_is_the_body_and_verifies() -> None:
     assert post.headers["webhook-id"] == "m1-3"
     assert post.headers["content-type"] == "application/json"
     assert Webhook(to.secret).verify(post.body, dict(post.headers)) == json.loads(EVENT)
+
+
+@pytest.mark.parametrize("octets", [1, 24, 63, 64, 65, 200])
+def test_keys_of_every_length_sign_as_the_library_does(octets: int) -> None:
+    to = endpoint(secret="whsec_" + base64.b64encode(b"k" * octets).decode())
+    post = StandardWebhooks().words(Telling("m1-3", [EVENT]), to, now_us())
+    Webhook(to.secret).verify(post.body, dict(post.headers))
 
 
 def test_a_batch_is_an_array_under_its_own_id() -> None:

@@ -63,6 +63,8 @@ class Line:
         "cold",
         "dirty",
         "endpoint",
+        "expired",
+        "expired_us",
         "failures",
         "hot",
         "next_due_us",
@@ -94,6 +96,10 @@ class Line:
         self.read_to = read_to
         self.since_us = 0
         """While catching up: nothing that happened before is told (an endpoint is not told of its past)."""
+        self.expired_us = 0
+        """What happened before is too old to be told."""
+        self.expired = 0
+        """Facts that were found too old, until they are counted."""
         self.saved = endpoint.position
         """The watermark that the store knows."""
         self.dirty = False
@@ -134,6 +140,9 @@ class Line:
             return False
         if (self.callback and not fact.has_callback) or fact.at_us < self.since_us:
             return False
+        if fact.at_us < self.expired_us:
+            self.expired += 1
+            return False
         rows = self.rows
         if rows and rows[-1].position == position:
             row = rows[-1]
@@ -171,9 +180,24 @@ class Line:
             mine.add(message_id)
         return taken
 
+    def expire(self, before_us: int) -> int:
+        """Gives up what happened before then and still waits; says how much left the queues."""
+        self.expired_us = before_us
+        old: list[Item] = []
+        for queue in (self.hot, self.cold):
+            while queue and queue[0].fact.at_us < before_us:
+                old.append(queue.popleft())
+        if old:
+            self._settle(old)
+            self.expired += len(old)
+        return len(old)
+
     def finish(self, items: Sequence[Item]) -> None:
         """These are settled: the watermark may move on."""
         self._free(items)
+        self._settle(items)
+
+    def _settle(self, items: Sequence[Item]) -> None:
         rows = self.rows
         for item in items:
             item.row.open -= 1

@@ -40,7 +40,7 @@ from heliograph.delivery.outbox.line import Item, Line
 from heliograph.delivery.wording import event_json, events_of
 from heliograph.errors import StoreError
 from heliograph.model import Endpoint, Fact, Live, PendingDelivery, event_id
-from heliograph.rules.redelivery import next_try_us, open_slots, rest_s
+from heliograph.rules.redelivery import MOST_AGE_US, next_try_us, open_slots, rest_s
 
 __all__ = ["Bounds", "Outbox"]
 
@@ -189,6 +189,7 @@ class Outbox:
         async with self._ticking:
             await self._save(idle=self._clock.monotonic() - self._idle_saved_at >= _IDLE_SAVE_S)
             for line in list(self._lines.values()):
+                self._expire(line)
                 self._kick(line, patient=False)
                 if not (self._draining or line.retries or line.retrying) and line.next_due_us <= self._now_us():
                     await self._load_due(line)
@@ -630,6 +631,14 @@ class Outbox:
             self._waiting -= len(missing)
             line.finish(missing)
         line.hot.extend(item for item in chunk if item.source is not None)
+
+    def _expire(self, line: Line) -> None:
+        """An endpoint that takes nothing for days holds up neither memory nor the outbox's end."""
+        self._waiting -= line.expire(self._now_us() - MOST_AGE_US)
+        if line.expired:
+            _log.warning("%d events are too old for endpoint %s and given up", line.expired, line.endpoint.id)
+            self._counts["over"] += line.expired
+            line.expired = 0
 
     # --- endings and positions ----------------------------------------------------------------
 
