@@ -152,10 +152,18 @@ async def test_close_finishes_what_waits(store: Store, url: str, make: Make) -> 
     await again.close()
 
 
-async def test_a_second_server_is_refused_and_commands_are_not(store: Store, url: str, make: Make) -> None:
+async def test_a_second_server_is_refused_or_another_node_and_commands_are_welcome(
+    store: Store, kind: StoreKind, url: str, make: Make
+) -> None:
     second = open_store(url, serve=True)
-    with pytest.raises(StoreInUse, match="stop it first"):
+    if kind.shared:
         await second.open()
+        assert second.node_id != store.node_id
+        await second.close()
+        second = open_store(url, serve=True)
+    else:
+        with pytest.raises(StoreInUse, match="stop it first"):
+            await second.open()
     command = open_store(url, serve=False)
     await command.open()
     new = make.new()

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from heliograph.contracts import StoreCheck
-from heliograph.errors import StoreError
 from heliograph.store.postgres import backups, retention, schema
 from heliograph.store.postgres.connection import Connection, connect, translated
 from heliograph.store.postgres.queries import QUERIES
@@ -52,7 +51,7 @@ class Care(Reads):
             return int(await self._with_care(lambda connection: retention.purge_contents(connection, before_us, limit)))
         if kind == "records":
             return int(await self._with_care(lambda connection: retention.purge_records(connection, before_us, limit)))
-        raise StoreError(f"nothing to purge is called {kind!r}")
+        raise ValueError(f"nothing is called {kind!r}; there are contents, records, {', '.join(_SIMPLE)}")
 
     async def _execute_count(self, name: str, *values: Any) -> int:
         with translated():
