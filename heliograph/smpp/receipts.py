@@ -31,7 +31,7 @@ _TEXT_OCTETS = 20
 """How much of the message the default form repeats."""
 
 _ordinary: Final = re.compile(
-    r"id:([^ \0]+) sub:[^ ]* dlvrd:[^ ]* submit date:(\d{6})(\d{4,6}) done date:(\d{6})(\d{4,6})"
+    r"id:([^ \0]+) sub:[^ ]* dlvrd:[^ ]* submit date:(\d+) done date:(\d+)"
     r" stat:([A-Z]+) err:(\w+) [tT]ext:",
     re.ASCII,
 ).match
@@ -57,7 +57,7 @@ class ReceiptFields(msgspec.Struct, frozen=True, gc=False):
 
     ``stat`` is the word of the text, in capitals (or the standard's word for a TLV without text). ``message_state`` is
     the TLV's, else the state of a known word; None for a vendor's own word. ``network_error_code`` is (network type,
-    code). The two times are the carrier's local ones, without a zone.
+    code). The two dates are as the carrier wrote them, in its own zone.
     """
 
     message_id: str = ""
@@ -65,9 +65,19 @@ class ReceiptFields(msgspec.Struct, frozen=True, gc=False):
     message_state: int | None = None
     err: str = ""
     network_error_code: tuple[int, int] | None = None
-    submitted_at: datetime | None = None
-    done_at: datetime | None = None
+    submit_date: str = ""
+    done_date: str = ""
     text: str = ""
+
+    @property
+    def submitted_at(self) -> datetime | None:
+        """``submit_date`` as a naive datetime in the carrier's zone, None when it is none."""
+        return _date(self.submit_date)
+
+    @property
+    def done_at(self) -> datetime | None:
+        """``done_date`` likewise."""
+        return _date(self.done_date)
 
 
 def is_receipt(pdu: DeliverSm | DataSm, *, by_tlv: bool = True) -> bool:
@@ -100,19 +110,15 @@ def parse_receipt(pdu: DeliverSm | DataSm) -> ReceiptFields:
     words = octets.decode("latin-1")
     # The standard's own form is read in one match; whatever differs from it goes by its keys.
     match = _ordinary(words)
-    try:
-        if match is None:
-            raise ValueError
-        message_id, submit_day, submit_time, done_day, done_time, stat, err = match.groups()
-        submitted_at: datetime | None = _date_of(f"20{submit_day}T{submit_time}")
-        done_at: datetime | None = _date_of(f"20{done_day}T{done_time}")
+    if match is not None:
+        message_id, submit_date, done_date, stat, err = match.groups()
         text = words[match.end() :]
         if "\0" in text:
             text = text.replace("\0", "")
-    except ValueError:
+    else:
         if "\0" in words:
             words = _with_nuls(octets)
-        message_id, stat, err, submitted_at, done_at, text = _read_by_keys(words)
+        message_id, stat, err, submit_date, done_date, text = _read_by_keys(words)
     message_state = _STATES.get(stat)
     network_error_code = None
     if tlvs:
@@ -126,7 +132,7 @@ def parse_receipt(pdu: DeliverSm | DataSm) -> ReceiptFields:
         value = tlvs.get(c.TAG_NETWORK_ERROR_CODE)
         if value is not None and len(value) == 3:
             network_error_code = (value[0], value[1] << 8 | value[2])
-    return ReceiptFields(message_id, stat, message_state, err, network_error_code, submitted_at, done_at, text)
+    return ReceiptFields(message_id, stat, message_state, err, network_error_code, submit_date, done_date, text)
 
 
 def parse_receipt_text(octets: bytes) -> ReceiptFields:
@@ -143,7 +149,7 @@ def _with_nuls(octets: bytes) -> str:
     return octets.decode("latin-1").replace("\0", "")
 
 
-def _read_by_keys(words: str) -> tuple[str, str, str, datetime | None, datetime | None, str]:
+def _read_by_keys(words: str) -> tuple[str, str, str, str, str, str]:
     """(id, stat, err, submit date, done date, text) of a text in any form."""
     values: dict[str, str] = {}
     key, at = "", 0
@@ -161,8 +167,8 @@ def _read_by_keys(words: str) -> tuple[str, str, str, datetime | None, datetime 
         values.get("id", ""),
         stat,
         values.get("err", ""),
-        _date(values.get("submitdate", "")),
-        _date(values.get("donedate", "")),
+        values.get("submitdate", ""),
+        values.get("donedate", ""),
         values.get("text", ""),
     )
 

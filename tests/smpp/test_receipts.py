@@ -24,23 +24,27 @@ from tests.smpp import strategies
 
 AT = datetime(2026, 11, 22, 19, 59)
 DONE = datetime(2026, 11, 22, 20, 1)
-WHOLE = ReceiptFields("A1", "DELIVRD", c.STATE_DELIVERED, "000", None, AT, DONE, "hello")
+WHOLE = ReceiptFields("A1", "DELIVRD", c.STATE_DELIVERED, "000", None, "2611221959", "2611222001", "hello")
 STANDARD = b"id:A1 sub:001 dlvrd:001 submit date:2611221959 done date:2611222001 stat:DELIVRD err:000 text:hello"
 
 CASES: list[tuple[str, bytes, ReceiptFields]] = [
     ("the standard's form", STANDARD, WHOLE),
     ("capital Text", STANDARD.replace(b"text:", b"Text:"), WHOLE),
-    ("all capitals", STANDARD.upper(), ReceiptFields("A1", "DELIVRD", 2, "000", None, AT, DONE, "HELLO")),
+    (
+        "all capitals",
+        STANDARD.upper(),
+        ReceiptFields("A1", "DELIVRD", 2, "000", None, "2611221959", "2611222001", "HELLO"),
+    ),
     ("no space in submitdate", STANDARD.replace(b"submit ", b"submit").replace(b"done ", b"done"), WHOLE),
     (
         "twelve digits",
         STANDARD.replace(b"1959", b"195907").replace(b"2001", b"200108"),
-        ReceiptFields("A1", "DELIVRD", 2, "000", None, AT.replace(second=7), DONE.replace(second=8), "hello"),
+        ReceiptFields("A1", "DELIVRD", 2, "000", None, "261122195907", "261122200108", "hello"),
     ),
     (
         "dates with the century",
         STANDARD.replace(b":26", b":2026"),
-        WHOLE,
+        ReceiptFields("A1", "DELIVRD", 2, "000", None, "202611221959", "202611222001", "hello"),
     ),
     ("other order", b"stat:DELIVRD id:A1 err:000 done date:2611222001 submit date:2611221959 text:hello", WHOLE),
     ("UTF-16BE under data_coding 8", STANDARD.decode().encode("utf-16-be"), WHOLE),
@@ -50,7 +54,7 @@ CASES: list[tuple[str, bytes, ReceiptFields]] = [
     (
         "err:null and bad dates",
         b"id:1 submit date:null done date:9999999999 stat:EXPIRED err:null",
-        ReceiptFields("1", "EXPIRED", 3, "null"),
+        ReceiptFields("1", "EXPIRED", 3, "null", None, "null", "9999999999"),
     ),
     ("alphanumeric err", b"id:1 stat:REJECTD err:0x1F", ReceiptFields("1", "REJECTD", 8, "0x1F")),
     ("lower case stat", b"id:1 stat:delivrd", ReceiptFields("1", "DELIVRD", 2)),
@@ -73,6 +77,26 @@ def test_what_a_text_says(octets: bytes, fields: ReceiptFields) -> None:
     assert parse_receipt_text(octets) == fields
     assert parse_receipt(DeliverSm(esm_class=4, short_message=octets)) == fields
     assert parse_receipt(DataSm(esm_class=4, tlvs={c.TAG_MESSAGE_PAYLOAD: octets})) == fields
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("2611221959", AT),
+        ("261122195907", AT.replace(second=7)),
+        ("202611221959", AT),
+        ("20261122195907", AT.replace(second=7)),
+        ("", None),
+        ("null", None),
+        ("9999999999", None),
+        ("26112219590", None),
+        ("2611", None),
+        ("２６１１２２１９５９", None),
+    ],
+)
+def test_dates_of_ten_twelve_or_more_digits(written: str, at: datetime | None) -> None:
+    fields = ReceiptFields(submit_date=written, done_date=written)
+    assert (fields.submitted_at, fields.done_at) == (at, at)
 
 
 def test_tlvs_win_over_text() -> None:
