@@ -1,7 +1,7 @@
 """The HTTP server: uvicorn inside our loop, with the time limits that it does not have.
 
 A sweep once a second closes connections whose headers, body or answer take too long; whoever sends
-one octet a second holds a socket and nothing else.
+one octet a second holds a socket for a while and nothing else.
 """
 
 from __future__ import annotations
@@ -9,16 +9,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from heliograph.errors import ConfigError, ConfigFault
+from heliograph.errors import ConfigError, ConfigFault, RequestRejected
+from heliograph.ingress.rest.problems import refusal
 
-__all__ = ["HttpLimits", "HttpServer"]
+__all__ = ["HEADER_OCTETS", "HttpLimits", "HttpServer"]
+
+HEADER_OCTETS: Final = 32_768
+"""What a request line and its headers may have; an API key, an idempotency key and some cookies need a tenth."""
+
+_BODY_OCTETS_PER_S: Final = 65_536
+"""Each of these that arrives adds a second to a body's time: a large batch may come over a slow line."""
+
+_MALFORMED: Final = RequestRejected("http_invalid", "This is no HTTP/1.1 request: check the client.", status=400)
+_LARGE_HEADERS: Final = RequestRejected(
+    "headers_too_large", f"The headers may have {HEADER_OCTETS} octets: send fewer or shorter ones.", status=431
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,52 +47,100 @@ class HttpLimits:
     idle_timeout_s: float = 75.0
 
 
+class _Phase(Enum):
+    """What a connection waits for."""
+
+    HEADERS = "header_timeout"
+    BODY = "body_timeout"
+    ANSWER = "answer"
+    """Us: the peer has nothing to do."""
+    IDLE = "idle_timeout"
+
+
 class _Watched(HttpToolsProtocol):
     """uvicorn's protocol, telling the sweep since when it waits for what."""
 
-    limits: HttpLimits
-    watched: set[_Watched]
+    limits: ClassVar[HttpLimits]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._since = self.loop.time()
-        self._reading_headers = True
-        self._reading_body = False
-        if len(self.watched) >= self.limits.connections:
+        self._enter(_Phase.HEADERS)
+        self._stuck_since: float | None = None
+        """When a finished connection, or one with a full buffer, was first seen not to take its answer."""
+        if len(self.connections) > self.limits.connections:
             transport.abort()
-            return
-        self.watched.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.watched.discard(self)
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
+    def _enter(self, phase: _Phase) -> None:
+        self._phase = phase
         self._since = self.loop.time()
-        self._reading_headers = True
+        self._octets = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is _Phase.IDLE:
+            self._enter(_Phase.HEADERS)
+        self._octets += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.cycle.keep_alive = False  # answered as an ordinary request; what follows is not HTTP
+        except httptools.HttpParserError:
+            self._refuse(_MALFORMED)
+        else:
+            if self._phase is _Phase.HEADERS and self._octets > HEADER_OCTETS:
+                self._refuse(_LARGE_HEADERS)
+
+    def _refuse(self, error: RequestRejected) -> None:
+        """Answers what never became a request, and closes."""
+        reply = refusal(error)
+        head = (
+            f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\ncontent-type: {reply.media_type.decode()}"
+            f"\r\ncontent-length: {len(reply.body)}\r\nconnection: close\r\n\r\n"
+        )
+        self._phase = _Phase.ANSWER
+        self.transport.write(head.encode() + reply.body)
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
-        self._reading_headers = False
-        self._reading_body = True
         super().on_headers_complete()
+        self._enter(_Phase.BODY)
 
     def on_message_complete(self) -> None:
-        self._reading_body = False
         super().on_message_complete()
+        self._enter(_Phase.IDLE if self.cycle.response_complete else _Phase.ANSWER)
 
-    def pause_writing(self) -> None:
-        self._write_since = self.loop.time()
-        super().pause_writing()
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer of its own for each wait between requests."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._phase is _Phase.ANSWER:
+            self._enter(_Phase.IDLE)
 
-    def is_late(self, now: float) -> bool:
-        """Whether the peer has used up its time."""
+    def late(self, now: float) -> str | None:
+        """By which limit the peer has used up its time, if it has."""
         limits = self.limits
-        if self.flow is not None and self.flow.write_paused:
-            return now - self._write_since > limits.write_timeout_s
-        if self._reading_headers and (self.cycle is None or self.cycle.response_complete):
-            return now - self._since > limits.header_timeout_s and not self.timeout_keep_alive_task
-        return self._reading_body and now - self._since > limits.body_timeout_s
+        if self.transport.is_closing() or self.flow.write_paused:
+            if self._stuck_since is None:
+                self._stuck_since = now
+            return "write_timeout" if now - self._stuck_since > limits.write_timeout_s else None
+        self._stuck_since = None
+        if self._phase is _Phase.ANSWER or self.flow.read_paused:
+            return None
+        allowed: float = getattr(limits, self._phase.value + "_s")
+        if self._phase is _Phase.BODY:
+            allowed += self._octets / _BODY_OCTETS_PER_S
+        return self._phase.value if now - self._since > allowed else None
+
+    def end(self) -> None:
+        """Closes a connection that is late: gently where nothing is under way."""
+        if self._phase is _Phase.IDLE and not self.transport.is_closing():
+            self.transport.close()
+        else:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -91,22 +154,30 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """One listening socket and its connections."""
 
-    def __init__(self, app: Any, *, host: str, port: int, limits: HttpLimits | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        host: str,
+        port: int,
+        limits: HttpLimits | None = None,
+        closed: Callable[[str], None] = lambda limit: None,
+    ) -> None:
+        """``closed`` hears the name of the limit by which a connection was closed."""
         self._host = host
         self._port = port
-        self._limits = limits or HttpLimits()
-        protocol = type("Watched", (_Watched,), {"limits": self._limits, "watched": set()})
-        self._watched: set[_Watched] = protocol.watched  # type: ignore[attr-defined]
+        self._closed = closed
+        limits = limits or HttpLimits()
         config = uvicorn.Config(
             app,
-            http=protocol,
+            http=type("Watched", (_Watched,), {"limits": limits}),
             ws="none",
             lifespan="off",
             loop="none",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=int(self._limits.idle_timeout_s),
             timeout_graceful_shutdown=10,
         )
         self._server = _Server(config)
@@ -115,7 +186,7 @@ class HttpServer:
     @property
     def connections(self) -> int:
         """Connections that are open."""
-        return len(self._watched)
+        return len(self._server.server_state.connections)
 
     async def start(self) -> str:
         """Listens; gives the URL. Raises ``ConfigError`` when the port is taken."""
@@ -141,12 +212,18 @@ class HttpServer:
             self._tasks = []
 
     async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1.0)
-            now = loop.time()
-            for protocol in [one for one in self._watched if one.is_late(now)]:
-                protocol.transport.abort()
+            self.sweep(asyncio.get_running_loop().time())
+
+    def sweep(self, now: float) -> None:
+        """Closes every connection that is late at ``now``, on the loop's clock."""
+        for one in list(self._server.server_state.connections):
+            connection = cast(_Watched, one)
+            limit = connection.late(now)
+            if limit is not None:
+                self._closed(limit)
+                connection.end()
 
 
 def _listen(host: str, port: int) -> socket.socket:

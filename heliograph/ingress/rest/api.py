@@ -18,11 +18,13 @@ from heliograph import __version__, sms
 from heliograph.access import Principal
 from heliograph.contracts import ListFilter
 from heliograph.delivery.wording import EventView, MessageView, events_of, iso, message_json, message_view
-from heliograph.errors import RequestRejected, StoreBusy
+from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.problems import Reply, refusal
+from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sending import BatchBody, SendBody, Sending, SendReply
+from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import Endpoint, State, normalize_id
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ __all__ = ["cold_api"]
 
 _STATES = {state.word: int(state) for state in State}
 _MOST_LISTED = 500
-_EVENTS = tuple(f"message.{state.word}" for state in State)
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
 
 class InspectBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +47,7 @@ class InspectBody(Struct, frozen=True, forbid_unknown_fields=True):
 class WebhookBody(Struct, frozen=True, forbid_unknown_fields=True):
     """An endpoint to be called. ``events`` empty means all; ``batch`` up to 100 events in one request."""
 
-    url: Annotated[str, Meta(max_length=2048, pattern="^https?://")]
+    url: Annotated[str, Meta(max_length=2048)]
     events: Annotated[list[str], Meta(max_length=32)] = []
     batch: Annotated[int, Meta(ge=1, le=100)] = 1
 
@@ -88,12 +90,9 @@ def cold_api(services: Services, sending: Sending) -> FastAPI:
     async def no_route(request: Request, error: HTTPException) -> Response:
         code = "method_not_allowed" if error.status_code == 405 else "not_found"
         detail = f"There is nothing to {request.method} at {request.url.path[:200]}: see /docs."
-        return _response(refusal(RequestRejected(code, detail, status=error.status_code)))
-
-    @app.exception_handler(Exception)
-    async def fault(request: Request, error: Exception) -> Response:
-        detail = "The server failed; nothing more is known here. Its journal says what happened."
-        return _response(refusal(RequestRejected("internal", detail, status=500)))
+        response = _response(refusal(RequestRejected(code, detail, status=error.status_code)))
+        response.headers.update(error.headers or {})
+        return response
 
     return app
 
@@ -137,12 +136,12 @@ class _Routes:
             ("DELETE", "/v1/webhooks/{id}"): self.delete_webhook,
         }
         for operation in operations:
-            handler = _endpoint(answers[operation.method, operation.path])
+            handler = self._endpoint(answers[operation.method, operation.path])
             app.add_api_route(
                 operation.path, handler, methods=[operation.method], name=operation.summary, include_in_schema=False
             )
         for path, plain in (("/healthz", self.healthz), ("/readyz", self.readyz), ("/metrics", self.metrics)):
-            app.add_api_route(path, _endpoint(plain), methods=["GET"], include_in_schema=False)
+            app.add_api_route(path, self._endpoint(plain), methods=["GET"], include_in_schema=False)
         schema = document(operations)
         app.openapi = lambda: schema  # type: ignore[method-assign]
 
@@ -156,6 +155,21 @@ class _Routes:
         header = request.headers.get("authorization")
         call = Call(request.method, request.url.path, b"", None if header is None else header.encode("latin-1"))
         return caller(call, self._services.keys, scope)
+
+    def _endpoint(self, answer: Callable[[Request], Awaitable[Reply]]) -> Callable[[Request], Awaitable[Response]]:
+        """What FastAPI calls: every error becomes a problem here."""
+        metrics = self._services.metrics
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return _response(await answer(request))
+            except (RequestRejected, StoreError) as error:
+                metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)
+                return _response(refusal(error))
+            except Exception as error:
+                return _response(failed(metrics, request.method, request.url.path, error))
+
+        return endpoint
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -210,13 +224,8 @@ class _Routes:
         principal = self._caller(request, "webhooks")
         call = await _call(request, self._services.bounds.body_octets)
         body = decode(call, _webhook_decoder, ("url", "events", "batch"))
-        for event in body.events:
-            if event not in _EVENTS:
-                raise RequestRejected(
-                    "field_invalid",
-                    f"There is no event {event[:64]}: choose from {', '.join(_EVENTS)}.",
-                    field="events",
-                )
+        check_url(body.url, "url")
+        check_events(body.events, "events")
         endpoint, secret, replayed = await self._services.webhooks.create(
             principal.account.id, body.url, tuple(body.events), body.batch, idempotency=idempotency_of(call, principal)
         )
@@ -252,24 +261,12 @@ class _Routes:
         return Reply(200, self._services.metrics_text(), media_type=b"text/plain; version=0.0.4; charset=utf-8")
 
 
-def _endpoint(answer: Callable[[Request], Awaitable[Reply]]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return _response(await answer(request))
-        except (RequestRejected, StoreBusy) as error:
-            return _response(refusal(error))
-
-    return endpoint
-
-
 async def _call(request: Request, most_octets: int) -> Call:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > most_octets:
-            raise RequestRejected(
-                "body_too_large", f"The body may have {most_octets} octets here: send less at a time.", status=413
-            )
+            raise too_large(most_octets)
     headers = dict(request.headers.raw)
     return Call(
         request.method,
@@ -302,6 +299,8 @@ def _filter(request: Request, principal: Principal) -> ListFilter:
         states.append(_STATES[word])
     recipient = query.get("to")
     if recipient is not None:
+        if not recipient.isprintable() or not 1 <= len(recipient) <= 64:
+            raise RequestRejected("field_invalid", "to must be the number that was sent to.", field="to")
         try:
             recipient = sms.recipient(recipient, principal.account.default_region).e164
         except ValueError:
@@ -339,7 +338,8 @@ def _no_message() -> RequestRejected:
 
 
 def _on_loopback(request: Request) -> bool:
-    if request.client is None:
+    """Whether the caller is on this machine; what a proxy on it passes on is not."""
+    if request.client is None or any(name in request.headers for name in _OF_PROXIES):
         return False
     try:
         return ipaddress.ip_address(request.client.host).is_loopback

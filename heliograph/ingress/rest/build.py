@@ -11,9 +11,11 @@ from heliograph.contracts import Store
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.errors import RequestRejected
-from heliograph.ingress.rest.calls import Call
+from heliograph.ingress.rest.calls import Call, caller
 from heliograph.ingress.rest.problems import Reply, refusal
+from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sending import Sending
+from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Bounds", "Services", "build"]
 
@@ -46,6 +48,8 @@ class Services:
     ready: Callable[[], str | None]
     """None when ready, otherwise the reason."""
     bounds: Bounds = field(default_factory=Bounds)
+    metrics: Metrics = field(default_factory=Metrics)
+    """Counts what is refused here; what intake refuses it counts itself."""
 
 
 def build(services: Services) -> Asgi:
@@ -53,7 +57,9 @@ def build(services: Services) -> Asgi:
     from heliograph.ingress.rest.api import cold_api  # FastAPI takes a quarter of a second to import
 
     bounds = services.bounds
-    sending = Sending(services.intake, services.keys, services.connectors, bounds.batch_messages)
+    sending = Sending(
+        services.intake, services.keys, services.connectors, bounds.batch_messages, services.metrics.refused
+    )
     cold = cold_api(services, sending)
     hot = {
         "/v1/messages": (sending.one, bounds.body_octets),
@@ -65,7 +71,13 @@ def build(services: Services) -> Asgi:
             found = hot.get(scope["path"])
             if found is not None:
                 answer, most_octets = found
-                reply = await _answered(scope, receive, answer, most_octets)
+                try:
+                    reply = await _answered(scope, receive, answer, most_octets, services)
+                except RequestRejected as rejected:
+                    services.metrics.refused(rejected.code)
+                    reply = refusal(rejected)
+                except Exception as error:
+                    reply = failed(services.metrics, scope["method"], scope["path"], error)
                 if reply is not None:
                     await _send(send, reply)
                 return
@@ -75,9 +87,9 @@ def build(services: Services) -> Asgi:
 
 
 async def _answered(
-    scope: Scope, receive: Receive, answer: Callable[[Call], Awaitable[Reply]], most_octets: int
+    scope: Scope, receive: Receive, answer: Callable[[Call], Awaitable[Reply]], most_octets: int, services: Services
 ) -> Reply | None:
-    """Reads a request whole and answers it; None when the client went away."""
+    """Reads a request whole and answers it; None when the client went away. Raises ``RequestRejected``."""
     authorization = idempotency_key = None
     for name, value in scope["headers"]:
         if name == b"authorization":
@@ -85,10 +97,12 @@ async def _answered(
         elif name == b"idempotency-key":
             idempotency_key = value
         elif name == b"content-length" and len(value) < 20 and int(value) > most_octets:
-            return too_large(most_octets)
+            raise too_large(most_octets)
     event = await receive()
     body: bytes = event.get("body", b"")
     if event.get("more_body"):
+        # Nobody without a key makes us hold a large body.
+        caller(Call(scope["method"], scope["path"], b"", authorization), services.keys, "messages:send")
         chunks = [body]
         size = len(body)
         while event.get("more_body"):
@@ -96,22 +110,13 @@ async def _answered(
             chunks.append(event.get("body", b""))
             size += len(chunks[-1])
             if size > most_octets:
-                return too_large(most_octets)
+                raise too_large(most_octets)
         body = b"".join(chunks)
     if event["type"] == "http.disconnect":
         return None
     if len(body) > most_octets:
-        return too_large(most_octets)
+        raise too_large(most_octets)
     return await answer(Call(scope["method"], scope["path"], body, authorization, idempotency_key))
-
-
-def too_large(most_octets: int) -> Reply:
-    """The answer to a body over its bound."""
-    return refusal(
-        RequestRejected(
-            "body_too_large", f"The body may have {most_octets} octets here: send less at a time.", status=413
-        )
-    )
 
 
 async def _send(send: Send, reply: Reply) -> None:

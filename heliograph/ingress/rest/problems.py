@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from heliograph.errors import RequestRejected, StoreBusy
+from heliograph.errors import RequestRejected, StoreBusy, StoreError
 
 __all__ = ["PROBLEMS", "Problem", "Reply", "problem_of", "refusal"]
 
@@ -24,6 +24,8 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "field_unknown": (422, "There is no field of this name."),
     "forbidden": (403, "The key lacks the scope for this."),
     "gone": (410, "What was asked for is past its retention."),
+    "headers_too_large": (431, "The headers are larger than the server takes."),
+    "http_invalid": (400, "What arrived is no HTTP request."),
     "idempotency_in_progress": (409, "A request with this Idempotency-Key is being worked on."),
     "idempotency_mismatch": (409, "The Idempotency-Key was used for another request."),
     "internal": (500, "The server failed; the fault is in its journal."),
@@ -72,16 +74,19 @@ _encode = msgspec.json.Encoder().encode
 def problem_of(code: str, detail: str, field: str | None = None, status: int | None = None) -> Problem:
     """The problem object of a code in the table."""
     usual, title = PROBLEMS[code]
-    return Problem(
-        f"urn:heliograph:problem:{code}", title, status or usual, code, detail, UNSET if field is None else field
-    )
+    return Problem(f"urn:heliograph:problem:{code}", title, status or usual, code, _sentence(detail), field or UNSET)
 
 
-def refusal(error: RequestRejected | StoreBusy) -> Reply:
-    """An error of ours as an answer."""
-    if isinstance(error, StoreBusy):
-        problem = problem_of("overloaded", f"Nothing was kept: {error}. Send the same request again in a moment.")
-        retry_after_s: int | None = error.retry_after_s
+def _sentence(words: str) -> str:
+    """A detail as a sentence: rooms below word theirs without a capital and a full stop."""
+    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "?", "!")) else ".")
+
+
+def refusal(error: RequestRejected | StoreError) -> Reply:
+    """An error of ours as an answer. A store's own words stay inside: they may name a file or a host."""
+    if isinstance(error, StoreError):
+        problem = problem_of("overloaded", "Nothing was kept or changed: send the same request again in a moment.")
+        retry_after_s: int | None = error.retry_after_s if isinstance(error, StoreBusy) else 1
     else:
         problem = problem_of(error.code, error.detail, error.field, error.status)
         retry_after_s = error.retry_after_s

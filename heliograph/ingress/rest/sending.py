@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -16,9 +17,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from heliograph.access import KeyRing, Principal
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.submission import Accepted, Callback, Submission
-from heliograph.errors import RequestRejected, StoreBusy
+from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller, check_depth, decode, idempotency_of, read_json
 from heliograph.ingress.rest.problems import Problem, Reply, problem_of, refusal
+from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import Encoding, State, TrafficType
 
 __all__ = ["SEND_FIELDS", "BatchBody", "SendBody", "SendReply", "Sending"]
@@ -27,6 +29,7 @@ _TYPES = {one.word: int(one) for one in TrafficType}
 _STATES = {int(state): state.word for state in State}
 _ENCODINGS = {int(one): one.word for one in Encoding}
 _REPLAYED = ((b"idempotent-replayed", b"true"),)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _METADATA_DEPTH = 8
 _METADATA_OCTETS = 4096
 
@@ -36,7 +39,7 @@ Short = Annotated[str, Meta(max_length=128)]
 class CallbackBody(Struct, frozen=True, forbid_unknown_fields=True):
     """A message's own webhook: ``events`` such as ``message.delivered``; none means all."""
 
-    url: Annotated[str, Meta(max_length=2048, pattern="^https?://")]
+    url: Annotated[str, Meta(max_length=2048)]
     events: Annotated[list[Short], Meta(max_length=32)] = []
 
 
@@ -114,7 +117,16 @@ _encode = msgspec.json.Encoder().encode
 class Sending:
     """``POST /v1/messages`` and ``POST /v1/messages/batch``."""
 
-    def __init__(self, intake: Intake, keys: KeyRing, connectors: Mapping[int, str], batch_messages: int) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        keys: KeyRing,
+        connectors: Mapping[int, str],
+        batch_messages: int,
+        refused: Callable[[str], None],
+    ) -> None:
+        """``refused`` hears the codes of what is refused here; what intake refuses it counts itself."""
+        self._refused = refused
         self._intake = intake
         self._keys = keys
         self._connectors = connectors
@@ -126,11 +138,12 @@ class Sending:
             principal = caller(call, self._keys, "messages:send")
             submission = submission_of(decode(call, _send_decoder, _NAMES), principal, "rest")
             received = await self._intake.accept((submission,), idempotency=idempotency_of(call, principal))
-            result = received.results[0]
-            if isinstance(result, RequestRejected):
-                raise result
-        except (RequestRejected, StoreBusy) as error:
-            return refusal(error)
+        except (RequestRejected, StoreError) as error:
+            return self._refuse(error)
+        result = received.results[0]
+        if isinstance(result, RequestRejected):
+            reply = refusal(result)
+            return msgspec.structs.replace(reply, headers=(*reply.headers, *_REPLAYED)) if received.replayed else reply
         return Reply(202, _encode(self._reply(result, principal)), _REPLAYED if received.replayed else ())
 
     async def batch(self, call: Call) -> Reply:
@@ -141,8 +154,8 @@ class Sending:
             submissions = [item for item in items if isinstance(item, Submission)]
             idempotency = idempotency_of(call, principal)
             received = await self._intake.accept(submissions, idempotency=idempotency)
-        except (RequestRejected, StoreBusy) as error:
-            return refusal(error)
+        except (RequestRejected, StoreError) as error:
+            return self._refuse(error)
         answers = iter(received.results)
         results: list[SendReply | Problem] = []
         for item in items:
@@ -153,6 +166,10 @@ class Sending:
                 results.append(self._reply(result, principal))
         return Reply(202, _encode({"results": results}), _REPLAYED if received.replayed else ())
 
+    def _refuse(self, error: RequestRejected | StoreError) -> Reply:
+        self._refused("overloaded" if isinstance(error, StoreError) else error.code)
+        return refusal(error)
+
     def _items(self, call: Call, principal: Principal) -> list[Submission | RequestRejected]:
         """Each item of a batch as a submission, or why it is none."""
         body = decode(call, _batch_decoder, ("messages", *_NAMES))
@@ -160,7 +177,7 @@ class Sending:
             if body != _AnyBatch(messages=body.messages):
                 raise _invalid("messages", "Give messages alone, or one text with to, from and the rest beside it.")
             self._bound(len(body.messages), "messages")
-            return [_item(raw, principal) for raw in body.messages]
+            return [self._item(raw, principal) for raw in body.messages]
         if body.to is None:
             raise RequestRejected("field_missing", "Give messages, or one text with to as a list.", field="messages")
         self._bound(len(body.to), "to")
@@ -171,8 +188,16 @@ class Sending:
             try:
                 items.append(msgspec.structs.replace(common, to=read_json(raw, _number_decoder, ("to",))))
             except RequestRejected as rejected:
+                self._refused(rejected.code)
                 items.append(RequestRejected(rejected.code, rejected.detail, field="to", status=rejected.status))
         return items
+
+    def _item(self, raw: msgspec.Raw, principal: Principal) -> Submission | RequestRejected:
+        try:
+            return submission_of(read_json(raw, _send_decoder, _NAMES), principal, "rest_batch")
+        except RequestRejected as rejected:
+            self._refused(rejected.code)
+            return rejected
 
     def _bound(self, count: int, field: str) -> None:
         if not 1 <= count <= self._batch_messages:
@@ -203,13 +228,6 @@ class Sending:
         )
 
 
-def _item(raw: msgspec.Raw, principal: Principal) -> Submission | RequestRejected:
-    try:
-        return submission_of(read_json(raw, _send_decoder, _NAMES), principal, "rest_batch")
-    except RequestRejected as rejected:
-        return rejected
-
-
 def submission_of(body: SendBody, principal: Principal, entrance: str) -> Submission:
     """A checked body as a submission. Raises ``RequestRejected``."""
     kind = _TYPES.get(body.type)
@@ -221,6 +239,11 @@ def submission_of(body: SendBody, principal: Principal, entrance: str) -> Submis
     if body.data is not None or body.udh is not None or body.text is None:
         data, udh = _octets(body)
     callback = body.callback
+    if callback is not None:
+        check_url(callback.url, "callback.url")
+        check_events(callback.events, "callback.events")
+    if body.client_ref is not None and _CONTROLS.search(body.client_ref):
+        raise _invalid("client_ref", "client_ref must have no control characters.")
     return Submission(
         account=principal.account,
         to=body.to,

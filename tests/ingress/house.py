@@ -1,0 +1,166 @@
+"""A house for these tests: the real store, the real pipeline without carriers, and both doors to call."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from heliograph.access import KeyRing, make_key
+from heliograph.contracts import SystemClock
+from heliograph.delivery.directory import Directory
+from heliograph.delivery.pipeline import Pipeline
+from heliograph.delivery.webhooks import Webhooks
+from heliograph.ingress.rest import Services, build
+from heliograph.ingress.rest.api import cold_api
+from heliograph.ingress.rest.build import Bounds
+from heliograph.ingress.rest.sending import Sending
+from heliograph.model import CUSTOMER_SCOPES, IdSource, Route
+from heliograph.store.sqlite import SqliteStore
+from heliograph.telemetry.metrics import Metrics
+
+__all__ = ["Answer", "House", "call", "house"]
+
+
+@dataclass
+class Answer:
+    """What an application said."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The problem's code; its media type is checked on the way."""
+        assert self.headers["content-type"] == "application/problem+json"
+        problem = self.json
+        assert problem["status"] == self.status
+        assert problem["title"]
+        assert problem["detail"].rstrip().endswith((".", "?"))
+        return str(problem["code"])
+
+
+async def call(
+    app: Any,
+    method: str,
+    path: str,
+    body: bytes | object = b"",
+    *,
+    headers: dict[str, str] | None = None,
+    client: str = "127.0.0.1",
+    chunks: int = 1,
+) -> Answer:
+    """One request to an ASGI application; what is not octets is sent as JSON."""
+    octets = body if isinstance(body, bytes) else json.dumps(body).encode()
+    size = max(1, -(-len(octets) // chunks))
+    parts = [octets[at : at + size] for at in range(0, len(octets), size)] or [b""]
+    messages = [
+        {"type": "http.request", "body": part, "more_body": at < len(parts) - 1} for at, part in enumerate(parts)
+    ]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "scheme": "http",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+        "client": (client, 50_000),
+        "server": ("127.0.0.1", 8080),
+        "state": {},
+    }
+    await app(scope, receive, send)
+    start = sent[0]
+    names = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+    return Answer(start["status"], names, b"".join(one.get("body", b"") for one in sent[1:]))
+
+
+@dataclass
+class House:
+    """Both doors of one API, with keys of two accounts."""
+
+    services: Services
+    app: Any
+    cold: Any
+    key: str
+    operator: str
+    stranger: str
+    store: SqliteStore
+    metrics: Metrics
+    make: Callable[..., Any] = field(repr=False)
+
+    async def call(self, method: str, path: str, body: Any = b"", *, key: str | None = "", **more: Any) -> Answer:
+        """A request with a key (None: without one) through the front door."""
+        return await call(self.app, method, path, body, headers=self.headers(key, more.pop("headers", None)), **more)
+
+    def headers(self, key: str | None, more: Mapping[str, str] | None) -> dict[str, str]:
+        bearer = {} if key is None else {"Authorization": f"Bearer {key or self.key}"}
+        return bearer | dict(more or {})
+
+
+@contextlib.asynccontextmanager
+async def house(folder: Path, bounds: Bounds | None = None) -> AsyncIterator[House]:
+    """An API on a store of its own; every number has a route, and no carrier is there to take anything."""
+    store = SqliteStore(str(folder / "house.db"), serve=True)
+    await store.open()
+    clock, metrics, directory = SystemClock(), Metrics(), Directory()
+    pipeline = Pipeline(store, directory, IdSource(), clock, metrics)
+    ids = await store.ensure_connectors(["main"])
+    directory.set_routes([Route(name="default", prefixes=("",), connectors=(ids["main"],))])
+    keys = KeyRing(store, clock.now_us)
+
+    async def make(account: str, scopes: tuple[str, ...] = CUSTOMER_SCOPES, **more: Any) -> str:
+        owner = await store.ensure_account(account, clock.now_us())
+        text, key = make_key(owner.id, scopes, now_us=clock.now_us(), **more)
+        await store.add_key(key)
+        await keys.refresh()
+        return text
+
+    services = Services(
+        intake=pipeline.intake,
+        store=store,
+        keys=keys,
+        webhooks=Webhooks(store, clock, lambda: 0),
+        connectors={ids["main"]: "main"},
+        metrics_text=metrics.exposition,
+        ready=lambda: None,
+        bounds=bounds or Bounds(),
+        metrics=metrics,
+    )
+    sending = Sending(services.intake, keys, services.connectors, services.bounds.batch_messages, metrics.refused)
+    made = House(
+        services=services,
+        app=build(services),
+        cold=cold_api(services, sending),
+        key=await make("demo"),
+        operator=await make("demo", (*CUSTOMER_SCOPES, "routes:read", "metrics:read")),
+        stranger=await make("other"),
+        store=store,
+        metrics=metrics,
+        make=make,
+    )
+    try:
+        yield made
+    finally:
+        await pipeline.intake.drain(5.0)
+        await store.close()

@@ -1,0 +1,248 @@
+"""The server over real sockets: who is slow is closed, and disturbs nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from heliograph.errors import ConfigError
+from heliograph.ingress.server import HEADER_OCTETS, HttpLimits, HttpServer
+
+HOST = "127.0.0.1"
+REQUEST = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the octets it got; ``/large`` with a megabyte."""
+    got = b""
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            return
+        got += event["body"]
+        if not event.get("more_body"):
+            break
+    body = b"x" * 1_000_000 if scope["path"] == "/large" else got
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Running:
+    """A server, its port, and the limits by which it closed connections."""
+
+    def __init__(self, server: HttpServer, port: int, closed: list[str]) -> None:
+        self.server = server
+        self.port = port
+        self.closed = closed
+
+    async def open(self, octets: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(HOST, self.port)
+        writer.write(octets)
+        await writer.drain()
+        return reader, writer
+
+    async def settle(self, connections: int) -> None:
+        """Until the server sees this many connections."""
+        async with asyncio.timeout(5):
+            while self.server.connections != connections:
+                await asyncio.sleep(0.005)
+
+    async def waiting(self, limit: str, connections: int = 1) -> None:
+        """Until this many connections are under this limit."""
+        async with asyncio.timeout(5):
+            while sum(one._phase.value == limit for one in self.protocols()) != connections:
+                await asyncio.sleep(0.005)
+
+    def protocols(self) -> list[Any]:
+        return list(self.server._server.server_state.connections)
+
+    def later(self, seconds: float) -> None:
+        """A sweep as it will be after this time."""
+        self.server.sweep(asyncio.get_running_loop().time() + seconds)
+
+
+@contextlib.asynccontextmanager
+async def running(**limits: Any) -> AsyncIterator[Running]:
+    closed: list[str] = []
+    server = HttpServer(application, host=HOST, port=0, limits=HttpLimits(**limits), closed=closed.append)
+    url = await server.start()
+    try:
+        yield Running(server, int(url.rpartition(":")[2]), closed)
+    finally:
+        await server.stop()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    return int(head.split()[1]), await reader.readexactly(length)
+
+
+async def is_closed(reader: asyncio.StreamReader) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read() == b""
+    except ConnectionError:
+        return True
+
+
+async def test_requests_are_answered_one_after_the_other_on_one_connection() -> None:
+    async with running() as http:
+        reader, writer = await http.open(REQUEST + REQUEST)
+        assert await answer(reader) == (200, b"hello")
+        assert await answer(reader) == (200, b"hello")
+        writer.write(REQUEST)
+        assert await answer(reader) == (200, b"hello")
+        http.later(74)
+        writer.write(REQUEST)
+        assert await answer(reader) == (200, b"hello")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("octets", "allowed_s", "limit"),
+    [
+        (b"", 10, "header_timeout"),
+        (b"POST /v1/mess", 10, "header_timeout"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ", 10, "header_timeout"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel", 30, "body_timeout"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", 30, "body_timeout"),
+    ],
+)
+async def test_requests_that_never_end_are_closed(octets: bytes, allowed_s: float, limit: str) -> None:
+    async with running() as http:
+        reader, writer = await http.open(octets)
+        await http.waiting(limit)
+        http.later(allowed_s / 2)
+        assert http.closed == []
+        http.later(allowed_s + 0.5)
+        assert http.closed == [limit]
+        assert await is_closed(reader)
+        writer.close()
+
+
+async def test_idle_connections_are_closed_and_empty_lines_keep_none_open() -> None:
+    async with running() as http:
+        reader, writer = await http.open(REQUEST)
+        assert (await answer(reader))[0] == 200
+        await http.waiting("idle_timeout")
+        http.later(76)
+        assert await is_closed(reader)
+        reader, writer = await http.open(REQUEST)
+        assert (await answer(reader))[0] == 200
+        writer.write(b"\r\n\r\n")
+        await http.waiting("header_timeout")
+        http.later(11)
+        assert http.closed == ["idle_timeout", "header_timeout"]
+        assert await is_closed(reader)
+
+
+async def test_a_client_that_does_not_read_its_answers_is_closed() -> None:
+    async with running() as http:
+        raw = socket.create_connection((HOST, http.port))
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+        await http.settle(1)
+        async with asyncio.timeout(5):
+            while not any(one.flow.write_paused for one in http.protocols()):
+                await asyncio.sleep(0.005)
+        http.later(0)
+        http.later(15)
+        assert http.closed == []
+        http.later(31)
+        assert http.closed == ["write_timeout"]
+        await http.settle(0)
+        raw.close()
+
+
+async def test_headers_over_their_bound_are_refused() -> None:
+    async with running() as http:
+        reader, writer = await http.open(b"GET / HTTP/1.1\r\n")
+        writer.write(b"X-Long: " + b"a" * (HEADER_OCTETS + 1))
+        status, body = await answer(reader)
+        assert (status, json.loads(body)["code"]) == (431, "headers_too_large")
+        assert await is_closed(reader)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
+        b"HELO example.com\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_what_is_no_http_is_told_so_and_closed(octets: bytes) -> None:
+    async with running() as http:
+        reader, _writer = await http.open(octets)
+        raw = await reader.read()
+        assert b"400" in raw
+        assert b"http_invalid" in raw
+
+
+async def test_a_wish_to_upgrade_is_answered_as_an_ordinary_request() -> None:
+    async with running() as http:
+        upgrade = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        reader, _writer = await http.open(upgrade)
+        assert (await answer(reader))[0] == 200
+        assert await is_closed(reader)
+
+
+async def test_connections_over_the_limit_are_closed() -> None:
+    async with running(connections=2) as http:
+        held = [await http.open(), await http.open()]
+        await http.settle(2)
+        third, writer = await http.open()
+        assert await is_closed(third)
+        assert not any(reader.at_eof() for reader, _ in held)
+        for _, one in (*held, (third, writer)):
+            one.close()
+
+
+async def test_a_thousand_slow_clients_disturb_nobody() -> None:
+    async with running() as http:
+        half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"
+        slow = [await http.open(half if at % 2 else b"POST / HT") for at in range(1_000)]
+        await http.waiting("header_timeout", 500)
+        await http.waiting("body_timeout", 500)
+        reader, writer = await http.open()
+        for _ in range(50):
+            writer.write(REQUEST)
+            assert await answer(reader) == (200, b"hello")
+        http.later(20)
+        await http.settle(501)
+        http.later(31)
+        await http.settle(1)
+        writer.write(REQUEST)
+        assert await answer(reader) == (200, b"hello")
+        assert sorted(set(http.closed)) == ["body_timeout", "header_timeout"]
+        assert len(http.closed) == 1_000
+        for _, one in slow:
+            one.close()
+
+
+async def test_a_taken_port_is_a_fault_with_a_remedy() -> None:
+    async with running() as http:
+        with pytest.raises(ConfigError, match=f"cannot listen on {HOST}:{http.port}: Address already in use"):
+            await HttpServer(application, host=HOST, port=http.port).start()
+
+
+async def test_stopping_answers_what_was_asked() -> None:
+    async with running() as http:
+        reader, writer = await http.open(REQUEST[:-2])
+        await http.waiting("body_timeout")
+        stopping = asyncio.create_task(http.server.stop())
+        writer.write(REQUEST[-2:])
+        assert await answer(reader) == (200, b"hello")
+        assert await is_closed(reader)
+        await stopping
