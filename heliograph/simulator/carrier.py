@@ -163,10 +163,10 @@ class VirtualCarrier:
         self._deliveries.give(receipt)
         self._end_turn()
 
-    async def received(self, count: int, timeout_s: float = 10.0) -> list[HandsetMessage]:
+    async def received(self, count: int, timeout_s: float | None = 10.0) -> list[HandsetMessage]:
         """Wait until handsets have had ``count`` whole messages since the start; gives those that they remember.
 
-        Raises ``TimeoutError``.
+        Raises ``TimeoutError``; ``timeout_s`` None waits for ever.
         """
         await self._until(lambda: self.handsets.count >= count, timeout_s, f"{count} messages")
         return self.messages
@@ -179,7 +179,7 @@ class VirtualCarrier:
         """Wait until every receipt and reply has been answered for good. Raises ``TimeoutError``."""
         await self._until(lambda: not self._deliveries.unfinished, timeout_s, "answers to receipts and replies")
 
-    async def _until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
+    async def _until(self, true: Callable[[], bool], timeout_s: float | None, what: str) -> None:
         if true():
             return
         waiter = (true, asyncio.get_running_loop().create_future())

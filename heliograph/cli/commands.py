@@ -1,0 +1,53 @@
+"""All commands in one tree."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from heliograph.cli import bench, config, demo, inspect, keys, messages, optout, send, serve, simulate, store
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    help="Heliograph: an SMS API platform that you run yourself.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from heliograph import __version__
+
+        print(f"heliograph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+) -> None:
+    pass
+
+
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("simulate")(simulate.simulate)
+app.command("send")(send.send)
+app.command("inspect")(inspect.inspect)
+app.add_typer(messages.app, name="messages")
+app.add_typer(keys.app, name="keys")
+app.add_typer(optout.app, name="optout")
+app.command(
+    "bench",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(bench.bench)
+app.add_typer(store.app, name="store")
+app.add_typer(config.app, name="config")

@@ -1,0 +1,63 @@
+"""The store, opened beside a running server for one command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from heliograph.cli.faults import CommandFailed
+
+if TYPE_CHECKING:
+    from heliograph.config import Config
+    from heliograph.contracts import Store
+    from heliograph.model import Account
+
+__all__ = ["account_named", "load_config", "opened", "with_store"]
+
+T = TypeVar("T")
+
+
+def load_config(path: Path | None) -> Config:
+    """The configuration of a command. Raises ``ConfigError``."""
+    import os
+
+    from heliograph.config import load
+
+    return load(path, os.environ)
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Store]:
+    """The configured store, ready, and closed afterwards."""
+    from heliograph.store import open_store
+
+    store = open_store(config.store.url, serve=False)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def with_store(path: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
+    """Do something with the store of a configuration, on a loop of its own."""
+
+    async def run() -> T:
+        async with opened(load_config(path)) as store:
+            return await work(store)
+
+    return asyncio.run(run())
+
+
+async def account_named(store: Store, name: str) -> Account:
+    """The account of that name. Raises ``CommandFailed`` when there is none."""
+    accounts = {account.name: account for account in await store.accounts()}
+    if name not in accounts:
+        known = ", ".join(sorted(accounts)) or "none yet"
+        raise CommandFailed(
+            f"there is no account {name}", f"accounts are {known}; heliograph keys create --account makes one"
+        )
+    return accounts[name]

@@ -1,0 +1,111 @@
+"""``serve``, and the commands that talk to it over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.cli.conftest import Run, running, write_config
+from tests.cli.test_store_commands import make_key
+
+
+class House(NamedTuple):
+    """A running server with a virtual carrier behind it."""
+
+    url: str
+    config: Path
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    with running("simulate", "--port", "0", "--refuse", "0x0B:1::99") as (_, address):
+        config = write_config(folder, smpp_port=int(address.rpartition(":")[2]))
+        with running("serve", "--config", str(config)) as (_, url):
+            yield House(url, config)
+
+
+@pytest.fixture
+def key(house: House, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key made beside the running server, which knows it within two seconds."""
+    key = make_key(run, house.config)
+    monkeypatch.setenv("HELIOGRAPH_URL", house.url)
+    monkeypatch.setenv("HELIOGRAPH_KEY", key)
+    deadline = time.monotonic() + 10
+    while run("messages", "list", "--json").code:
+        assert time.monotonic() < deadline, "the server never heard of the key"
+        time.sleep(0.05)
+    return key
+
+
+def test_a_message_is_sent_followed_and_shown(run: Run, key: str) -> None:
+    sent = run("send", "+14155550123", "hello", "--from", "12345", "--client-ref", "mine", "--wait", "--json")
+    assert sent.code == 0, sent.err
+    message = json.loads(sent.out)
+    assert (message["state"], message["to"], message["client_ref"]) == ("delivered", "+14155550123", "mine")
+    shown = json.loads(run("messages", "show", message["id"], "--json").out)
+    assert [event["type"] for event in shown["events"]] == ["message.queued", "message.sent", "message.delivered"]
+    told = run("messages", "show", message["id"]).out
+    assert "delivered" in told
+    assert "message.sent" in told
+
+
+def test_messages_are_listed_in_pages(run: Run, key: str) -> None:
+    for number in range(3):
+        assert run("send", "+4915550123456", f"number {number}", "--from", "12345", "--wait").code == 0
+    page = json.loads(run("messages", "list", "--to", "+4915550123456", "--limit", "2", "--json").out)
+    assert [message["text"] for message in page["messages"]] == ["number 2", "number 1"]
+    rest = run("messages", "list", "--to", "+4915550123456", "--cursor", page["next"], "--state", "delivered")
+    assert "number 0" in rest.out
+    assert run("messages", "list", "--to", "+447911123456").out == "No messages.\n"
+
+
+def test_a_message_that_is_not_delivered_is_exit_code_1(run: Run, key: str) -> None:
+    told = run("send", "+14155550199", "hello", "--from", "12345", "--wait")
+    assert told.code == 1
+    assert "rejected" in told.out
+
+
+def test_the_same_idempotency_key_sends_once(run: Run, key: str) -> None:
+    ids = {
+        json.loads(run("send", "+14155550123", "once", "--from", "12345", "--idempotency-key", "k1", "--json").out)[
+            "id"
+        ]
+        for _ in range(2)
+    }
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("send", "hello", "hello"), "the server refused (number_"),
+        (("send", "+14155550123", ""), "the server refused ("),
+        (("messages", "show", "m000000000000000000"), "the server refused (not_found)"),
+        (("messages", "list", "--state", "lost"), "tate must be one of"),
+        (("messages", "list", "--key", "hg_live_wrong"), "the server refused (unauthorized)"),
+        (("messages", "list", "--key", ""), "there is no API key: give --key"),
+        (("messages", "list", "--url", "http://127.0.0.1:1"), "no answer from http://127.0.0.1:1: check --url"),
+        (("messages", "list", "--url", "nonsense"), "nonsense is no address of a server: give one like"),
+    ],
+)
+def test_a_refusal_is_one_sentence(run: Run, key: str, arguments: tuple[str, ...], words: str) -> None:
+    told = run(*arguments)
+    assert (told.code, told.out) == (1, "")
+    assert words in told.err
+    assert len(told.err.splitlines()) == 1
+
+
+def test_nothing_that_needs_the_server_stopped_runs_beside_it(run: Run, house: House, tmp_path: Path) -> None:
+    backup = tmp_path / "backup.db"
+    assert run("store", "backup", backup, "--config", house.config).code == 0
+    assert run("store", "check", "--config", house.config).code == 0
+    for arguments in (("restore", backup, "--force"), ("migrate",)):
+        told = run("store", *arguments, "--config", house.config)
+        assert told.code == 1
+        assert "stop" in told.err
