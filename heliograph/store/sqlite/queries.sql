@@ -303,19 +303,25 @@ WHERE (connector_id, sender, recipient, reference, reference_octets, total) IN (
     HAVING max(arrived_us) < ?1 ORDER BY max(arrived_us) LIMIT ?2)
 
 -- name: backlog
-WITH RECURSIVE lane (type, account_id) AS (
-    SELECT * FROM (SELECT type, account_id FROM messages INDEXED BY backlog
+-- Steps from one (type, account) to the next without walking over the messages of either.
+WITH RECURSIVE lane (key) AS (
+    SELECT (SELECT key FROM messages INDEXED BY backlog
         WHERE connector_id = ?1 AND owner = 0 AND due_us IS NOT NULL ORDER BY type, account_id LIMIT 1)
     UNION ALL
-    SELECT m.type, m.account_id FROM lane CROSS JOIN messages m ON m.key = (
-        SELECT key FROM messages INDEXED BY backlog
-        WHERE connector_id = ?1 AND owner = 0 AND due_us IS NOT NULL
-          AND (type, account_id) > (lane.type, lane.account_id)
-        ORDER BY type, account_id, due_us, key LIMIT 1))
-SELECT json_group_array(json_array(type, account_id)) FROM lane WHERE EXISTS (
-    SELECT 1 FROM messages INDEXED BY backlog
-    WHERE connector_id = ?1 AND owner = 0 AND messages.type = lane.type AND messages.account_id = lane.account_id
-      AND due_us IS NOT NULL AND due_us <= ?2)
+    SELECT coalesce(
+        (SELECT n.key FROM messages n INDEXED BY backlog
+            WHERE n.connector_id = ?1 AND n.owner = 0 AND n.due_us IS NOT NULL
+              AND n.type = m.type AND n.account_id > m.account_id
+            ORDER BY n.account_id LIMIT 1),
+        (SELECT n.key FROM messages n INDEXED BY backlog
+            WHERE n.connector_id = ?1 AND n.owner = 0 AND n.due_us IS NOT NULL AND n.type > m.type
+            ORDER BY n.type, n.account_id LIMIT 1))
+    FROM lane CROSS JOIN messages m ON m.key = lane.key WHERE lane.key IS NOT NULL)
+SELECT json_group_array(json_array(m.type, m.account_id)) FROM lane CROSS JOIN messages m ON m.key = lane.key
+WHERE EXISTS (
+    SELECT 1 FROM messages n INDEXED BY backlog
+    WHERE n.connector_id = ?1 AND n.owner = 0 AND n.type = m.type AND n.account_id = m.account_id
+      AND n.due_us IS NOT NULL AND n.due_us <= ?2)
 
 -- name: backlog_connectors
 WITH RECURSIVE found (connector_id) AS (

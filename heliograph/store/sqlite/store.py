@@ -236,7 +236,7 @@ class SqliteStore:
         return await self._reader.run(lambda db: self._reads.orphans(db, keys)) if keys else []
 
     async def matched_orphans(self, limit: int) -> list[tuple[Orphan, Correlation]]:
-        return await self._reader.run(lambda db: self._reads.matched_orphans(db, limit))
+        return await self._shows.run(lambda db: self._reads.matched_orphans(db, limit))
 
     async def recent_writer(self, sender: str, recipient: str, since_us: int) -> int | None:
         return await self._reader.run(lambda db: self._reads.recent_writer(db, sender, recipient, since_us))

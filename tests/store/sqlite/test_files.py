@@ -1,0 +1,160 @@
+"""The file's life: migrations, restores, locks, and another VFS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from heliograph.errors import StoreError, StoreInUse, StoreOutdated
+from heliograph.store.sqlite import SqliteStore, restore, schema
+from tests.conformance.values import Make
+
+
+async def test_an_older_file_is_migrated_after_a_backup(path: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = make.born()
+    store = SqliteStore(path, serve=True)
+    await store.open()
+    await store.commit(make.accept(new))
+    await store.close()
+    later = {**schema._migrations(), 2: "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7);"}
+    monkeypatch.setattr(schema, "_migrations", lambda: later)
+    monkeypatch.setattr(schema, "NEWEST", 2)
+    with pytest.raises(StoreOutdated, match="heliograph store migrate"):
+        await SqliteStore(path, serve=False).open()
+    await store.open()
+    assert await store.message(1, new.message.id) is not None
+    assert await store._reader.run(lambda db: db.execute("SELECT id FROM later").get) == 7
+    await store.close()
+    monkeypatch.undo()
+    with pytest.raises(StoreOutdated, match="newer heliograph"):
+        await SqliteStore(path, serve=True).open()
+    before = SqliteStore(f"{path}.before-2", serve=True)
+    await before.open()
+    assert await before.message(1, new.message.id) is not None
+    await before.close()
+
+
+async def test_the_command_migrates(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await SqliteStore(path, serve=False).migrate() == (0, 1)
+    later = {**schema._migrations(), 2: "CREATE TABLE later (id INTEGER PRIMARY KEY);"}
+    monkeypatch.setattr(schema, "_migrations", lambda: later)
+    monkeypatch.setattr(schema, "NEWEST", 2)
+    assert await SqliteStore(path, serve=False).migrate() == (1, 2)
+    assert await SqliteStore(path, serve=False).migrate() == (2, 2)
+
+
+async def test_many_processes_make_the_file_once(path: str) -> None:
+    stores = [SqliteStore(path, serve=False) for _ in range(5)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await asyncio.gather(*(store.ensure_account("demo", n) for n, store in enumerate(stores)))
+    assert len(await stores[0].accounts()) == 1
+    for store in stores:
+        await store.close()
+
+
+async def test_a_killed_server_leaves_no_lock(path: str) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from heliograph.store.sqlite import SqliteStore\n"
+        "async def main():\n"
+        "    await SqliteStore(sys.argv[1], serve=True).open()\n"
+        "    print('open', flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    server = subprocess.Popen(  # noqa: ASYNC220 - only waited for in a thread
+        [sys.executable, "-c", code, path], stdout=subprocess.PIPE
+    )
+    assert server.stdout is not None
+    try:
+        assert await asyncio.to_thread(server.stdout.readline) == b"open\n"
+        with pytest.raises(StoreInUse, match=f"process {server.pid}"):
+            await SqliteStore(path, serve=True).open()
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+        server.stdout.close()
+    store = SqliteStore(path, serve=True)
+    await store.open()
+    await store.close()
+
+
+async def test_restore_refuses_while_a_server_runs_and_what_is_no_backup(
+    store: SqliteStore, path: str, tmp_path: Path, make: Make
+) -> None:
+    kept, lost = make.born(), make.born()
+    await store.commit(make.accept(kept))
+    backup = str(tmp_path / "backup")
+    await store.backup(backup)
+    await store.commit(make.accept(lost))
+    with pytest.raises(StoreInUse):
+        restore(path, backup)
+    await store.close()
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"no backup" * 1000)
+    empty = tmp_path / "empty"
+    empty.touch()
+    for wrong in (bad, empty, tmp_path / "missing"):
+        with pytest.raises(StoreError):
+            restore(path, str(wrong))
+    restore(path, backup)
+    await store.open()
+    assert await store.message(1, kept.message.id) is not None
+    assert await store.message(1, lost.message.id) is None
+    await store.close()
+    replaced = SqliteStore(f"{path}.replaced", serve=False)
+    await replaced.open()
+    assert await replaced.message(1, lost.message.id) is not None
+    await replaced.close()
+
+
+async def test_a_backup_over_the_store_itself_is_refused(store: SqliteStore, path: str) -> None:
+    with pytest.raises(StoreError, match="another name"):
+        await store.backup(path)
+    with pytest.raises(StoreError):
+        await store.backup("/nowhere/at/all")
+
+
+class CountingVFS(apsw.VFS):
+    """The system's files, with a count of what was synced."""
+
+    def __init__(self, name: str) -> None:
+        self.syncs: list[str] = []
+        super().__init__(name, "")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        vfs = self
+        file_name = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+
+        class File(apsw.VFSFile):
+            def xSync(self, flags: int) -> None:
+                vfs.syncs.append(os.path.basename(file_name))
+                super().xSync(flags)
+
+        return File("", name, flags)
+
+
+async def test_another_vfs_sees_each_commit_synced(path: str, make: Make) -> None:
+    vfs = CountingVFS("counting")
+    store = SqliteStore(path, serve=True, vfs="counting")
+    await store.open()
+    new = make.born()
+    before = len(vfs.syncs)
+    await store.commit(make.accept(new, correlations=[make.correlation(new, "c")]))
+    assert "store.db-wal" in vfs.syncs[before:]
+    assert await store.message(1, new.message.id) is not None
+    assert set(await store.correlate([(1, "c")])) == {(1, "c")}
+    assert all(finding.ok for finding in await store.check())
+    await store.backup(f"{path}.copy")
+    await store.close()
+    again = SqliteStore(path, serve=True)
+    await again.open()
+    assert await again.message(1, new.message.id) is not None
+    await again.close()
