@@ -178,16 +178,18 @@ def event_view(source: MessageRecord | Live, fact: Fact) -> EventView:
     """:func:`event_json` before it is text. The message's own text is shown only where it was received."""
     message_id = fact.message_id
     sequence = fact.sequence
+    at_us = fact.at_us
+    at = iso(at_us)
     return EventView(
         "1.0",
         f"{message_id}-{sequence}",
         EVENT_SOURCE,
         EVENT_TYPES[fact.state],
         message_id,
-        iso(fact.at_us),
+        at,
         sequence,
         "application/json",
-        _as_of(source, sequence, fact.state, fact.at_us),
+        _as_of(source, sequence, fact.state, at_us, at),
         _STATE_WORDS[fact.corrects] if fact.corrects else UNSET,
     )
 
@@ -223,7 +225,8 @@ def message_view(
         changes |= _carrier_fields(_only_segment(progress), True, connectors)
         changes |= {"route": record.message.route, "route_reason": record.message.route_reason}
     sequence = progress.last_seq if upto is None else upto
-    return msgspec.structs.replace(_as_of(record, sequence, state, at_us), **changes)
+    view = _as_of(record, sequence, state, at_us, None if at_us is None else iso(at_us))
+    return msgspec.structs.replace(view, **changes)
 
 
 def events_of(record: MessageRecord, logged: Iterable[LoggedEvent] = ()) -> list[EventView]:
@@ -252,8 +255,11 @@ def events_of(record: MessageRecord, logged: Iterable[LoggedEvent] = ()) -> list
     return events
 
 
-def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int | None) -> MessageView:
-    """The customer's view after the event ``sequence``, which brought ``state`` at ``at_us`` (None: as of now)."""
+def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int | None, at: str | None) -> MessageView:
+    """The customer's view after the event ``sequence``, which brought ``state`` at ``at_us`` (None: as of now).
+
+    ``at`` is ``at_us`` in words: it is most often the time of sending or of the end, too.
+    """
     message = source.message
     progress = source.progress
     inbound = message.direction == _INBOUND
@@ -279,7 +285,7 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
         _TYPE_WORDS[message.type],
         _ENCODING_WORDS[message.encoding],
         message.segments,
-        _segments_delivered(source, state, at_us),
+        message.segments if state in _ARRIVED else _segments_delivered(source, at_us),
         message.client_ref,
         None if tags is None else Raw(tags.encode()),
         None if metadata is None else Raw(metadata.encode()),
@@ -289,18 +295,16 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
         error,
         iso(message.accepted_us),
         None if inbound else iso(message.expires_us),
-        None if sent_us is None else iso(sent_us),
-        None if ended_us is None else iso(ended_us),
+        None if sent_us is None else at if sent_us == at_us else iso(sent_us),
+        None if ended_us is None else at if ended_us == at_us else iso(ended_us),
         text,
         data,
         udh,
     )
 
 
-def _segments_delivered(source: MessageRecord | Live, state: int, at_us: int | None) -> int:
-    """How many segments had arrived by then."""
-    if state in _ARRIVED:
-        return source.message.segments
+def _segments_delivered(source: MessageRecord | Live, at_us: int | None) -> int:
+    """How many segments had arrived by then, of a message that had not."""
     if at_us is None or not source.segments:
         return source.progress.segments_delivered if at_us is None else 0
     return sum(1 for part in source.segments if part.state in _ARRIVED and (part.ended_us or at_us) <= at_us)

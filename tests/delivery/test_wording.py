@@ -310,6 +310,8 @@ def test_a_message_is_shown_as_of_an_event() -> None:
     assert json.loads(wording.message_json(record(), upto=1))["state"] == "queued"
     shown = json.loads(wording.message_json(record(), upto=2))
     assert (shown["state"], shown["ended_at"]) == ("sent", None)
+    later = record(progress=progress(last_seq=4))
+    assert json.loads(wording.message_json(later, upto=3))["ended_at"] == "2026-03-01T12:00:02.345678Z"
     assert json.loads(wording.message_json(record(), upto=3)) == json.loads(wording.message_json(record()))
 
 
