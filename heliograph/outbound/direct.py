@@ -45,13 +45,14 @@ class _Lost(Exception):
 class _Place:
     """A scheme, host and port: its idle connections, the newest last."""
 
-    __slots__ = ("host", "idle", "port", "tls")
+    __slots__ = ("forgotten", "host", "idle", "port", "tls")
 
     def __init__(self, host: str, port: int, tls: bool) -> None:
         self.host = host
         self.port = port
         self.tls = tls
         self.idle: deque[_Connection] = deque()
+        self.forgotten = False
 
 
 class _Target:
@@ -283,6 +284,9 @@ class DirectHttp:
         return None
 
     def _keep(self, connection: _Connection, loop: asyncio.AbstractEventLoop) -> None:
+        if connection.place.forgotten:  # nobody would find it again
+            connection.close()
+            return
         connection.idle_since = loop.time()
         connection.place.idle.append(connection)
         if self._cleaner is None:
@@ -381,13 +385,21 @@ class DirectHttp:
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
+    def _forget(self) -> None:
+        """Addresses come and go: what is known of them is bounded, and learned again."""
+        self._targets.clear()
+        for place in self._places.values():
+            place.forgotten = True
+            while place.idle:
+                place.idle.pop().close()
+        self._places.clear()
+
     # --- words --------------------------------------------------------------------------------
 
     def _target(self, text: str) -> _Target:
         url = check_url(text, allow_private_addresses=self._allow_private)
         if len(self._targets) >= _TARGETS_KEPT:
-            self._targets.clear()
-            self._places = {key: place for key, place in self._places.items() if place.idle}
+            self._forget()
         host, tls = url.raw_host, url.scheme == "https"
         assert host is not None
         key = (host, url.port or (443 if tls else 80), tls)

@@ -181,6 +181,15 @@ async def test_what_is_idle_too_long_is_not_used_again(http: DirectHttp, monkeyp
     assert peer.connections == 2
 
 
+async def test_what_is_known_of_addresses_is_bounded(http: DirectHttp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "_TARGETS_KEPT", 3)
+    async with listening(Peer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as port:
+        requests = [Post(f"http://localhost:{port}/{number}", {}, b"") for number in range(10)]
+        await asyncio.gather(*(http.post(request) for request in requests))
+        assert len(http._targets) <= 3
+        await _until(lambda: http._open == sum(len(place.idle) for place in http._places.values()))
+
+
 async def test_names_are_looked_up_once_for_all(http: DirectHttp, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     plain = direct.GuardedResolver.resolve
