@@ -382,12 +382,20 @@ WITH RECURSIVE heads AS (
 )
 SELECT connector_id, type, account_id FROM heads
 
+-- name: first_open
+WITH {holders}
+SELECT min(open.id)
+FROM holder AS a CROSS JOIN LATERAL (
+    SELECT m.id FROM messages AS m
+    WHERE m.account_id = a.account_id AND m.id >= $1 AND m.state < 40 ORDER BY m.id LIMIT 1
+) AS open
+
 -- name: overdue
 WITH {holders}
 SELECT late.*
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m
-    WHERE m.account_id = a.account_id AND m.id > $1 AND m.accepted_us < $2
+    WHERE m.account_id = a.account_id AND m.id > $1 AND m.id < $4 AND m.accepted_us < $2
         AND m.state < 40 AND (m.state = 30 OR m.sent_us IS NOT NULL)
     ORDER BY m.id LIMIT $3
 ) AS late

@@ -17,7 +17,7 @@ from heliograph.contracts import (
     ReferenceKey,
 )
 from heliograph.errors import StoreBusy
-from heliograph.model import Attempt, Content, Live, LoggedEvent, PendingDelivery, SegmentProgress, State
+from heliograph.model import Attempt, Content, Live, LoggedEvent, PendingDelivery, SegmentProgress, State, id_time_us
 from heliograph.store.postgres.connection import Pool, translated
 from heliograph.store.postgres.partitions import WEEK_US, first_id
 from heliograph.store.postgres.queries import QUERIES
@@ -34,6 +34,9 @@ from heliograph.store.postgres.rows import (
 __all__ = ["Reads"]
 
 _AFTER_EVERY_ID = "n"
+_DAY_US = 86_400_000_000
+_LATE_COMMIT_US = 3_600_000_000
+"""No message is written so long after its id was made."""
 _LATELY_US = 2 * WEEK_US
 """Nearly every receipt comes within this time of its message: two partitions to look at, not all."""
 
@@ -42,6 +45,8 @@ class Reads:
     """The reading half of the store."""
 
     _pool: Pool = None
+    _open_from = ""
+    """No message with a smaller id is open."""
 
     # --- one way to the database --------------------------------------------------------------
     async def _fetch(self, name: str, *values: Any) -> list[Any]:
@@ -154,11 +159,27 @@ class Reads:
         return {(row[0], row[1], row[2]) for row in await self._fetch("waiting")}
 
     async def overdue(self, *, after: str | None, accepted_before_us: int, limit: int) -> tuple[list[Live], str | None]:
-        """Messages handed over and not ended, in id order; with the id to go on from (None: done)."""
-        rows = await self._fetch("overdue", after or "", accepted_before_us, limit)
-        lives = [live_of(row) for row in rows]
+        """Messages handed over and not ended, a day of them at most; with the id to go on from (None: done).
+
+        What all has ended at the beginning is not looked through again by the next sweep.
+        """
+        newest = await self.newest_id()
+        start = await self._before_first_open() if after is None else after
+        if newest is None or start is None:
+            return [], None
+        end = first_id(id_time_us(start.ljust(len(newest), "0")) + _DAY_US)
+        lives = [live_of(row) for row in await self._fetch("overdue", start, accepted_before_us, limit, end)]
         await self._add_segments(lives)
-        return lives, lives[-1].message.id if len(lives) == limit else None
+        if len(lives) == limit:
+            return lives, lives[-1].message.id
+        return lives, end[:-1] if end <= newest else None
+
+    async def _before_first_open(self) -> str | None:
+        """Just before the first message that has not ended; None where all have."""
+        first: str | None = await self._value("first_open", self._open_from)
+        settled = first_id(self._now_us() - _LATE_COMMIT_US)
+        self._open_from = max(self._open_from, settled if first is None else min(first, settled))
+        return None if first is None else first[:-1]
 
     async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:
         """Waiting, unclaimed messages whose validity is over."""
