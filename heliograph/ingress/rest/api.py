@@ -23,7 +23,7 @@ from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
-from heliograph.ingress.rest.sending import BatchBody, SendBody, Sending, SendReply
+from heliograph.ingress.rest.sending import BatchBody, SendBody, Sending, SendReply, check_encoding
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import Endpoint, State, normalize_id
 
@@ -53,7 +53,7 @@ class WebhookBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebhookView(Struct, frozen=True, omit_defaults=True):
-    """An endpoint as its owner sees it; the secret only when it is made."""
+    """An endpoint as its owner sees it; the secret only when it is made (a replay has ``secret_shown`` false)."""
 
     id: str
     url: str
@@ -61,6 +61,7 @@ class WebhookView(Struct, frozen=True, omit_defaults=True):
     batch: int
     created_at: str
     secret: str | UnsetType = UNSET
+    secret_shown: bool | UnsetType = UNSET
 
 
 class MessageList(Struct, frozen=True):
@@ -207,14 +208,13 @@ class _Routes:
         principal = self._caller(request, "inspect")
         call = await _call(request, self._services.bounds.body_octets)
         body = decode(call, _inspect_decoder, ("text", "encoding"))
+        check_encoding(body.encoding)
         try:
             seen = sms.inspect(body.text, body.encoding)
         except sms.TooLong as error:
             raise RequestRejected("message_too_long", str(error), field="text") from error
         except sms.CannotEncode as error:
             raise RequestRejected("encoding_impossible", str(error), field="text") from error
-        except ValueError as error:
-            raise RequestRejected("field_invalid", str(error), field="encoding") from error
         replayed = await self._services.webhooks.once(idempotency_of(call, principal))
         return Reply(200, _encode(seen), _replay_headers(replayed))
 
@@ -229,7 +229,10 @@ class _Routes:
         endpoint, secret, replayed = await self._services.webhooks.create(
             principal.account.id, body.url, tuple(body.events), body.batch, idempotency=idempotency_of(call, principal)
         )
-        return Reply(201, _encode(_webhook_view(endpoint, secret)), _replay_headers(replayed))
+        view = _webhook_view(endpoint, secret)
+        if secret is None:
+            view = msgspec.structs.replace(view, secret_shown=False)
+        return Reply(201, _encode(view), _replay_headers(replayed))
 
     async def webhooks(self, request: Request) -> Reply:
         principal = self._caller(request, "webhooks")

@@ -43,6 +43,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     structs = [one for operation in operations for one in (operation.body, operation.answer) if one is not None]
     _, schemas = msgspec.json.schema_components([*structs, Problem], ref_template="#/components/schemas/{name}")
     schemas["BatchBody"] = _batch_body(schemas)
+    schemas["Problem"]["properties"]["code"]["enum"] = sorted(PROBLEMS)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)

@@ -23,11 +23,13 @@ from heliograph.ingress.rest.problems import Problem, Reply, problem_of, refusal
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import Encoding, State, TrafficType
 
-__all__ = ["SEND_FIELDS", "BatchBody", "SendBody", "SendReply", "Sending"]
+__all__ = ["SEND_FIELDS", "BatchBody", "SendBody", "SendReply", "Sending", "check_encoding"]
 
 _TYPES = {one.word: int(one) for one in TrafficType}
 _STATES = {int(state): state.word for state in State}
 _ENCODINGS = {int(one): one.word for one in Encoding}
+_ACCEPTED = State.QUEUED
+"""The furthest that a message is when it is accepted; a replay tells what was told then."""
 _REPLAYED = ((b"idempotent-replayed", b"true"),)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _METADATA_DEPTH = 8
@@ -211,7 +213,7 @@ class Sending:
         message = accepted.message
         reply = SendReply(
             message.id,
-            _STATES[accepted.progress.state],
+            _STATES[min(accepted.progress.state, _ACCEPTED)],
             _ENCODINGS[message.encoding],
             message.segments,
             message.recipient,
@@ -233,8 +235,7 @@ def submission_of(body: SendBody, principal: Principal, entrance: str) -> Submis
     kind = _TYPES.get(body.type)
     if kind is None:
         raise _invalid("type", f"type must be one of {', '.join(_TYPES)}.")
-    if body.encoding not in ("auto", "gsm7", "ucs2"):
-        raise _invalid("encoding", "encoding must be auto, gsm7 or ucs2.")
+    check_encoding(body.encoding)
     data = udh = None
     if body.data is not None or body.udh is not None or body.text is None:
         data, udh = _octets(body)
@@ -263,6 +264,12 @@ def submission_of(body: SendBody, principal: Principal, entrance: str) -> Submis
         callback=None if callback is None else Callback(url=callback.url, events=tuple(callback.events)),
         entrance=entrance,
     )
+
+
+def check_encoding(wish: str) -> None:
+    """Raises ``RequestRejected`` for an encoding that does not exist."""
+    if wish not in ("auto", "gsm7", "ucs2"):
+        raise _invalid("encoding", "encoding must be auto, gsm7 or ucs2.")
 
 
 def _octets(body: SendBody) -> tuple[bytes | None, bytes | None]:

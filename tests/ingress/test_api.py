@@ -1,0 +1,152 @@
+"""Everything beside messages: inspection, webhooks, health, metrics, and the document of it all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from heliograph.ingress.rest.problems import PROBLEMS
+from tests.ingress.house import House, call
+
+ONCE = {"Idempotency-Key": "k1"}
+
+
+async def test_a_text_is_inspected(api: House) -> None:
+    seen = (await api.call("POST", "/v1/inspect", {"text": "a→b"})).json
+    assert (seen["encoding"], seen["unit"], seen["length"]) == ("ucs2", "utf16_units", 3)
+    assert [one["code_point"] for one in seen["forced_unicode"]] == ["U+2192"]
+    forced = await api.call("POST", "/v1/inspect", {"text": "→", "encoding": "gsm7"})
+    assert (forced.status, forced.code, forced.json["field"]) == (422, "encoding_impossible", "text")
+    wrong = await api.call("POST", "/v1/inspect", {"text": "x", "encoding": "utf8"})
+    assert (wrong.status, wrong.code, wrong.json["field"]) == (422, "field_invalid", "encoding")
+    again = [await api.call("POST", "/v1/inspect", {"text": "x"}, headers=ONCE) for _ in range(2)]
+    assert again[0].body == again[1].body
+    assert again[1].headers["idempotent-replayed"] == "true"
+
+
+async def test_a_webhook_is_made_listed_and_deleted(api: House) -> None:
+    body = {"url": "https://example.com/hook?a=1", "events": ["message.delivered"], "batch": 100}
+    made = await api.call("POST", "/v1/webhooks", body)
+    assert made.status == 201
+    assert made.json["secret"].startswith("whsec_")
+    listed = (await api.call("GET", "/v1/webhooks")).json["webhooks"]
+    assert listed == [{key: value for key, value in made.json.items() if key != "secret"}]
+    assert (listed[0]["events"], listed[0]["batch"]) == (["message.delivered"], 100)
+    path = f"/v1/webhooks/{made.json['id']}"
+    theirs = await api.call("DELETE", path, key=api.stranger)
+    nobodys = await api.call("DELETE", "/v1/webhooks/we_0", key=api.stranger)
+    assert (theirs.status, theirs.code) == (404, "not_found")
+    assert theirs.body == nobodys.body
+    gone = await api.call("DELETE", path)
+    assert (gone.status, gone.body) == (204, b"")
+    assert (await api.call("DELETE", path)).status == 404
+    assert (await api.call("GET", "/v1/webhooks")).json["webhooks"] == []
+
+
+async def test_a_secret_is_shown_the_first_time_only(api: House) -> None:
+    body = {"url": "https://example.com/hook"}
+    first = await api.call("POST", "/v1/webhooks", body, headers=ONCE)
+    again = await api.call("POST", "/v1/webhooks", body, headers=ONCE)
+    assert again.status == 201
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "secret" not in again.json
+    assert again.json["secret_shown"] is False
+    assert again.json["id"] == first.json["id"]
+    assert len((await api.call("GET", "/v1/webhooks")).json["webhooks"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({}, "field_missing", "url"),
+        ({"url": "ftp://example.com"}, "field_invalid", "url"),
+        ({"url": "https://exa mple.com"}, "field_invalid", "url"),
+        ({"url": "https://example.com:99999/"}, "field_invalid", "url"),
+        ({"url": "https://" + "a" * 3_000}, "field_invalid", "url"),
+        ({"url": "https://example.com", "events": ["delivered"]}, "field_invalid", "events"),
+        ({"url": "https://example.com", "batch": 101}, "field_invalid", "batch"),
+        ({"url": "https://example.com", "event": []}, "field_unknown", "event"),
+    ],
+)
+async def test_bad_webhooks_are_refused(api: House, body: dict[str, Any], code: str, field: str) -> None:
+    answer = await api.call("POST", "/v1/webhooks", body)
+    assert (answer.status, answer.code, answer.json["field"]) == (422, code, field)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/v1/messages", "messages:read"),
+        ("GET", "/v1/messages/mx", "messages:read"),
+        ("GET", "/v1/messages/mx/events", "messages:read"),
+        ("POST", "/v1/inspect", "inspect"),
+        ("POST", "/v1/webhooks", "webhooks"),
+        ("GET", "/v1/webhooks", "webhooks"),
+        ("DELETE", "/v1/webhooks/we_1", "webhooks"),
+    ],
+)
+async def test_every_endpoint_asks_for_a_key_and_its_scope(api: House, method: str, path: str, scope: str) -> None:
+    nobody = await api.call(method, path, key=None)
+    assert (nobody.status, nobody.code) == (401, "unauthorized")
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="heliograph"'
+    without = await api.make("demo", ("messages:send",))
+    refused = await api.call(method, path, key=without)
+    assert (refused.status, refused.code) == (403, "forbidden")
+    assert scope in refused.json["detail"]
+
+
+async def test_large_bodies_are_refused_everywhere(api: House) -> None:
+    for path in ("/v1/inspect", "/v1/webhooks"):
+        answer = await api.call("POST", path, b"x" * 70_000, chunks=3)
+        assert (answer.status, answer.code) == (413, "body_too_large")
+
+
+async def test_unknown_paths_and_methods_are_problems(api: House) -> None:
+    answer = await api.call("GET", "/v2/messages")
+    assert (answer.status, answer.code) == (404, "not_found")
+    answer = await api.call("DELETE", "/v1/inspect")
+    assert (answer.status, answer.code, answer.headers["allow"]) == (405, "method_not_allowed", "POST")
+
+
+async def test_health_needs_no_key(api: House) -> None:
+    assert (await api.call("GET", "/healthz", key=None)).json == {"status": "alive"}
+    assert (await api.call("GET", "/readyz", key=None)).json == {"status": "ready"}
+
+
+async def test_metrics_need_a_key_except_on_this_machine(api: House) -> None:
+    here = await api.call("GET", "/metrics", key=None)
+    assert here.status == 200
+    assert here.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert b"heliograph_accepted_messages_total" in here.body
+    assert (await api.call("GET", "/metrics", key=None, client="::1")).status == 200
+    assert (await api.call("GET", "/metrics", key=None, client="192.0.2.1")).status == 401
+    assert (await api.call("GET", "/metrics", key=None, headers={"X-Forwarded-For": "127.0.0.1"})).status == 401
+    assert (await api.call("GET", "/metrics", client="192.0.2.1")).status == 403
+    assert (await api.call("GET", "/metrics", key=api.operator, client="192.0.2.1")).status == 200
+
+
+async def test_the_document_describes_every_endpoint(api: House) -> None:
+    document = (await api.call("GET", "/openapi.json", key=None)).json
+    assert document["openapi"].startswith("3.1")
+    assert {path: sorted(methods) for path, methods in document["paths"].items()} == {
+        "/v1/messages": ["get", "post"],
+        "/v1/messages/batch": ["post"],
+        "/v1/messages/{id}": ["get"],
+        "/v1/messages/{id}/events": ["get"],
+        "/v1/inspect": ["post"],
+        "/v1/webhooks": ["get", "post"],
+        "/v1/webhooks/{id}": ["delete"],
+    }
+    schemas = document["components"]["schemas"]
+    references = {part.split('"')[0] for part in json.dumps(document).split('"#/components/schemas/')[1:]}
+    assert references <= schemas.keys()
+    assert schemas["SendBody"]["required"] == ["to"]
+    assert set(PROBLEMS) <= set(schemas["Problem"]["properties"]["code"]["enum"])
+    assert (await api.call("GET", "/docs", key=None)).status == 200
+
+
+async def test_both_doors_have_the_same_document(api: House) -> None:
+    for app in (api.app, api.cold):
+        assert (await call(app, "GET", "/openapi.json")).status == 200
