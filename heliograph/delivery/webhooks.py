@@ -19,6 +19,7 @@ __all__ = ["CALLBACKS", "Webhooks"]
 
 _CLAIM_LIFE_US = 24 * 3600 * 1_000_000
 _MOST_ENDPOINTS = 100
+_SCOPE = "http"
 CALLBACKS = "callback"
 """The kind of the one endpoint of an account that serves the callbacks of its messages."""
 
@@ -39,7 +40,7 @@ class Webhooks:
         self, account_id: int, url: str, events: tuple[str, ...], batch: int, *, idempotency: IdempotencyKey | None
     ) -> tuple[Endpoint, str | None, bool]:
         """(endpoint, its secret, whether this is a replay): a replay tells no secret. Raises ``RequestRejected``."""
-        if len(await self.list(account_id)) >= _MOST_ENDPOINTS:
+        if len(await self.list(account_id)) >= _MOST_ENDPOINTS and not await self._was_used(idempotency):
             raise RequestRejected(
                 "conflict", f"An account has at most {_MOST_ENDPOINTS} webhooks: delete one first.", status=409
             )
@@ -88,13 +89,20 @@ class Webhooks:
         """
         return idempotency is not None and await self._once(Acceptance(()), idempotency, "{}") is not None
 
+    async def _was_used(self, idempotency: IdempotencyKey | None) -> bool:
+        """Whether a request with this key was done before: it creates nothing more."""
+        if idempotency is None:
+            return False
+        asked = (idempotency.account_id, _SCOPE, idempotency.key)
+        return asked in await self._store.claims([asked], self._clock.now_us())
+
     async def _once(self, acceptance: Acceptance, idempotency: IdempotencyKey | None, made: str) -> Claim | None:
         """Writes it; gives the earlier claim where the key is taken by the same request."""
         if idempotency is not None:
             now_us = self._clock.now_us()
             acceptance.claim = Claim(
                 account_id=idempotency.account_id,
-                scope="http",
+                scope=_SCOPE,
                 key=idempotency.key,
                 body_hash=idempotency.body_hash,
                 created_us=now_us,

@@ -1,0 +1,129 @@
+"""API keys: what is made, what is kept, and whose a key is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from heliograph.access import KeyRing, make_key
+from heliograph.access.keys import check_scopes
+from heliograph.errors import ConfigError
+from heliograph.model import CUSTOMER_SCOPES
+from heliograph.store.sqlite import SqliteStore
+
+NOW_US = 1_800_000_000_000_000
+
+
+class Wall:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.us = NOW_US
+
+    def __call__(self) -> int:
+        return self.us
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(str(tmp_path / "keys.db"), serve=True)
+    await store.open()
+    yield store
+    await store.close()
+
+
+def test_a_key_has_256_random_bits_behind_a_readable_prefix() -> None:
+    text, key = make_key(7, now_us=NOW_US)
+    other, _ = make_key(7, now_us=NOW_US)
+    assert text.startswith("hg_live_")
+    assert text != other
+    assert len(bytes.fromhex(text.removeprefix("hg_live_"))) == 32
+    assert text.startswith(key.prefix)
+    assert len(key.prefix) < len(text) / 2
+    assert key.hash == hashlib.sha256(text.encode()).digest()
+    assert key.scopes == CUSTOMER_SCOPES
+    assert "admin" not in key.scopes
+
+
+def test_what_is_kept_of_a_key_does_not_tell_it() -> None:
+    text, key = make_key(7, now_us=NOW_US)
+    assert text.removeprefix(key.prefix) not in repr(key)
+
+
+async def test_a_key_is_found_with_its_account_and_scopes(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    text, key = make_key(account.id, ("messages:send",), now_us=NOW_US)
+    await store.add_key(key)
+    ring = KeyRing(store, Wall())
+    assert ring.find(text) is None
+    assert await ring.refresh() is True
+    principal = ring.find(text)
+    assert principal is not None
+    assert (principal.account.name, principal.scopes, principal.key) == ("demo", {"messages:send"}, key.prefix)
+    assert await ring.refresh() is False
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda t: t[:-1], lambda t: t + "0", lambda t: t.upper(), lambda t: "", lambda t: "x" * 10_000]
+)
+async def test_what_is_not_exactly_a_key_is_nobodys(store: SqliteStore, spoil: object) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    text, key = make_key(account.id, now_us=NOW_US)
+    await store.add_key(key)
+    ring = KeyRing(store, Wall())
+    await ring.refresh()
+    assert ring.find(spoil(text)) is None  # type: ignore[operator]
+
+
+async def test_a_revoked_key_is_nobodys_after_the_next_look(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    (first, one), (second, two) = make_key(account.id, now_us=NOW_US), make_key(account.id, now_us=NOW_US)
+    await store.add_key(one)
+    await store.add_key(two)
+    ring = KeyRing(store, Wall())
+    await ring.refresh()
+    assert await store.revoke_key(one.prefix, NOW_US) is True
+    assert await ring.refresh() is True
+    assert ring.find(first) is None
+    assert ring.find(second) is not None
+    assert await store.revoke_key("hg_live_nothing", NOW_US) is False
+
+
+async def test_a_key_ends_at_its_time_without_a_look(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    text, key = make_key(account.id, now_us=NOW_US, expires_us=NOW_US + 1_000_000)
+    await store.add_key(key)
+    clock = Wall()
+    ring = KeyRing(store, clock)
+    await ring.refresh()
+    clock.us = NOW_US + 999_999
+    assert ring.find(text) is not None
+    clock.us = NOW_US + 1_000_000
+    assert ring.find(text) is None
+
+
+async def test_new_settings_of_an_account_reach_its_keys(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    text, key = make_key(account.id, now_us=NOW_US)
+    await store.add_key(key)
+    ring = KeyRing(store, Wall())
+    await ring.refresh()
+    await store.set_account(replace(account, default_region="DE"))
+    await ring.refresh()
+    principal = ring.find(text)
+    assert principal is not None
+    assert principal.account.default_region == "DE"
+
+
+def test_scopes_that_do_not_exist_are_all_named() -> None:
+    check_scopes(("messages:send", "admin"))
+    with pytest.raises(ConfigError) as raised:
+        check_scopes(("message:send", "webhooks", "all"))
+    assert [fault.what for fault in raised.value.faults] == [
+        "there is no scope message:send",
+        "there is no scope all",
+    ]
