@@ -21,7 +21,7 @@ def open_store(url: str, *, serve: bool, **limits: Any) -> Store:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         path = unquote(parts.path)[1:]
-        if parts.netloc or not path:
+        if parts.netloc or not path or not parts.path.startswith("/"):
             raise _fault(f"{url!r} names no file", "sqlite:///relative.db, or sqlite:////absolute.db")
         try:
             from heliograph.store.sqlite import SqliteStore

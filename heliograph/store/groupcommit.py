@@ -139,6 +139,11 @@ class Batch:
         self.answers[at].stale.add(message_id)
         self._dropped.setdefault(at, set()).add(message_id)
 
+    @property
+    def accepts(self) -> bool:
+        """Whether anything is to be accepted at all."""
+        return bool(self._acceptances)
+
     # --- acceptances --------------------------------------------------------------------------
     def recipients(self) -> set[tuple[int, str]]:
         """The (account_id, recipient) that are about to be written to."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from heliograph.contracts import NewMessage, Update
-from heliograph.model import State
+from heliograph.model import Progress, State
 from heliograph.store.sqlite.rows import key_of
 
 __all__ = ["InFlight", "born_claimed"]
 
+_SENT = State.SENT
 _STEP = 4_096
 """Messages born claimed between two writes of the mark: as many rows more are looked through after a crash."""
 
@@ -57,17 +58,16 @@ class InFlight:
         else:
             self._mark, self._since = mark, 0
 
-    def leave(self, updates: Iterable[Update]) -> None:
-        """Takes out what these committed updates took from the node."""
+    def leave(self, updates: Iterable[Update], keys: Iterable[int]) -> None:
+        """Takes out what these committed updates took from the node. ``keys`` are their messages'."""
         if self._born:
-            gone = [
-                key_of(update.message_id)
-                for update in updates
-                if update.progress.owner == 0
-                or update.progress.due_us is not None
-                or update.progress.state >= State.SENT
-            ]
-            self._born.difference_update(gone)
+            self._born.difference_update(
+                [key for key, update in zip(keys, updates, strict=True) if _has_left(update.progress)]
+            )
+
+
+def _has_left(progress: Progress) -> bool:
+    return progress.owner == 0 or progress.due_us is not None or progress.state >= _SENT
 
 
 def born_claimed(news: Iterable[NewMessage], node_id: int) -> list[int]:

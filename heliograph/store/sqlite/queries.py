@@ -21,7 +21,7 @@ __all__ = ["CHUNKS", "JsonRows", "Row", "ask", "query", "read_all", "write_all",
 Row: TypeAlias = tuple[Any, ...]
 JsonRows: TypeAlias = list[Any]
 
-CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
+CHUNKS = (128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """How many rows one statement may have: few different texts, so that each stays prepared."""
 
 _decode = msgspec.json.Decoder(list[Any]).decode

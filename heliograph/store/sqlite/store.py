@@ -196,7 +196,10 @@ class SqliteStore:
             self._writer.later(self._extend_runs)
 
     def _extend_runs(self, db: apsw.Connection) -> None:
+        """Makes one run; the next, where more is waiting, comes after the commits that are queued by then."""
         self._write.runs.extend(db)
+        if self._write.runs.full:
+            self._writer.later(self._extend_runs)
 
     async def claim(
         self, connector_id: int, type: int, account_id: int, *, now_us: int, limit: int

@@ -37,6 +37,10 @@ __all__ = ["Writer", "delivery_row"]
 _encode_facts = msgspec.msgpack.Encoder().encode
 
 
+_Written = tuple[list[int], int | None, int, list[int]]
+"""(keys born claimed, the mark to keep, messages inserted, keys updated)."""
+
+
 class _VersionsDiffer(Exception):
     """Fewer rows than updates: some updates are stale. The transaction is begun anew, looking first."""
 
@@ -49,23 +53,23 @@ class Writer:
         self.runs = Runs()
         self.flight = InFlight()
         self.recent = RecentOptOuts()
-        self.newest_bucket = 0
 
     def write(self, db: apsw.Connection, batch: Batch) -> bool:
         """Makes the batch durable. True when the index of runs should be extended."""
         self.runs.load(db)
         try:
-            born, mark, inserted = self._attempt(db, batch, careful=False)
+            born, mark, inserted, updated = self._attempt(db, batch, careful=False)
         except _VersionsDiffer:
             db.execute("ROLLBACK")
-            born, mark, inserted = self._attempt(db, batch, careful=True)
+            born, mark, inserted, updated = self._attempt(db, batch, careful=True)
         self.flight.committed(born, mark)
-        self.flight.leave(batch.updates.values())
+        self.flight.leave(batch.updates.values(), updated)
         return self.runs.added(inserted)
 
-    def _attempt(self, db: apsw.Connection, batch: Batch, *, careful: bool) -> tuple[list[int], int | None, int]:
+    def _attempt(self, db: apsw.Connection, batch: Batch, *, careful: bool) -> _Written:
         db.execute("BEGIN IMMEDIATE")
-        self.recent.check(db, batch)
+        if batch.accepts:
+            self.recent.check(db, batch)
         claim_rows = _take_claims(db, batch)
         news = batch.news()
         mark, born = None, []
@@ -76,13 +80,14 @@ class Writer:
             if mark is not None:
                 db.execute(query("put_claimed_from"), (self.node_id, mark))
         write_all(db, "put_claims", claim_rows)
+        updated: list[int] = []
         if batch.updates:
             if careful:
                 _refuse_stale(db, batch)
-            _update(db, batch.updates)
+            updated = _update(db, batch.updates)
         batch.position = self._write_rows(db, batch.rows())
         db.execute("COMMIT")
-        return born, mark, len(news)
+        return born, mark, len(news), updated
 
     def _insert(self, db: apsw.Connection, news: list[NewMessage]) -> None:
         rows = NewRows(news)
@@ -143,12 +148,17 @@ def _take_claims(db: apsw.Connection, batch: Batch) -> list[Row]:
     return [astuple(claim) for claim in claims if (claim.account_id, claim.scope, claim.key) not in taken]
 
 
-def _update(db: apsw.Connection, updates: dict[str, Update]) -> None:
+def _update(db: apsw.Connection, updates: dict[str, Update]) -> list[int]:
+    """Applies them all, or raises; gives the keys of their messages."""
+    keys: list[int] = []
     values: list[Any] = []
     for message_id, account_id, base_version, progress in map(astuple, updates.values()):
-        values += (int(message_id[1:], 32) >> 32, base_version, account_id, *astuple(progress))
-    if write_flat(db, "update_messages", values, UPDATE_WIDTH) != len(updates):
+        key = int(message_id[1:], 32) >> 32
+        keys.append(key)
+        values += (key, base_version, account_id, *astuple(progress))
+    if write_flat(db, "update_messages", values, UPDATE_WIDTH) != len(keys):
         raise _VersionsDiffer
+    return keys
 
 
 def _refuse_stale(db: apsw.Connection, batch: Batch) -> None:

@@ -31,7 +31,7 @@ def test_the_kept_mark_is_never_too_high(steps: list[int], step: int) -> None:
             mark = mark if new_mark is None else new_mark
             kept.update(born)
             if what < 0:
-                flight.leave([gone(-what)])
+                flight.leave([gone(-what)], [-what])
                 kept.discard(-what)
             assert mark <= min(kept, default=mark)
     finally:

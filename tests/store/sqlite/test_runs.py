@@ -1,0 +1,46 @@
+"""Runs follow the commits, whatever their size, and go when their messages have gone."""
+
+from __future__ import annotations
+
+from heliograph.contracts import Changes, ListFilter
+from heliograph.store.sqlite import SqliteStore
+from heliograph.store.sqlite.runs import RUN
+from tests.conformance.values import NOW, Make
+
+
+async def runs(store: SqliteStore) -> list[tuple[int, int, int]]:
+    """(run, messages, entries of the index) of each."""
+    sql = (
+        "SELECT run, (SELECT count(*) FROM messages WHERE key BETWEEN first_key AND last_key), "
+        "(SELECT count(*) FROM run_recipients i WHERE i.run = runs.run) FROM runs ORDER BY run"
+    )
+    await store._writer.run(lambda db: None)  # what was begun behind the last commit
+    await store._writer.run(lambda db: None)
+    await store._writer.run(lambda db: None)
+    return await store._writer.run(lambda db: list(db.execute(sql)))
+
+
+async def test_runs_keep_up_with_large_commits(store: SqliteStore, path: str, make: Make) -> None:
+    await store.commit(make.accept(*(make.born() for _ in range(2 * RUN + 100))))
+    assert await runs(store) == [(1, RUN, RUN), (2, RUN, RUN)]
+    await store.commit(make.accept(*(make.born() for _ in range(RUN - 101))))
+    assert len(await runs(store)) == 2
+    await store.close()
+    again = SqliteStore(path, serve=True)
+    await again.open()
+    await again.commit(make.accept(make.born()))
+    assert await runs(again) == [(n, RUN, RUN) for n in (1, 2, 3)]
+    await again.close()
+
+
+async def test_runs_go_with_their_messages(store: SqliteStore, make: Make) -> None:
+    news = [make.born() for _ in range(2 * RUN)]
+    await store.commit(make.accept(*news))
+    await store.commit(Changes(updates=[make.delivered(new, 1, ended_us=NOW) for new in news]))
+    assert len(await runs(store)) == 2
+    while await store.purge("records", NOW + 1, 3_000):
+        pass
+    assert await runs(store) == [(2, 0, RUN)]  # the last one says how far the index reaches
+    new = make.born()
+    await store.commit(make.accept(new, correlations=[make.correlation(new, "c")]))
+    assert [record.message.id for record in await store.messages(1, ListFilter())] == [new.message.id]
