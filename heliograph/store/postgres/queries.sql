@@ -3,7 +3,9 @@
 -- Arrays come as text literals ($1::text::int4[]): the driver writes one long text much faster than
 -- an array of values. Joins against such arrays are meant as nested loops over the primary key; the
 -- store's connections switch hash and merge joins off. "id >= least" spares the older partitions; an
--- upper bound as well would look so selective to the planner that it could scan the range for each row.
+-- upper bound as well would look so selective that the planner could scan the range for each row. And
+-- "BETWEEN 0 AND 2147483647" is always true: it makes the planner expect one row of an array, so that it
+-- looks each up by key, also when it plans while the tables are still small.
 
 -- ==== the write of a batch ====================================================================
 
@@ -20,7 +22,7 @@ RETURNING account_id, scope, key
 SELECT c.account_id, c.scope, c.key, c.body_hash, c.created_us, c.expires_us, c.made
 FROM unnest($1::int4[], $2::text[], $3::text[]) AS k (account_id, scope, key)
 JOIN claims AS c USING (account_id, scope, key)
-WHERE c.expires_us > $4
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND c.expires_us > $4
 
 -- name: apply
 WITH changed AS (
@@ -35,7 +37,8 @@ WITH changed AS (
         id, account_id, base_version, state, version, connector_id, owner, due_us, attempts, sent_us, ended_us,
         sent_seq, ended_seq, last_seq, carrier_message_id, status, error, segments_delivered, possible_duplicate
     )
-    WHERE m.account_id = u.account_id AND m.id = u.id AND m.version = u.base_version AND m.id >= $27
+    WHERE u.account_id BETWEEN 0 AND 2147483647
+        AND m.account_id = u.account_id AND m.id = u.id AND m.version = u.base_version AND m.id >= $27
     RETURNING 1
 ), related AS (
     INSERT INTO correlations (connector_id, canonical, account_id, message_id, segment, attempt, written_us)
@@ -73,6 +76,7 @@ SELECT pg_current_xact_id()::text::int8 AS xid, outbox_base, optout_version, $7:
 SELECT m.id, m.version
 FROM unnest($1::int4[], $2::text[]) AS k (account_id, id)
 JOIN messages AS m ON m.account_id = k.account_id AND m.id = k.id
+WHERE k.account_id BETWEEN 0 AND 2147483647
 
 -- name: outcome
 SELECT pg_xact_status($1::text::xid8)
@@ -112,7 +116,8 @@ FROM unnest(
     message_id, account_id, number, state, connector_id, attempts, sent_us, ended_us, carrier_message_id, status,
     error, possible_duplicate
 )
-WHERE s.account_id = u.account_id AND s.message_id = u.message_id AND s.number = u.number
+WHERE u.account_id BETWEEN 0 AND 2147483647
+    AND s.account_id = u.account_id AND s.message_id = u.message_id AND s.number = u.number
     AND s.message_id >= $13
 
 -- name: add_attempts
@@ -178,7 +183,8 @@ ON CONFLICT DO NOTHING
 DELETE FROM inbound_parts AS p
 USING unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int2[], $6::int2[])
     AS k (connector_id, sender, recipient, reference, reference_octets, total)
-WHERE p.connector_id = k.connector_id AND p.sender = k.sender AND p.recipient = k.recipient
+WHERE k.connector_id BETWEEN 0 AND 2147483647
+    AND p.connector_id = k.connector_id AND p.sender = k.sender AND p.recipient = k.recipient
     AND p.reference = k.reference AND p.reference_octets = k.reference_octets AND p.total = k.total
 
 -- name: put_references
@@ -248,7 +254,7 @@ ORDER BY owned.id
 -- name: give_back
 UPDATE messages AS m SET owner = 0, version = m.version + 1, due_us = $3, queue_us = $3
 FROM unnest($1::text::text[], $2::text::int4[]) AS k (id, account_id)
-WHERE m.account_id = k.account_id AND m.id = k.id AND m.owner = $4
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND m.account_id = k.account_id AND m.id = k.id AND m.owner = $4
 
 -- name: wires
 SELECT connector_id, ids FROM wires WHERE node_id = $1 AND ($2::int4 IS NULL OR connector_id = $2)
@@ -268,32 +274,34 @@ FROM holder AS a CROSS JOIN LATERAL (
 -- name: opted_out
 SELECT o.account_id, o.recipient
 FROM unnest($1::int4[], $2::text[]) AS k (account_id, recipient) JOIN opt_outs AS o USING (account_id, recipient)
+WHERE k.account_id BETWEEN 0 AND 2147483647
 
 -- name: references
 SELECT r.connector_id, r.sender, r.recipient, r.reference
 FROM unnest($1::int4[], $2::text[], $3::text[]) AS k (connector_id, sender, recipient)
 JOIN concat_references AS r USING (connector_id, sender, recipient)
+WHERE k.connector_id BETWEEN 0 AND 2147483647
 
 -- name: correlate
 SELECT DISTINCT ON (c.connector_id, c.canonical)
     c.connector_id, c.canonical, c.account_id, c.message_id, c.segment, c.attempt
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (connector_id, canonical)
 JOIN correlations AS c ON c.connector_id = k.connector_id AND c.canonical = k.canonical
-WHERE c.message_id >= $3
+WHERE k.connector_id BETWEEN 0 AND 2147483647 AND c.message_id >= $3
 ORDER BY c.connector_id, c.canonical, c.written_us DESC, c.message_id DESC
 
 -- name: live
 SELECT {message}
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, id)
 JOIN messages AS m ON m.account_id = k.account_id AND m.id = k.id
-WHERE m.id >= $3
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND m.id >= $3
 
 -- name: segments
 SELECT s.message_id, s.number, s.state, s.connector_id, s.attempts, s.sent_us, s.ended_us, s.carrier_message_id,
     s.status, s.error, s.possible_duplicate
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN segments AS s ON s.account_id = k.account_id AND s.message_id = k.message_id
-WHERE s.message_id >= $3
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND s.message_id >= $3
 ORDER BY s.message_id, s.number
 
 -- name: attempts
@@ -301,19 +309,20 @@ SELECT t.message_id, t.account_id, t.segment, t.number, t.connector_id, t.at_us,
     t.carrier_message_id
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN attempts AS t ON t.account_id = k.account_id AND t.message_id = k.message_id
-WHERE t.message_id >= $3
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND t.message_id >= $3
 ORDER BY t.message_id, t.at_us, t.segment, t.number
 
 -- name: contents
 SELECT c.message_id, c.kind, c.octets, c.udh_octets, c.key_id
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN contents AS c ON c.account_id = k.account_id AND c.message_id = k.message_id
-WHERE c.message_id >= $3
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND c.message_id >= $3
 
 -- name: orphans
 SELECT o.connector_id, o.canonical, o.arrived_us, o.fields, o.id
 FROM unnest($1::int4[], $2::text[]) AS k (connector_id, canonical)
 JOIN orphans AS o USING (connector_id, canonical)
+WHERE k.connector_id BETWEEN 0 AND 2147483647
 ORDER BY o.id
 
 -- name: matched_orphans
@@ -335,6 +344,7 @@ SELECT p.*
 FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int2[], $6::int2[])
     AS k (connector_id, sender, recipient, reference, reference_octets, total)
 JOIN inbound_parts AS p USING (connector_id, sender, recipient, reference, reference_octets, total)
+WHERE k.connector_id BETWEEN 0 AND 2147483647
 ORDER BY p.arrived_us, p.number
 
 -- name: stale_parts
@@ -517,7 +527,7 @@ RETURNING account_id, recipient
 
 -- name: remove_opt_outs
 DELETE FROM opt_outs AS o USING unnest($1::int4[], $2::text[]) AS k (account_id, recipient)
-WHERE o.account_id = k.account_id AND o.recipient = k.recipient
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND o.account_id = k.account_id AND o.recipient = k.recipient
 RETURNING o.recipient
 
 -- name: opt_outs
