@@ -50,7 +50,7 @@ def create(
     if not account.strip():
         raise typer.BadParameter("give the account a name", param_hint="--account")
     expires_us = None if expires_days is None else time.time_ns() // 1000 + expires_days * 86_400_000_000
-    text, kept = with_store(config, lambda store: create_key(store, account, chosen, expires_us=expires_us))
+    text, kept = with_store(config, lambda store: create_key(store, account, chosen, expires_us=expires_us), make=True)
     if json:
         print_json({"account": account, "prefix": kept.prefix, "scopes": chosen, "key": text})
         return

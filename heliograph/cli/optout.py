@@ -44,7 +44,7 @@ def add(account: Account, numbers: Numbers = None, file: File = None, config: Co
             added += await store.add_opt_outs(rows)
         return added
 
-    print(f"{with_store(config, work)} added.")
+    print(f"{with_store(config, work, make=True)} added.")
 
 
 @app.command()

@@ -26,7 +26,7 @@ def migrate(config: Config = None, json: Json = False) -> None:
     """
     from heliograph.cli.output import print_json, waiting
 
-    before, after = _run(config, "migrating", lambda store: store.migrate(), waiting)
+    before, after = _run(config, "migrating", lambda store: store.migrate(), waiting, make=True)
     if json:
         print_json({"from": before, "to": after})
     elif before == after:
@@ -40,7 +40,6 @@ def check(config: Config = None, json: Json = False) -> None:
     """Look the store over; exit code 1 when something is wrong with it."""
     from heliograph.cli.output import print_json, waiting
 
-    _must_exist(config)
     findings: list[StoreCheck] = _run(config, "looking the store over", lambda store: store.check(), waiting)
     good = all(finding.ok for finding in findings)
     if json:
@@ -62,7 +61,6 @@ def backup(
     from heliograph.cli.faults import CommandFailed
     from heliograph.cli.output import waiting
 
-    _must_exist(config)
     if file.exists() and not force:
         raise CommandFailed(f"{file} exists", "choose another name, or give --force")
     if not file.absolute().parent.is_dir():
@@ -83,12 +81,12 @@ def restore(
     """
     from heliograph.cli.faults import CommandFailed
     from heliograph.cli.output import waiting
-    from heliograph.cli.stores import load_config
+    from heliograph.cli.stores import file_of, load_config
 
     if not file.is_file():
         raise CommandFailed(f"there is no file {file}", "give what heliograph store backup has written")
     url = load_config(config).store.url
-    place = _file_of(url)
+    place = file_of(url)
     if place is not None and place.exists() and not force:
         raise CommandFailed(f"the store {place} exists", "give --force to replace it; it is kept as .replaced")
     with waiting("restoring"):
@@ -103,28 +101,14 @@ def restore(
     print(f"Restored from {file}.")
 
 
-def _run(config: Path | None, what: str, work: Any, waiting: Any) -> Any:
+def _run(config: Path | None, what: str, work: Any, waiting: Any, *, make: bool = False) -> Any:
     """Do something with the store as it is: it need not be of this program's schema, nor whole."""
-    from heliograph.cli.stores import load_config
+    from heliograph.cli.stores import load_config, must_exist
     from heliograph.store import open_store
 
-    store = open_store(load_config(config).store.url, serve=False)
+    found = load_config(config)
+    if not make:
+        must_exist(found)
+    store = open_store(found.store.url, serve=False)
     with waiting(what):
         return asyncio.run(work(store))
-
-
-def _file_of(url: str) -> Path | None:
-    """The file of an embedded store; None for one that is a server's."""
-    from urllib.parse import unquote, urlsplit
-
-    parts = urlsplit(url)
-    return Path(unquote(parts.path)[1:]) if parts.scheme == "sqlite" else None
-
-
-def _must_exist(config: Path | None) -> None:
-    from heliograph.cli.faults import CommandFailed
-    from heliograph.cli.stores import load_config
-
-    place = _file_of(load_config(config).store.url)
-    if place is not None and not place.exists():
-        raise CommandFailed(f"there is no store {place}", "check store.url; heliograph serve makes it")

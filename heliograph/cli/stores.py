@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from heliograph.contracts import Store
     from heliograph.model import Account
 
-__all__ = ["account_named", "load_config", "opened", "with_store"]
+__all__ = ["account_named", "file_of", "load_config", "must_exist", "opened", "with_store"]
 
 T = TypeVar("T")
 
@@ -42,11 +42,29 @@ async def opened(config: Config) -> AsyncIterator[Store]:
         await store.close()
 
 
-def with_store(path: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Do something with the store of a configuration, on a loop of its own."""
+def file_of(url: str) -> Path | None:
+    """The file of an embedded store; None for one that is a server's."""
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)[1:]) if parts.scheme == "sqlite" else None
+
+
+def must_exist(config: Config) -> None:
+    """Raises ``CommandFailed`` where an embedded store is not there yet."""
+    place = file_of(config.store.url)
+    if place is not None and not place.exists():
+        raise CommandFailed(f"there is no store {place}", "check store.url; heliograph serve makes it")
+
+
+def with_store(path: Path | None, work: Callable[[Store], Awaitable[T]], *, make: bool = False) -> T:
+    """Do something with the store of a configuration, on a loop of its own. ``make`` it where there is none."""
+    config = load_config(path)
+    if not make:
+        must_exist(config)
 
     async def run() -> T:
-        async with opened(load_config(path)) as store:
+        async with opened(config) as store:
             return await work(store)
 
     return asyncio.run(run())

@@ -75,9 +75,12 @@ class Submits:
         """Tell the log, and the handset unless it is refused."""
         part = read_part(pdu)
         place = part.place
-        text, digest = wording(
-            decode(part.octets, pdu.data_coding, part.header).text, part.octets, self._settings.log_texts
-        )
+        message = None if status else self._handsets.take(part, pdu.data_coding, to, sender, id, at)
+        if message is not None and place is None:
+            said = message.text
+        else:
+            said = decode(part.octets, pdu.data_coding, part.header).text
+        text, digest = wording(said, part.octets, self._settings.log_texts)
         self._log.add(
             Fact(
                 fact="submit",
@@ -93,9 +96,6 @@ class Submits:
                 part=f"{place[3]}/{place[2]}" if place is not None else "",
             )
         )
-        if status:
-            return
-        message = self._handsets.take(part, pdu.data_coding, to, sender, id, at)
         if message is not None:
             self._on_message(message)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any
+from math import ceil
+from typing import Any, Final
 
 __all__ = ["Timetable"]
+
+_GRID: Final = 1000
+"""Times are rounded up to so many parts of a second, so that what is due about the same time is done together."""
 
 
 class Timetable:
@@ -18,7 +22,8 @@ class Timetable:
         self._after = after
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._added = 0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._alarm_at = 0.0
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -29,9 +34,10 @@ class Timetable:
 
     def do_at(self, due: float, what: Callable[..., None], *arguments: Any) -> None:
         """Call ``what`` at ``due``; entries of one time keep the order in which they came."""
+        due = ceil(due * _GRID) / _GRID
         self._added += 1
         heappush(self._heap, (due, self._added, what, arguments))
-        if self._alarm is None or due < self._alarm.when():
+        if self._alarm is None or due < self._alarm_at:
             self._set(due)
 
     def stop(self) -> None:
@@ -43,7 +49,7 @@ class Timetable:
     def _set(self, due: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(due, self._ring)
+        self._alarm, self._alarm_at = self._loop.call_at(due, self._ring), due
 
     def _ring(self) -> None:
         self._alarm = None
