@@ -95,7 +95,6 @@ class LimitSettings:
     body_octets: int = setting(65_536, "Largest body of a request.", min=1_024)
     batch_body_octets: int = setting(8_388_608, "Largest body of a batch.", min=1_024)
     batch_messages: int = setting(10_000, "Messages in one batch.", min=1, max=100_000)
-    json_depth: int = setting(16, "Deepest nesting of a JSON body.", min=4, max=100)
     lane_messages: int = setting(
         20_000, "Messages of one connector that wait in memory; more of them wait in the store.", min=100
     )

@@ -10,137 +10,14 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
-from http import HTTPStatus
-from typing import Any, ClassVar, Final, cast
+from typing import Any, cast
 
-import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from heliograph.errors import ConfigError, ConfigFault, RequestRejected
-from heliograph.ingress.rest.problems import refusal
+from heliograph.errors import ConfigError, ConfigFault
+from heliograph.ingress.protocol import HEADER_OCTETS, Connection, HttpLimits
 
 __all__ = ["HEADER_OCTETS", "HttpLimits", "HttpServer"]
-
-HEADER_OCTETS: Final = 32_768
-"""What a request line and its headers may have; an API key, an idempotency key and some cookies need a tenth."""
-
-_BODY_OCTETS_PER_S: Final = 65_536
-"""Each of these that arrives adds a second to a body's time: a large batch may come over a slow line."""
-
-_MALFORMED: Final = RequestRejected("http_invalid", "This is no HTTP/1.1 request: check the client.", status=400)
-_LARGE_HEADERS: Final = RequestRejected(
-    "headers_too_large", f"The headers may have {HEADER_OCTETS} octets: send fewer or shorter ones.", status=431
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HttpLimits:
-    """Seconds for each part of a request, and connections at once."""
-
-    connections: int = 10_000
-    header_timeout_s: float = 10.0
-    body_timeout_s: float = 30.0
-    write_timeout_s: float = 30.0
-    idle_timeout_s: float = 75.0
-
-
-class _Phase(Enum):
-    """What a connection waits for."""
-
-    HEADERS = "header_timeout"
-    BODY = "body_timeout"
-    ANSWER = "answer"
-    """Us: the peer has nothing to do."""
-    IDLE = "idle_timeout"
-
-
-class _Watched(HttpToolsProtocol):
-    """uvicorn's protocol, telling the sweep since when it waits for what."""
-
-    limits: ClassVar[HttpLimits]
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._enter(_Phase.HEADERS)
-        self._stuck_since: float | None = None
-        """When a finished connection, or one with a full buffer, was first seen not to take its answer."""
-        if len(self.connections) > self.limits.connections:
-            transport.abort()
-
-    def _enter(self, phase: _Phase) -> None:
-        self._phase = phase
-        self._since = self.loop.time()
-        self._octets = 0
-
-    def data_received(self, data: bytes) -> None:
-        if self._phase is _Phase.IDLE:
-            self._enter(_Phase.HEADERS)
-        self._octets += len(data)
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.cycle.keep_alive = False  # answered as an ordinary request; what follows is not HTTP
-        except httptools.HttpParserError:
-            self._refuse(_MALFORMED)
-        else:
-            if self._phase is _Phase.HEADERS and self._octets > HEADER_OCTETS:
-                self._refuse(_LARGE_HEADERS)
-
-    def _refuse(self, error: RequestRejected) -> None:
-        """Answers what never became a request, and closes."""
-        reply = refusal(error)
-        head = (
-            f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\ncontent-type: {reply.media_type.decode()}"
-            f"\r\ncontent-length: {len(reply.body)}\r\nconnection: close\r\n\r\n"
-        )
-        self._phase = _Phase.ANSWER
-        self.transport.write(head.encode() + reply.body)
-        self.transport.close()
-
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        self._enter(_Phase.BODY)
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._enter(_Phase.IDLE if self.cycle.response_complete else _Phase.ANSWER)
-
-    def on_response_complete(self) -> None:
-        """As uvicorn's, without a timer of its own for each wait between requests."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-        elif self._phase is _Phase.ANSWER:
-            self._enter(_Phase.IDLE)
-
-    def late(self, now: float) -> str | None:
-        """By which limit the peer has used up its time, if it has."""
-        limits = self.limits
-        if self.transport.is_closing() or self.flow.write_paused:
-            if self._stuck_since is None:
-                self._stuck_since = now
-            return "write_timeout" if now - self._stuck_since > limits.write_timeout_s else None
-        self._stuck_since = None
-        if self._phase is _Phase.ANSWER or self.flow.read_paused:
-            return None
-        allowed: float = getattr(limits, self._phase.value + "_s")
-        if self._phase is _Phase.BODY:
-            allowed += self._octets / _BODY_OCTETS_PER_S
-        return self._phase.value if now - self._since > allowed else None
-
-    def end(self) -> None:
-        """Closes a connection that is late: gently where nothing is under way."""
-        if self._phase is _Phase.IDLE and not self.transport.is_closing():
-            self.transport.close()
-        else:
-            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -163,14 +40,17 @@ class HttpServer:
         limits: HttpLimits | None = None,
         closed: Callable[[str], None] = lambda limit: None,
     ) -> None:
-        """``closed`` hears the name of the limit by which a connection was closed."""
+        """``app`` is an ASGI application; its ``doors``, if it has any, are answered without it.
+
+        ``closed`` hears the name of the limit by which a connection was closed.
+        """
         self._host = host
         self._port = port
         self._closed = closed
         limits = limits or HttpLimits()
         config = uvicorn.Config(
             app,
-            http=type("Watched", (_Watched,), {"limits": limits}),
+            http=type("Connection", (Connection,), {"limits": limits, "doors": getattr(app, "doors", {})}),
             ws="none",
             lifespan="off",
             loop="none",
@@ -219,7 +99,7 @@ class HttpServer:
     def sweep(self, now: float) -> None:
         """Closes every connection that is late at ``now``, on the loop's clock."""
         for one in list(self._server.server_state.connections):
-            connection = cast(_Watched, one)
+            connection = cast(Connection, one)
             limit = connection.late(now)
             if limit is not None:
                 self._closed(limit)

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from heliograph.contracts import ListFilter
 from heliograph.errors import ConfigError
 from heliograph.ingress.server import HEADER_OCTETS, HttpLimits, HttpServer
+from tests.ingress.house import House
 
 HOST = "127.0.0.1"
 REQUEST = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
@@ -246,3 +248,81 @@ async def test_stopping_answers_what_was_asked() -> None:
         assert await answer(reader) == (200, b"hello")
         assert await is_closed(reader)
         await stopping
+
+
+# --- doors ------------------------------------------------------------------------------------------
+POST = "POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {size}\r\n{more}\r\n"
+BODY = b'{"to":"+4915112345678","from":"Helio","text":"hello"}'
+
+
+@contextlib.asynccontextmanager
+async def door(api: House, more: str = "") -> AsyncIterator[tuple[bytes, Any, Any]]:
+    """A request to a door, and a connection to the server."""
+    port = int((await api.server.start()).rpartition(":")[2])
+    reader, writer = await asyncio.open_connection(HOST, port)
+    yield POST.format(key=api.key, size=len(BODY), more=more).encode() + BODY, reader, writer
+    writer.close()
+
+
+async def test_requests_behind_each_other_are_answered_in_order(api: House) -> None:
+    async with door(api) as (request, reader, writer):
+        health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        writer.write(request + request + health + request + health)
+        answers = [await answer(reader) for _ in range(5)]
+        assert [status for status, _ in answers] == [202, 202, 200, 202, 200]
+        assert len({json.loads(body)["id"] for status, body in answers if status == 202}) == 3
+
+
+async def test_a_request_octet_by_octet_is_the_same_request(api: House) -> None:
+    async with door(api) as (request, reader, writer):
+        for octet in request:
+            writer.write(bytes([octet]))
+            await writer.drain()
+        assert (await answer(reader))[0] == 202
+        writer.write(request)
+        assert (await answer(reader))[0] == 202
+
+
+@pytest.mark.parametrize("more", ["Connection: close\r\n", "Expect: 100-continue\r\n"])
+async def test_unusual_requests_at_a_door_are_answered_too(api: House, more: str) -> None:
+    async with door(api, more) as (request, reader, writer):
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" 100 " in head:
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 202 Accepted\r\n")
+        if more.startswith("Connection"):
+            assert b"connection: close" in head
+            assert b"hello" not in await reader.read()
+
+
+async def test_a_body_behind_a_wish_to_upgrade_is_refused_and_never_half_read(api: House) -> None:
+    async with door(api, "Upgrade: h2c\r\nConnection: upgrade\r\n") as (request, reader, writer):
+        writer.write(request)
+        assert (await answer(reader))[0] == 400
+        assert await is_closed(reader)
+        assert await api.store.messages(1, ListFilter()) == []
+
+
+async def test_an_old_client_is_answered(api: House) -> None:
+    async with door(api) as (request, reader, writer):
+        writer.write(request.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert b"202" in await reader.read()
+
+
+async def test_a_refused_body_is_dropped_and_the_next_request_answered(api: House) -> None:
+    async with door(api) as (request, reader, writer):
+        large = POST.format(key=api.key, size=200_000, more="").encode()
+        writer.write(large + b"x" * 100_000)
+        assert (await answer(reader))[0] == 413
+        writer.write(b"x" * 100_000 + request)
+        assert (await answer(reader))[0] == 202
+
+
+async def test_a_client_that_leaves_before_its_answer_leaves_nothing_behind(api: House) -> None:
+    async with door(api) as (request, _, writer):
+        writer.write(request)
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while not await api.store.messages(1, ListFilter()) or api.server.connections:
+                await asyncio.sleep(0.005)

@@ -6,7 +6,7 @@ Bodies are read by msgspec here too, so that both doors refuse the same things i
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -19,11 +19,12 @@ from heliograph.access import Principal
 from heliograph.contracts import ListFilter
 from heliograph.delivery.wording import EventView, MessageView, events_of, iso, message_json, message_view
 from heliograph.errors import RequestRejected, StoreError
+from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
-from heliograph.ingress.rest.sending import BatchBody, SendBody, Sending, SendReply, check_encoding
+from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import Endpoint, State, normalize_id
 
@@ -76,7 +77,7 @@ _webhook_decoder = msgspec.json.Decoder(WebhookBody)
 _encode = msgspec.json.Encoder().encode
 
 
-def cold_api(services: Services, sending: Sending) -> FastAPI:
+def cold_api(services: Services, doors: Sequence[Door]) -> FastAPI:
     """The FastAPI application."""
     app = FastAPI(
         title="Heliograph",
@@ -85,7 +86,7 @@ def cold_api(services: Services, sending: Sending) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
     )
-    _Routes(services, sending).add(app)
+    _Routes(services, doors).add(app)
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:
@@ -101,12 +102,11 @@ def cold_api(services: Services, sending: Sending) -> FastAPI:
 class _Routes:
     """The endpoints, each a translation from a request to the house and back."""
 
-    def __init__(self, services: Services, sending: Sending) -> None:
+    def __init__(self, services: Services, doors: Sequence[Door]) -> None:
         self._services = services
-        self._sending = sending
+        self._doors = doors
 
     def add(self, app: FastAPI) -> None:
-        bounds = self._services.bounds
         operations = [
             Operation("POST", "/v1/messages", "Send a message", SendBody, SendReply, 202),
             Operation("POST", "/v1/messages/batch", "Send many messages in one transaction", BatchBody, None, 202),
@@ -126,8 +126,7 @@ class _Routes:
             Operation("DELETE", "/v1/webhooks/{id}", "Delete a webhook", None, None, 204),
         ]
         answers: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
-            ("POST", "/v1/messages"): self._through(self._sending.one, bounds.body_octets),
-            ("POST", "/v1/messages/batch"): self._through(self._sending.batch, bounds.batch_body_octets),
+            **{("POST", door.path): self._through(door) for door in self._doors},
             ("GET", "/v1/messages"): self.list,
             ("GET", "/v1/messages/{id}"): self.show,
             ("GET", "/v1/messages/{id}/events"): self.events,
@@ -146,9 +145,12 @@ class _Routes:
         schema = document(operations)
         app.openapi = lambda: schema  # type: ignore[method-assign]
 
-    def _through(self, answer: Callable[[Call], Awaitable[Reply]], most: int) -> Callable[[Request], Awaitable[Reply]]:
+    def _through(self, door: Door) -> Callable[[Request], Awaitable[Reply]]:
+        """The same endpoint for requests that do not come through its door."""
+
         async def through(request: Request) -> Reply:
-            return await answer(await _call(request, most))
+            self._caller(request, door.scope)  # nobody without a key makes us hold a body
+            return await door.answer(await _call(request, door.most_octets))
 
         return through
 

@@ -1,6 +1,6 @@
 """The send endpoints: from octets to octets in one go. The busiest code of the entrance.
 
-Both doors (the lean one and FastAPI's) call ``one`` and ``batch`` here.
+The lean doors and FastAPI call ``one`` and ``batch`` here.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from heliograph.ingress.rest.problems import Problem, Reply, problem_of, refusal
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import Encoding, State, TrafficType
 
-__all__ = ["SEND_FIELDS", "BatchBody", "SendBody", "SendReply", "Sending", "check_encoding"]
+__all__ = ["SEND_FIELDS", "SEND_SCOPE", "BatchBody", "SendBody", "SendReply", "Sending", "check_encoding"]
 
 _TYPES = {one.word: int(one) for one in TrafficType}
 _STATES = {int(state): state.word for state in State}
 _ENCODINGS = {int(one): one.word for one in Encoding}
+SEND_SCOPE = "messages:send"
 _ACCEPTED = State.QUEUED
 """The furthest that a message is when it is accepted; a replay tells what was told then."""
 _REPLAYED = ((b"idempotent-replayed", b"true"),)
@@ -137,7 +138,7 @@ class Sending:
     async def one(self, call: Call) -> Reply:
         """One message: 202, or a problem."""
         try:
-            principal = caller(call, self._keys, "messages:send")
+            principal = caller(call, self._keys, SEND_SCOPE)
             submission = submission_of(decode(call, _send_decoder, _NAMES), principal, "rest")
             received = await self._intake.accept((submission,), idempotency=idempotency_of(call, principal))
         except (RequestRejected, StoreError) as error:
@@ -151,7 +152,7 @@ class Sending:
     async def batch(self, call: Call) -> Reply:
         """Many messages in one transaction: 202 with a result for each in order, or a problem for all."""
         try:
-            principal = caller(call, self._keys, "messages:send")
+            principal = caller(call, self._keys, SEND_SCOPE)
             items = self._items(call, principal)
             submissions = [item for item in items if isinstance(item, Submission)]
             idempotency = idempotency_of(call, principal)

@@ -1,0 +1,45 @@
+"""Doors: busy endpoints that the server answers itself, from octets to octets, without a framework in between."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from heliograph.access import KeyRing
+from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.calls import Call, caller
+from heliograph.ingress.rest.problems import Reply, refusal
+from heliograph.ingress.rest.replies import failed, too_large
+from heliograph.telemetry.metrics import Metrics
+
+__all__ = ["Door"]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A path to which bodies are posted. ``scope`` is what a key needs for it."""
+
+    path: str
+    scope: str
+    most_octets: int
+    answer: Callable[[Call], Awaitable[Reply]]
+    keys: KeyRing
+    metrics: Metrics
+
+    def bar(self, authorization: bytes | None, octets: int) -> Reply | None:
+        """The refusal of a body that is long or will be, before it is here: only who has a key may send one."""
+        try:
+            caller(Call("POST", self.path, b"", authorization), self.keys, self.scope)
+            if octets > self.most_octets:
+                raise too_large(self.most_octets)
+        except RequestRejected as rejected:
+            self.metrics.refused(rejected.code)
+            return refusal(rejected)
+        return None
+
+    async def reply(self, call: Call) -> Reply:
+        """The answer to a whole request, whatever happens."""
+        try:
+            return await self.answer(call)
+        except Exception as error:
+            return failed(self.metrics, call.method, call.path, error)

@@ -1,0 +1,272 @@
+"""One HTTP connection: uvicorn's protocol with limits of time and size, and a straight way to busy endpoints.
+
+A request to a door is answered without a scope, a cycle of events or a framework: that halves what it
+costs. Whatever is unusual about it (an old version, a wish to upgrade, one request behind another)
+goes the ordinary way, to the same functions behind FastAPI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from heliograph.errors import RequestRejected
+from heliograph.ingress.doors import Door
+from heliograph.ingress.rest.calls import Call
+from heliograph.ingress.rest.problems import Reply, refusal
+
+__all__ = ["HEADER_OCTETS", "Connection", "HttpLimits"]
+
+HEADER_OCTETS: Final = 32_768
+"""What a request line and its headers may have; an API key, an idempotency key and some cookies need a tenth."""
+
+_BODY_OCTETS_PER_S: Final = 65_536
+"""Each of these that arrives adds a second to a body's time: a large batch may come over a slow line."""
+
+_MALFORMED: Final = RequestRejected("http_invalid", "This is no HTTP/1.1 request: check the client.", status=400)
+_LARGE_HEADERS: Final = RequestRejected(
+    "headers_too_large", f"The headers may have {HEADER_OCTETS} octets: send fewer or shorter ones.", status=431
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpLimits:
+    """Seconds for each part of a request, and connections at once."""
+
+    connections: int = 10_000
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 30.0
+    write_timeout_s: float = 30.0
+    idle_timeout_s: float = 75.0
+
+
+_STATUS_LINES: Final[dict[int, bytes]] = {}
+
+
+class _Phase(Enum):
+    """What a connection waits for."""
+
+    HEADERS = "header_timeout"
+    BODY = "body_timeout"
+    ANSWER = "answer"
+    """Us: the peer has nothing to do."""
+    IDLE = "idle_timeout"
+
+
+class _Nobody:
+    """An event that nobody waits for: uvicorn sets one when a connection is lost."""
+
+    def set(self) -> None: ...
+
+
+class _Straight:
+    """A request at a door, standing where uvicorn keeps its cycle (and reads and sets some of the same fields)."""
+
+    __slots__ = (
+        "authorization",
+        "chunks",
+        "disconnected",
+        "door",
+        "idempotency_key",
+        "keep_alive",
+        "octets",
+        "response_complete",
+    )
+    message_event = _Nobody()
+
+    def __init__(self, door: Door, keep_alive: bool) -> None:
+        self.door = door
+        self.keep_alive = keep_alive
+        self.authorization: bytes | None = None
+        self.idempotency_key: bytes | None = None
+        self.chunks: list[bytes] = []
+        self.octets = 0
+        self.disconnected = False
+        self.response_complete = False
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, telling the sweep since when it waits for what."""
+
+    limits: ClassVar[HttpLimits]
+    doors: ClassVar[Mapping[bytes, Door]]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._enter(_Phase.HEADERS)
+        self._stuck_since: float | None = None
+        """When a finished connection, or one with a full buffer, was first seen not to take its answer."""
+        if len(self.connections) > self.limits.connections:
+            transport.abort()
+
+    def _enter(self, phase: _Phase) -> None:
+        self._phase = phase
+        self._since = self.loop.time()
+        self._octets = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is _Phase.IDLE:
+            self._enter(_Phase.HEADERS)
+        self._octets += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.cycle.keep_alive = False  # answered as an ordinary request; what follows is not HTTP
+        except httptools.HttpParserError:
+            self._refuse(_MALFORMED)
+        else:
+            if self._phase is _Phase.HEADERS and self._octets > HEADER_OCTETS:
+                self._refuse(_LARGE_HEADERS)
+
+    def _refuse(self, error: RequestRejected) -> None:
+        """Answers what never became a request, and closes."""
+        self._phase = _Phase.ANSWER
+        self._write(refusal(error), keep_alive=False)
+
+    def _write(self, reply: Reply, *, keep_alive: bool) -> None:
+        parts = [_status_line(reply.status), b"content-type: ", reply.media_type]
+        for name, value in (*self.server_state.default_headers, *reply.headers):
+            parts += (b"\r\n", name, b": ", value)
+        parts.append(b"\r\ncontent-length: %d\r\n" % len(reply.body))
+        parts += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", reply.body)
+        self.transport.write(b"".join(parts))
+        if not keep_alive:
+            self.transport.close()
+
+    # --- a request arrives -------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        door = self.doors.get(self.url)
+        self._enter(_Phase.BODY)
+        if door is not None and self._is_usual():
+            self._enter_door(door)
+        else:
+            self._enter_application()
+
+    def _is_usual(self) -> bool:
+        parser = self.parser
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and not parser.should_upgrade()
+        )
+
+    def _enter_application(self) -> None:
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
+        super().on_headers_complete()
+
+    def _enter_door(self, door: Door) -> None:
+        one = _Straight(door, self.parser.should_keep_alive())
+        self.cycle = cast(Any, one)
+        declared = 0
+        for name, value in self.headers:
+            if name == b"authorization":
+                one.authorization = value
+            elif name == b"idempotency-key":
+                one.idempotency_key = value
+            elif name == b"content-length":
+                declared = int(value)
+        if declared > door.most_octets:
+            self._bar(one, declared)
+
+    def _bar(self, one: _Straight, octets: int) -> None:
+        """Answers now if this body may not come; what still comes of it is read and dropped."""
+        reply = one.door.bar(one.authorization, octets)
+        if reply is not None:
+            one.chunks.clear()
+            self._finish(one, reply)
+
+    def on_body(self, body: bytes) -> None:
+        one: object = self.cycle
+        if type(one) is not _Straight:
+            super().on_body(body)
+        elif not one.response_complete:
+            one.chunks.append(body)
+            one.octets += len(body)
+            if len(one.chunks) == 2 or one.octets > one.door.most_octets:
+                self._bar(one, one.octets)
+
+    def on_message_complete(self) -> None:
+        one: object = self.cycle
+        if type(one) is not _Straight:
+            super().on_message_complete()
+        elif not one.response_complete:
+            task = self.loop.create_task(self._answer(one))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        self._enter(_Phase.IDLE if self.cycle.response_complete else _Phase.ANSWER)
+
+    # --- and is answered ---------------------------------------------------------------------------
+
+    async def _answer(self, one: _Straight) -> None:
+        chunks = one.chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        call = Call("POST", one.door.path, body, one.authorization, one.idempotency_key)
+        reply = await one.door.reply(call)
+        if self.flow.write_paused and not one.disconnected:
+            await self.flow.drain()
+        if not one.disconnected:
+            self._finish(one, reply)
+
+    def _finish(self, one: _Straight, reply: Reply) -> None:
+        self._write(reply, keep_alive=one.keep_alive)
+        one.response_complete = True
+        self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer of its own for each wait between requests."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._phase is _Phase.ANSWER:
+            self._enter(_Phase.IDLE)
+
+    def late(self, now: float) -> str | None:
+        """By which limit the peer has used up its time, if it has."""
+        limits = self.limits
+        if self.transport.is_closing() or self.flow.write_paused:
+            if self._stuck_since is None:
+                self._stuck_since = now
+            return "write_timeout" if now - self._stuck_since > limits.write_timeout_s else None
+        self._stuck_since = None
+        if self._phase is _Phase.ANSWER or self.flow.read_paused:
+            return None
+        allowed: float = getattr(limits, self._phase.value + "_s")
+        if self._phase is _Phase.BODY:
+            allowed += self._octets / _BODY_OCTETS_PER_S
+        return self._phase.value if now - self._since > allowed else None
+
+    def end(self) -> None:
+        """Closes a connection that is late: gently where nothing is under way."""
+        if self._phase is _Phase.IDLE and not self.transport.is_closing():
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+
+def _status_line(status: int) -> bytes:
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        line = _STATUS_LINES[status] = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
+    return line
