@@ -35,7 +35,7 @@ from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.server import HttpLimits, HttpServer
 from heliograph.model import Account, Fact, IdSource, Live, Number, Route
-from heliograph.outbound import GuardedHttp
+from heliograph.outbound import DirectHttp, HelperHttp
 from heliograph.sms.numbers import prepare_numbers
 from heliograph.store import open_store
 from heliograph.telemetry import journal
@@ -102,6 +102,7 @@ class Heliograph:
             self._application(),
             host=config.http.host,
             port=config.http.port,
+            closed=self.metrics.closed,
             limits=HttpLimits(
                 connections=config.http.connections,
                 header_timeout_s=config.http.header_timeout_s,
@@ -139,7 +140,8 @@ class Heliograph:
 
     def _build_outbox(self) -> None:
         webhooks = self.config.webhooks
-        self.http = GuardedHttp(allow_private_addresses=webhooks.allow_private_addresses)
+        private = webhooks.allow_private_addresses
+        self.http = HelperHttp(DirectHttp(allow_private_addresses=private), allow_private_addresses=private)
         voice = StandardWebhooks(timeout_s=webhooks.timeout_s)
         self.outbox = Outbox(
             self.store, self.http, voice, clock=self.clock, bounds=OutboxBounds(connections=webhooks.concurrency)
@@ -158,6 +160,7 @@ class Heliograph:
                 keys=self.keys,
                 webhooks=self.webhooks,
                 connectors=self._names,
+                metrics=self.metrics,
                 metrics_text=self.metrics.exposition,
                 ready=lambda: self._not_ready,
                 bounds=Bounds(

@@ -285,7 +285,7 @@ class Store(Protocol):
         ...
 
     async def release(self, connector_id: int | None = None) -> list[Live]:
-        """Start-up or lost lane: every message that this node id owns goes back to the backlog (owner 0, due ``AT_ONCE``)
+        """Start-up or lost lane: what this node id owns goes back to the backlog (owner 0, due ``AT_ONCE``)
 
         except those that the lanes' wire rows name: these are given back to the caller (still owned),
         who decides what the unknown outcome means. None means all connectors.
