@@ -89,9 +89,7 @@ class Dispatch:
         lane = self.lanes.get(connector_id)
         if lane is None:
             return Admission.WAITING
-        return lane.admit(
-            message.type, message.account_id, message.segments, message.sender, message.recipient, message.id
-        )
+        return lane.admit(message)
 
     def wires(self, connector_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
         """What the rows of these lanes must say from the next commit on."""
@@ -125,8 +123,8 @@ class Dispatch:
             following = self._directory.connector_after(route, following)
         return following
 
-    def _move(self, batch: Batch, live: Live, numbers: tuple[int, ...], connector_id: int) -> None:
-        """Segments go on to another lane, by way of the store: it must know where they wait."""
+    def _move(self, batch: Batch, live: Live, connector_id: int) -> None:
+        """What is left of a message goes on to another lane, by way of the store: it must know where that waits."""
         message, old = live.message, live.progress
         progress = replace(old, version=old.version + 1, connector_id=connector_id, owner=0, due_us=AT_ONCE)
         batch.changes.updates.append(Update(message.id, message.account_id, old.version, progress))

@@ -1,0 +1,376 @@
+"""The lane itself: from intake's reservation to the connector and back.
+
+A message passes in this order: ``admit`` (at intake: will memory take it, may it be on the wire with
+its own insert?) → ``enter`` (it is durable) → the queue → a *permit* (a commit that names it as
+possibly on the wire) → the connector → ``outcomes``. All bookkeeping of one turn of the loop leaves
+in one commit and one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from heliograph.contracts import Clock, Connector, Outcome, SegmentSubmission, Store, Update
+from heliograph.delivery.lane.backlog import Backlog
+from heliograph.delivery.lane.permits import Permits
+from heliograph.delivery.lane.queue import LaneQueue
+from heliograph.delivery.lane.setbacks import Over, Setbacks, TryElsewhere
+from heliograph.delivery.lane.work import Admission, LaneLimits, Work, open_segments
+from heliograph.delivery.ledger import Batch, Ledger
+from heliograph.delivery.segmenting import parts_of
+from heliograph.model import AT_ONCE, END, Content, Live, Message, State
+from heliograph.rules.lifecycle import News
+from heliograph.rules.pacing import Pace
+from heliograph.telemetry.metrics import Metrics
+
+__all__ = ["Lane"]
+
+_LONGEST_HOLD_S = 120.0
+"""A retry that is due sooner waits in memory; a later one goes back to the store."""
+
+_UNBOUND_S = 5.0
+"""After this long without a link, what is in memory goes back to the store."""
+
+
+class Lane:
+    """One connector's lane on this node."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        store: Store,
+        ledger: Ledger,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        move: Callable[[Batch, Live, int], None],
+        elsewhere: Callable[[Live, int], int | None],
+        settled: Callable[[Batch, Live, SegmentSubmission, str], None],
+        limits: LaneLimits,
+    ) -> None:
+        """``move`` sends a message on to another connector, ``elsewhere`` names its route's next one, ``settled``
+
+        hears of every segment that a carrier took.
+        """
+        self.connector = connector
+        self.pace = Pace(connector.segments_per_second)
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._metrics = metrics
+        self._move = move
+        self._elsewhere = elsewhere
+        self._settled = settled
+        self._permits = Permits(connector.window)
+        self._queue = LaneQueue(limits)
+        self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
+        self._setbacks = Setbacks(ledger, connector.id)
+        self._ready: deque[SegmentSubmission] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._closing = False
+        self._unbound_since: float | None = None
+
+    # --- what the lane holds ---------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        """Segments in memory."""
+        return self._queue.depth
+
+    @property
+    def in_flight(self) -> int:
+        """Segments that may be on the wire."""
+        return self._permits.open
+
+    @property
+    def wire(self) -> tuple[str, ...]:
+        """Ids that may be on the wire: what the lane's row must say."""
+        return self._permits.ids
+
+    # --- intake ----------------------------------------------------------------------------------
+
+    def admit(self, message: Message) -> Admission:
+        """Reserves a place for a message that is about to be written. ``abandon`` gives it back."""
+        key = (message.type, message.account_id)
+        segments = message.segments
+        queue, permits = self._queue, self._permits
+        if key in self._backlog or self._closing or not self.connector.bound or queue.room(key) < segments:
+            self._backlog.mark(key)
+            return Admission.WAITING
+        queue.grow(message, segments)
+        pair = (message.sender, message.recipient)
+        if queue or permits.room(self.pace.rate) < segments or queue.is_busy(pair):
+            return Admission.CLAIMED
+        queue.take_pair(pair)
+        permits.reserve(message.id, segments)
+        return Admission.PERMITTED
+
+    def enter(self, live: Live, admission: Admission, now: float) -> None:
+        """The message is durable: it takes the place that was reserved."""
+        if admission is Admission.PERMITTED:
+            self._make_ready(Work(live, open_segments(live), now))
+        elif admission is Admission.CLAIMED:
+            self._queue.push(Work(live, open_segments(live), now))
+        self.plan_turn()
+
+    def abandon(self, message: Message, admission: Admission) -> None:
+        """The message was not written after all."""
+        if admission is Admission.WAITING:
+            return
+        if admission is Admission.PERMITTED:
+            self._permits.written(message.segments)
+            self._permits.release(message.id, message.segments)
+            self._queue.free_pair((message.sender, message.recipient))
+        self._shrink(message, message.segments)
+        self.plan_turn()
+
+    def mark_backlog(self, kind: int, account_id: int) -> None:
+        """Something of this class and account waits in the store, or is about to."""
+        self._backlog.mark((kind, account_id))
+
+    # --- turns of the loop -----------------------------------------------------------------------
+
+    def plan_turn(self) -> None:
+        """Whatever happened in this turn of the loop is worked off at its end, once."""
+        self._ledger.plan(self._turn)
+
+    def _turn(self, batch: Batch) -> None:
+        due = self._queue.wake(self._clock.monotonic())
+        if due is not None:
+            self._wake_at(due)
+        asked = self._ask(batch)
+        if asked:
+            batch.kept.append(lambda: self._permitted(asked))
+        if asked or self._permits.changed:
+            self._permits.changed = False
+            batch.changes.wires[self.connector.id] = self.wire
+        self._write()
+        if self._backlog.wants_refill and self.connector.bound and not self._closing:
+            self._spawn(self._backlog.refill())
+
+    def _ask(self, batch: Batch) -> list[Work]:
+        """The next ones in fairness that may have a permit: this turn's commit gives it."""
+        asked: list[Work] = []
+        if self._closing or not self.connector.bound:
+            return asked
+        rate = self.pace.rate
+        now_us = self._clock.now_us()
+        while self._permits.room(rate) > 0 and (work := self._queue.pop()) is not None:
+            live = work.live
+            if live.message.expires_us <= now_us:  # it is not sent any more
+                for number in work.numbers:
+                    self._setbacks.end(batch, live, number, State.EXPIRED, "expired", now_us)
+                self._queue.free_pair(work.pair)
+                self._shrink(live.message, len(work.numbers))
+                continue
+            self._permits.reserve(live.message.id, len(work.numbers))
+            asked.append(work)
+        return asked
+
+    def _permitted(self, asked: Sequence[Work]) -> None:
+        self._permits.adapt(len(self._ready))
+        for work in asked:
+            self._make_ready(work)
+        self._write()
+
+    def _make_ready(self, work: Work) -> None:
+        live = work.live
+        left_s = max(1, (live.message.expires_us - self._clock.now_us()) // 1_000_000)
+        for number in work.numbers:
+            attempts = live.progress.attempts if live.segments is None else live.segments[number - 1].attempts
+            self._ready.append(
+                SegmentSubmission(live, number, live.parts[number - 1], attempts + 1, left_s, work.entered_at)
+            )
+
+    def _write(self) -> None:
+        """Hands over what is permitted, as much as window and pace allow."""
+        free = self.connector.free
+        if not self._ready or not free:
+            return
+        now = self._clock.monotonic()
+        want = min(len(self._ready), free)
+        granted = self.pace.take(now, want)
+        if granted < want:
+            self._wake_at(self.pace.ready_at(now))
+        if not granted:
+            return
+        batch = [self._ready.popleft() for _ in range(granted)]
+        for submission in batch:
+            submission.submitted_at = now
+        self._permits.written(granted)
+        self._metrics.submitted(batch, now)
+        self.connector.submit(batch)
+        if self._queue:
+            self.plan_turn()
+
+    def _wake_at(self, at: float) -> None:
+        """One timer for pace and held retries: the earliest wins."""
+        when = self._loop.time() + max(0.0, at - self._clock.monotonic())
+        if self._timer is not None:
+            if self._timer.when() <= when and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self.plan_turn()
+
+    # --- outcomes --------------------------------------------------------------------------------
+
+    def outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """What became of submissions. The connector's one call of this turn."""
+        now_us = self._clock.now_us()
+        connector_id = self.connector.id
+        batch = self._ledger.batch
+        for outcome in outcomes:
+            submission = outcome.submission
+            if outcome.failure is None and not outcome.unknown and not outcome.never_written:
+                live = submission.live
+                raw_id = outcome.carrier_message_id or ""
+                self._ledger.apply(batch, live, News(submission.number, State.SENT, now_us, connector_id, raw_id, 0))
+                self._leave(submission)
+                self._settled(batch, live, submission, raw_id)
+            else:
+                self._set_back(batch, outcome, now_us)
+        self.plan_turn()
+
+    def _set_back(self, batch: Batch, outcome: Outcome, now_us: int) -> None:
+        submission = outcome.submission
+        if outcome.failure is not None and outcome.failure.pauses_lane:
+            self.pace.throttled(self._clock.monotonic())
+        other = self._elsewhere(submission.live, self.connector.id)
+        step = self._setbacks.settle(batch, outcome, other, now_us)
+        if isinstance(step, Over):
+            self._leave(submission)
+        elif isinstance(step, TryElsewhere):
+            self._leave(submission)
+            self._move(batch, submission.live, step.connector_id)
+        else:
+            self._resubmit(batch, submission, step.wait_s)
+
+    def _resubmit(self, batch: Batch, submission: SegmentSubmission, wait_s: float) -> None:
+        """Off the wire, and again later: from memory when that is soon, from the store otherwise."""
+        live = submission.live
+        self._permits.release(live.message.id, 1)
+        work = Work(live, (submission.number,), submission.queued_at)
+        until = self._clock.monotonic() + wait_s
+        # The pair stays taken: nothing overtakes what will be tried again.
+        if wait_s <= _LONGEST_HOLD_S and not self._closing and self._queue.hold(work, until):
+            if wait_s > 0:
+                self._wake_at(until)
+            return
+        self._give_back(batch, work, self._clock.now_us() + int(wait_s * 1e6) if wait_s else AT_ONCE)
+        self._queue.free_pair(work.pair)
+
+    def _leave(self, submission: SegmentSubmission) -> None:
+        """A segment is over with this lane."""
+        message = submission.live.message
+        if self._permits.release(message.id, 1):
+            self._queue.free_pair((message.sender, message.recipient))
+        self._shrink(message, 1)
+
+    def _shrink(self, message: Message, segments: int) -> None:
+        self._queue.shrink(message, segments)
+        self._backlog.left((message.type, message.account_id))
+
+    # --- to and from the store -------------------------------------------------------------------
+
+    async def take(self, claimed: Sequence[tuple[Live, Content | None]]) -> None:
+        """Messages claimed for this lane enter it; those that opted out meanwhile end here."""
+        barred = await self._barred([live.message for live, _ in claimed])
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        batch = self._ledger.batch
+        for live, content in claimed:
+            message = live.message
+            work = Work(live, open_segments(live), now)
+            if content is None or (message.account_id, message.recipient) in barred:
+                error = "content_gone" if content is None else "opted_out"
+                for number in work.numbers:
+                    self._setbacks.end(batch, live, number, State.REJECTED, error, now_us)
+                continue
+            live.content = content
+            live.parts = parts_of(message, content, self.connector.reference_octets)
+            self._queue.grow(message, len(work.numbers))
+            self._queue.push(work)
+
+    async def _barred(self, messages: Sequence[Message]) -> set[tuple[int, str]]:
+        pairs = [
+            (message.account_id, message.recipient)
+            for message in messages
+            if self._store.may_be_opted_out(message.account_id, message.recipient)
+        ]
+        return await self._store.opted_out(pairs) if pairs else set()
+
+    def give_back_all(self) -> None:
+        """Everything in memory that is not on the wire goes back to the store."""
+        works, holders = self._queue.empty()
+        for submission in self._ready:
+            self._permits.written(1)
+            self._permits.release(submission.live.message.id, 1)
+            holders.append(Work(submission.live, (submission.number,), submission.queued_at))
+        self._ready.clear()
+        for work in holders:
+            if work.live.message.id not in self._permits:
+                self._queue.free_pair(work.pair)
+        for work in (*works, *holders):
+            self._give_back(self._ledger.batch, work, AT_ONCE)
+        self.plan_turn()
+
+    def _give_back(self, batch: Batch, work: Work, due_us: int) -> None:
+        """Back to the store: unclaimed, due then."""
+        live = work.live
+        message, old = live.message, live.progress
+        if old.state < END:
+            progress = replace(old, version=old.version + 1, owner=0, due_us=due_us)
+            batch.changes.updates.append(Update(message.id, message.account_id, old.version, progress))
+            live.progress = progress
+            if due_us <= self._clock.now_us():
+                self._backlog.mark((message.type, message.account_id))
+        self._shrink(message, len(work.numbers))
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Looks for due work that nobody told of, and empties memory while no link is bound."""
+        if self.connector.bound:
+            self._unbound_since = None
+            await self._backlog.sweep()
+            return
+        now = self._clock.monotonic()
+        if self._unbound_since is None:
+            self._unbound_since = now
+        elif now - self._unbound_since > _UNBOUND_S and self.depth:
+            self.give_back_all()
+
+    async def close(self, drain_s: float) -> None:
+        """Takes no more, waits for the connector's last outcomes, and gives the rest back."""
+        self._closing = True
+        self.give_back_all()
+        await self.connector.stop(drain_s)
+        self.give_back_all()
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._ledger.drain(drain_s)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=drain_s)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._metrics.trouble("lane")
+            self._loop.call_exception_handler(
+                {"message": "a lane's task failed; rescue will find its messages", "exception": task.exception()}
+            )

@@ -1,0 +1,74 @@
+"""Permits: which messages may be on the wire. What a lane's row in the store names, and nothing else."""
+
+from __future__ import annotations
+
+__all__ = ["Permits"]
+
+_PACED_AHEAD_S = 0.02
+"""A paced lane permits this much ahead: what is permitted can't be overtaken by a one-time code."""
+
+_MOST_AHEAD = 1024
+"""Segments that are permitted ahead at most, however fast the carrier is."""
+
+
+class Permits:
+    """Counts of segments that may be on the wire, by message; and how many more may be permitted."""
+
+    __slots__ = ("_ahead", "_ids", "_window", "changed", "open", "unwritten")
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._ahead = window
+        self._ids: dict[str, int] = {}
+        self.open = 0
+        """Segments permitted and not answered yet."""
+        self.unwritten = 0
+        """Of these, not handed to the connector yet."""
+        self.changed = False
+        """Whether the row in the store says more than is true."""
+
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._ids
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Messages that may be on the wire: what the row must say."""
+        return tuple(self._ids)
+
+    def room(self, segments_per_second: float) -> int:
+        """Segments that may be permitted now: the window, and a little ahead so that it stays full."""
+        ahead = self._ahead
+        if segments_per_second:
+            ahead = min(self._window, max(1, int(segments_per_second * _PACED_AHEAD_S)))
+        return min(self._window + ahead - self.open, ahead - self.unwritten)
+
+    def adapt(self, ready: int) -> None:
+        """A commit gave permits while ``ready`` segments still waited to be written: permit as much ahead as
+
+        the wire takes during a commit, and no more.
+        """
+        if not ready:  # the wire waited for this commit
+            self._ahead = min(self._ahead * 2, max(_MOST_AHEAD, self._window))
+        elif ready > self._window and self._ahead > self._window:
+            self._ahead = max(self._window, self._ahead * 7 // 8)
+
+    def reserve(self, message_id: str, segments: int) -> None:
+        """These segments are about to be permitted by a commit."""
+        self._ids[message_id] = self._ids.get(message_id, 0) + segments
+        self.open += segments
+        self.unwritten += segments
+
+    def written(self, segments: int) -> None:
+        """So many were handed over, or are not going to be."""
+        self.unwritten -= segments
+
+    def release(self, message_id: str, segments: int) -> bool:
+        """Takes segments off the wire; True when nothing of the message is left there."""
+        left = self._ids.get(message_id, 0) - segments
+        self.open -= segments
+        self.changed = True
+        if left > 0:
+            self._ids[message_id] = left
+            return False
+        self._ids.pop(message_id, None)
+        return True
