@@ -10,7 +10,7 @@ import apsw
 from heliograph.model import AT_ONCE, Content, Live
 from heliograph.store.sqlite.inflight import InFlight
 from heliograph.store.sqlite.queries import ask, query
-from heliograph.store.sqlite.rows import content_of, id_of, key_of, live_of
+from heliograph.store.sqlite.rows import content_in, id_of, key_of, live_of
 
 __all__ = ["claim", "release"]
 
@@ -28,7 +28,7 @@ def claim(
     db.execute(query("claim"), (node_id, taken))
     rows = ask(db, "claimed", (taken,))
     db.execute("COMMIT")
-    return [(live_of(row, content := content_of(row[47])), content) for row in rows]
+    return [(live_of(row, content := content_in(row)), content) for row in rows]
 
 
 def release(db: apsw.Connection, node_id: int, flight: InFlight, connector_id: int | None) -> list[Live]:

@@ -388,11 +388,12 @@ SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
     ORDER BY key DESC LIMIT ?6) m
 
 -- name: list_account
+-- One upper bound of the key: of two SQLite would use one alone, and walk over all later runs for each.
 SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
     SELECT m.* FROM run_accounts a
     CROSS JOIN runs r ON r.run = a.run
-    CROSS JOIN messages m ON m.key >= r.first_key AND m.key <= r.last_key
-    WHERE a.account_id = ?3 AND a.run <= ?1 AND a.run > ?7 AND m.key < ?2 AND m.account_id = ?3 AND ?4 IS NULL
+    CROSS JOIN messages m ON m.key >= r.first_key AND m.key <= min(r.last_key, ?2 - 1)
+    WHERE a.account_id = ?3 AND a.run <= ?1 AND a.run > ?7 AND m.account_id = ?3 AND ?4 IS NULL
       AND (?5 IS NULL OR m.state IN (SELECT value FROM json_each(?5)))
     ORDER BY a.run DESC, m.key DESC LIMIT ?6) m
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import apsw
+
 from heliograph.contracts import Changes, ListFilter
 from heliograph.store.sqlite import SqliteStore
+from heliograph.store.sqlite.queries import query
 from heliograph.store.sqlite.runs import RUN
 from tests.conformance.values import NOW, Make
 
@@ -44,3 +47,26 @@ async def test_runs_go_with_their_messages(store: SqliteStore, make: Make) -> No
     new = make.born()
     await store.commit(make.accept(new, correlations=[make.correlation(new, "c")]))
     assert [record.message.id for record in await store.messages(1, ListFilter())] == [new.message.id]
+
+
+async def test_a_listing_reads_each_run_once(store: SqliteStore, make: Make) -> None:
+    """A state that nobody has: the oldest run costs what the newest does, wherever the page begins."""
+    await store.commit(make.accept(*(make.born() for _ in range(4 * RUN))))
+    assert len(await runs(store)) == 4
+
+    def steps(db: apsw.Connection, run: int) -> int:
+        count = 0
+
+        def one_more() -> bool:
+            nonlocal count
+            count += 1
+            return False
+
+        db.set_progress_handler(one_more, 100)
+        parameters = (run, 1 << 62, 1, None, "[45]", 50, run - 1)
+        assert db.execute(query("list_account"), parameters).get == "[]"
+        db.set_progress_handler(None)
+        return count
+
+    first, last = [await store._shows.run(lambda db, run=run: steps(db, run)) for run in (1, 4)]
+    assert first < 1.2 * last
