@@ -96,7 +96,7 @@ class LimitSettings:
     batch_body_octets: int = setting(8_388_608, "Largest body of a batch.", min=1_024)
     batch_messages: int = setting(10_000, "Messages in one batch.", min=1, max=100_000)
     lane_messages: int = setting(
-        20_000, "Messages of one connector that wait in memory; more of them wait in the store.", min=100
+        40_000, "Messages of one connector that wait in memory; more of them wait in the store.", min=100
     )
     store_queue_messages: int = setting(
         50_000, "Messages that may wait to be written; more are refused with 503.", min=1_000

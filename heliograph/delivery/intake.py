@@ -24,7 +24,6 @@ from heliograph.delivery.submission import Accepted, IdempotencyKey, Received, S
 from heliograph.errors import RequestRejected, StoreBusy, StoreError
 from heliograph.model import (
     AT_ONCE,
-    Fact,
     IdSource,
     Live,
     Message,
@@ -284,7 +283,7 @@ class Intake:
             decision.admitted.append((live, admission))
             decision.results.append(Accepted(message, progress, draft.warnings))
             rows.append(NewMessage(message, progress, draft.content, None if segments is None else tuple(segments)))
-            changes.facts.append(_accepted_fact(message, now_us, draft.connector_id))
+            changes.facts.append(fact_of(message, 1, State.QUEUED, now_us, draft.connector_id))
             changes.lives.append(live)
         changes.acceptances.append(Acceptance(rows, self._claim(request, decision, ids, now_us)))
         return decision
@@ -427,10 +426,6 @@ def ids_of(first: str | None, count: int) -> list[str]:
         return []
     number = id_number(first)
     return [id_from_number(number + (index << 45)) for index in range(count)]
-
-
-def _accepted_fact(message: Message, now_us: int, connector_id: int) -> Fact:
-    return fact_of(message, 1, State.QUEUED, now_us, connector_id)
 
 
 def _fail(requests: Sequence[_Request], error: BaseException) -> None:

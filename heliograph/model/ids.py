@@ -66,7 +66,10 @@ class IdSource:
             high_digits = self._high_digits
         if count == 1:
             return [high_digits + _PAIRS[first >> 10 & 1023] + _PAIRS[first & 1023] + tail]
-        return ["m" + _time_digits(tick) + tail for tick in range(first, first + count)]
+        ticks = range(first, first + count)
+        if ticks[-1] >> 20 == self._high:
+            return [high_digits + _PAIRS[tick >> 10 & 1023] + _PAIRS[tick & 1023] + tail for tick in ticks]
+        return ["m" + _time_digits(tick) + tail for tick in ticks]
 
 
 def id_number(message_id: str) -> int:

@@ -14,8 +14,8 @@ __all__ = ["Admission", "LaneLimits", "Work", "open_segments"]
 class LaneLimits(Struct, frozen=True, kw_only=True):
     """How much of the backlog may be in memory: segments for one (class, account), and for the lane."""
 
-    account_segments: int = 8_192
-    lane_segments: int = 20_000
+    account_segments: int = 20_000
+    lane_segments: int = 40_000
 
 
 class Admission(Enum):
