@@ -46,6 +46,8 @@ __all__ = ["Heliograph", "run_serve"]
 _CONFIG_EVERY_S = 1.0
 _DRAIN_S = 10.0
 _DAY_S = 86_400.0
+_HELPED_FROM = 8_000.0
+"""Webhook requests a second from which a helper process sends them: below it costs more than it takes off."""
 _COLLECT = (50_000, 20, 50)
 """Messages make no cycles: looking for them at every 700 objects costs a tenth of all and finds nothing."""
 _SWITCH_S = 0.0005
@@ -143,7 +145,9 @@ class Heliograph:
     def _build_outbox(self) -> None:
         webhooks = self.config.webhooks
         private = webhooks.allow_private_addresses
-        self.http = HelperHttp(DirectHttp(allow_private_addresses=private), allow_private_addresses=private)
+        self.http = HelperHttp(
+            DirectHttp(allow_private_addresses=private), allow_private_addresses=private, starts_at=_HELPED_FROM
+        )
         voice = StandardWebhooks(timeout_s=webhooks.timeout_s)
         self.outbox = Outbox(
             self.store, self.http, voice, clock=self.clock, bounds=OutboxBounds(connections=webhooks.concurrency)
