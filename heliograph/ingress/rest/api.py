@@ -22,6 +22,7 @@ from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.openapi import Operation, document
+from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
@@ -31,10 +32,12 @@ from heliograph.model import Endpoint, State, normalize_id
 if TYPE_CHECKING:
     from heliograph.ingress.rest.build import Services
 
-__all__ = ["cold_api"]
+__all__ = ["OPERATIONS", "cold_api"]
 
 _STATES = {state.word: int(state) for state in State}
 _MOST_LISTED = 500
+_NOTHING_FOREIGN = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
+"""The page of the API has its style inside and asks nobody for anything."""
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
 
@@ -72,6 +75,69 @@ class MessageList(Struct, frozen=True):
     next: str | None
 
 
+_EXAMPLE = {"to": "+14155550123", "from": "12345", "text": "Your table is ready."}
+OPERATIONS = (
+    Operation("POST", "/v1/messages", "Send a message", "messages:send", SendBody, SendReply, 202, example=_EXAMPLE),
+    Operation(
+        "POST",
+        "/v1/messages/batch",
+        "Send many messages in one transaction",
+        "messages:send",
+        BatchBody,
+        None,
+        202,
+        example={"messages": [_EXAMPLE, _EXAMPLE | {"to": "+14155550124"}]},
+    ),
+    Operation(
+        "GET",
+        "/v1/messages",
+        "List messages, newest first",
+        "messages:read",
+        None,
+        MessageList,
+        query={
+            "state": "Only these states, with commas between them.",
+            "to": "Only messages to this recipient.",
+            "cursor": "What the page before gave as next.",
+            "limit": "Messages in the page, 1 to 500; 50 by default.",
+        },
+    ),
+    Operation(
+        "GET", "/v1/messages/{id}", "Show a message with segments and attempts", "messages:read", None, MessageView
+    ),
+    Operation(
+        "GET",
+        "/v1/messages/{id}/events",
+        "List what happened to a message",
+        "messages:read",
+        None,
+        EventView,
+        list_name="events",
+    ),
+    Operation(
+        "POST",
+        "/v1/inspect",
+        "Explain encoding and segments of a text",
+        "inspect",
+        InspectBody,
+        sms.Inspection,
+        example={"text": "Your table is ready 🎉"},
+    ),
+    Operation(
+        "POST",
+        "/v1/webhooks",
+        "Make a webhook",
+        "webhooks",
+        WebhookBody,
+        WebhookView,
+        201,
+        example={"url": "https://example.com/sms", "events": ["message.delivered", "message.received"]},
+    ),
+    Operation("GET", "/v1/webhooks", "List webhooks", "webhooks", None, WebhookView, list_name="webhooks"),
+    Operation("DELETE", "/v1/webhooks/{id}", "Delete a webhook", "webhooks", None, None, 204),
+)
+"""What the API offers to customers."""
+
 _inspect_decoder = msgspec.json.Decoder(InspectBody)
 _webhook_decoder = msgspec.json.Decoder(WebhookBody)
 _encode = msgspec.json.Encoder().encode
@@ -83,7 +149,7 @@ def cold_api(services: Services, doors: Sequence[Door]) -> FastAPI:
         title="Heliograph",
         version=__version__,
         summary="Send text messages, follow them to the handset, hear the replies.",
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
     _Routes(services, doors).add(app)
@@ -107,24 +173,6 @@ class _Routes:
         self._doors = doors
 
     def add(self, app: FastAPI) -> None:
-        operations = [
-            Operation("POST", "/v1/messages", "Send a message", SendBody, SendReply, 202),
-            Operation("POST", "/v1/messages/batch", "Send many messages in one transaction", BatchBody, None, 202),
-            Operation(
-                "GET",
-                "/v1/messages",
-                "List messages, newest first",
-                None,
-                MessageList,
-                query=("state", "to", "cursor", "limit"),
-            ),
-            Operation("GET", "/v1/messages/{id}", "Show a message with segments and attempts", None, MessageView),
-            Operation("GET", "/v1/messages/{id}/events", "List what happened to a message", None, EventView, many=True),
-            Operation("POST", "/v1/inspect", "Explain encoding and segments of a text", InspectBody, sms.Inspection),
-            Operation("POST", "/v1/webhooks", "Make a webhook", WebhookBody, WebhookView, 201),
-            Operation("GET", "/v1/webhooks", "List webhooks", None, WebhookView, many=True),
-            Operation("DELETE", "/v1/webhooks/{id}", "Delete a webhook", None, None, 204),
-        ]
         answers: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
             **{("POST", door.path): self._through(door) for door in self._doors},
             ("GET", "/v1/messages"): self.list,
@@ -135,15 +183,20 @@ class _Routes:
             ("GET", "/v1/webhooks"): self.webhooks,
             ("DELETE", "/v1/webhooks/{id}"): self.delete_webhook,
         }
-        for operation in operations:
+        for operation in OPERATIONS:
             handler = self._endpoint(answers[operation.method, operation.path])
             app.add_api_route(
                 operation.path, handler, methods=[operation.method], name=operation.summary, include_in_schema=False
             )
-        for path, plain in (("/healthz", self.healthz), ("/readyz", self.readyz), ("/metrics", self.metrics)):
+        for path, plain in self._plain().items():
             app.add_api_route(path, self._endpoint(plain), methods=["GET"], include_in_schema=False)
-        schema = document(operations)
+        schema = document(OPERATIONS)
         app.openapi = lambda: schema  # type: ignore[method-assign]
+        self._docs = docs_page(schema)
+
+    def _plain(self) -> dict[str, Callable[[Request], Awaitable[Reply]]]:
+        """Paths of the house itself, which the document leaves out."""
+        return {"/healthz": self.healthz, "/readyz": self.readyz, "/metrics": self.metrics, "/docs": self.docs}
 
     def _through(self, door: Door) -> Callable[[Request], Awaitable[Reply]]:
         """The same endpoint for requests that do not come through its door."""
@@ -259,6 +312,11 @@ class _Routes:
         if reason is None:
             return Reply(200, b'{"status":"ready"}')
         return refusal(RequestRejected("overloaded", reason, status=503, retry_after_s=1))
+
+    async def docs(self, request: Request) -> Reply:
+        scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+        page = self._docs.at(scheme, request.headers.get("host", ""))
+        return Reply(200, page, _NOTHING_FOREIGN, b"text/html; charset=utf-8")
 
     async def metrics(self, request: Request) -> Reply:
         if not _on_loopback(request):

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from heliograph import __version__
+from heliograph.ingress.rest.fields import CHOICES, FIELDS
 from heliograph.ingress.rest.problems import PROBLEMS, Problem
 
 __all__ = ["Operation", "document"]
 
 
 class Operation(Struct, frozen=True):
-    """One operation: its body and answer are Structs; ``many``: the answer is a list of them under one name."""
+    """One operation: its body and answer are Structs, ``scope`` is what a key needs.
+
+    ``list_name``: the answer is a list of them under this name. ``query`` maps parameters to their meaning;
+    ``example`` is a body that does something sensible.
+    """
 
     method: str
     path: str
     summary: str
+    scope: str
     body: type | None
     answer: type | None
     status: int = 200
-    many: bool = False
-    query: tuple[str, ...] = ()
+    list_name: str | None = None
+    query: Mapping[str, str] = {}
+    example: Any = None
 
 
-_BATCH_ANSWER: dict[str, Any] = {
+_ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"
+_LISTS = {"events": "EventList", "webhooks": "WebhookList"}
+_BATCH_REPLY: dict[str, Any] = {
     "type": "object",
+    "required": ["results"],
     "properties": {
         "results": {
             "type": "array",
@@ -40,10 +50,6 @@ _BATCH_ANSWER: dict[str, Any] = {
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """The whole document."""
-    structs = [one for operation in operations for one in (operation.body, operation.answer) if one is not None]
-    _, schemas = msgspec.json.schema_components([*structs, Problem], ref_template="#/components/schemas/{name}")
-    schemas["BatchBody"] = _batch_body(schemas)
-    schemas["Problem"]["properties"]["code"]["enum"] = sorted(PROBLEMS)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -56,65 +62,106 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         },
         "security": [{"key": []}],
         "paths": paths,
-        "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}, "schemas": schemas},
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "responses": {"Problem": _problem()},
+            "schemas": _schemas(operations),
+        },
     }
 
 
-def _batch_body(schemas: dict[str, Any]) -> dict[str, Any]:
+# --- values -----------------------------------------------------------------------------------------
+
+
+def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
+    structs = [one for operation in operations for one in (operation.body, operation.answer) if one is not None]
+    _, schemas = msgspec.json.schema_components([*structs, Problem], ref_template="#/components/schemas/{name}")
+    schemas["Problem"]["properties"]["code"]["enum"] = sorted(PROBLEMS)
+    for (name, field), words in CHOICES.items():
+        schemas[name]["properties"][field]["enum"] = list(words)
+    schemas["BatchBody"] = _batch_body(schemas["SendBody"])
+    schemas["BatchReply"] = _BATCH_REPLY
+    for operation in operations:
+        if operation.list_name is not None:
+            schemas[_LISTS[operation.list_name]] = _list(operation)
+    for name, schema in [*schemas.items(), *((one["title"], one) for one in schemas["BatchBody"]["anyOf"])]:
+        for field, meaning in FIELDS.get(name, {}).items():
+            schema["properties"][field] = {**schema["properties"][field], "description": meaning}
+        if "description" in schema:
+            schema["description"] = " ".join(schema["description"].replace("``", "").split())
+    return schemas
+
+
+def _batch_body(send: dict[str, Any]) -> dict[str, Any]:
     """Either different messages, or one message to many."""
-    send = schemas["SendBody"]
-    many = {**send, "title": "OneToMany", "properties": {**send["properties"]}}
-    many["properties"]["to"] = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    properties = {
+        name: {**schema, "description": FIELDS["SendBody"][name]} for name, schema in send["properties"].items()
+    }
+    properties["to"] = {"type": "array", "items": {"type": "string", "maxLength": 64}, "minItems": 1}
+    many = {**send, "title": "OneToMany", "description": "One text to many.", "properties": properties}
     different = {
         "type": "object",
         "title": "Different",
+        "description": "Messages that have nothing in common.",
         "required": ["messages"],
         "additionalProperties": False,
         "properties": {
             "messages": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/SendBody"}}
         },
     }
-    return {"anyOf": [different, many]}
+    return {"description": "Different messages, or one text to many.", "anyOf": [different, many]}
+
+
+def _list(operation: Operation) -> dict[str, Any]:
+    assert operation.answer is not None
+    assert operation.list_name is not None
+    items = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
+    properties = {operation.list_name: {"type": "array", "items": items}}
+    return {"type": "object", "required": [operation.list_name], "properties": properties}
+
+
+# --- operations -------------------------------------------------------------------------------------
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": operation.summary.lower().replace(",", "").replace(" ", "_"),
-        "responses": {str(operation.status): _answer(operation), "default": _problem()},
+        "security": [{"key": [operation.scope]}],
+        "responses": {str(operation.status): _answer(operation), "default": {"$ref": "#/components/responses/Problem"}},
     }
-    parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query]
-    if "{id}" in operation.path:
-        parameters.append({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})  # type: ignore[dict-item]
     if operation.body is not None:
-        found["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{operation.body.__name__}"}}},
-        }
-    if operation.method == "POST":
-        parameters.append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "schema": {"type": "string", "maxLength": 255},
-                "description": "The same request with the same key within 24 hours is done once.",
-            }
-        )
-    if parameters:
+        schema = {"$ref": f"#/components/schemas/{operation.body.__name__}"}
+        content = {"schema": schema, "example": operation.example}
+        found["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if parameters := _parameters(operation):
         found["parameters"] = parameters
+    return found
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    found: list[dict[str, Any]] = []
+    if "{id}" in operation.path:
+        found.append({"name": "id", "in": "path", "required": True, "schema": text, "example": _ID_EXAMPLE})
+        found[-1]["description"] = "The id that the answer had when it was made."
+    for name, meaning in operation.query.items():
+        found.append({"name": name, "in": "query", "schema": text, "description": meaning})
+    if operation.method == "POST":
+        meaning = "The same request with the same key within 24 hours is done once."
+        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        found.append({"name": "Idempotency-Key", "in": "header", "schema": schema, "description": meaning})
     return found
 
 
 def _answer(operation: Operation) -> dict[str, Any]:
     if operation.status == 204:
         return {"description": "Done."}
-    if operation.answer is None:
-        schema = _BATCH_ANSWER
+    if operation.list_name is not None:
+        name = _LISTS[operation.list_name]
     else:
-        schema = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
-        if operation.many:
-            name = operation.path.rsplit("/", 1)[-1]
-            schema = {"type": "object", "properties": {name: {"type": "array", "items": schema}}}
+        name = "BatchReply" if operation.answer is None else operation.answer.__name__
+    schema = {"$ref": f"#/components/schemas/{name}"}
     return {"description": operation.summary, "content": {"application/json": {"schema": schema}}}
 
 
