@@ -2,7 +2,6 @@
 
 from heliograph.outbound.addresses import AddressRefused, check_url, is_public
 from heliograph.outbound.direct import DirectHttp
-from heliograph.outbound.guarded import GuardedHttp
 from heliograph.outbound.helped import HelperHttp
 
-__all__ = ["AddressRefused", "DirectHttp", "GuardedHttp", "HelperHttp", "check_url", "is_public"]
+__all__ = ["AddressRefused", "DirectHttp", "HelperHttp", "check_url", "is_public"]

@@ -1,6 +1,6 @@
 """Which addresses a customer's URL may lead to.
 
-A name says nothing: it is the address of the socket that counts (see :mod:`heliograph.outbound.guarded`).
+A name says nothing: it is the address of the socket that counts (see :mod:`heliograph.outbound.direct`).
 Source: IANA special-purpose address registries for IPv4 and IPv6 (read 2026-01); the ports are those
 of the Fetch standard ("port blocking") and everything below 1024 that is not the Web's.
 """

@@ -1,7 +1,8 @@
-"""The guarded door without a client library: one write and one parsed answer on a kept connection.
+"""The guarded door: our own lean HTTP/1.1 client, POST only, on kept connections.
 
-The same promises as :class:`heliograph.outbound.guarded.GuardedHttp`, and the same tests, at a fraction of
-the CPU (docs/explanation/performance.md). HTTP/1.1 only, POST only, the answer parsed by llhttp.
+Every socket is made by us, for an address that has just been checked, so a name that changes its mind
+between look-up and connection gains nothing. No redirects, no proxies, no cookies, no decompression.
+Why it is ours: docs/explanation/design/0010-outgoing-http.md
 """
 
 from __future__ import annotations
@@ -10,49 +11,24 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-import httptools
 from yarl import URL
 
 from heliograph.contracts import Answer, HttpFailure, Post
 from heliograph.outbound.addresses import AddressRefused, check_url, is_public
-from heliograph.outbound.guarded import MOST_BODY_OCTETS, retry_after_s
-from heliograph.outbound.resolving import GuardedResolver
+from heliograph.outbound.connection import Connection, Lost, Place
+from heliograph.outbound.resolving import Address, GuardedResolver
 
 __all__ = ["DirectHttp"]
 
-_MOST_DRAINED_OCTETS: Final = 65_536
-"""An answer up to this long is read to its end, so that the connection can be used again; a longer one is cut."""
-_MOST_HEAD_OCTETS: Final = 32_768
-_MOST_HEADERS: Final = 64
 _KEEP_ALIVE_S: Final = 4.0
 """Below the 5 s after which common servers close an idle connection."""
 _CONNECT_S: Final = 10.0
 _DNS_KEPT_S: Final = 30.0
 _NAMES_KEPT: Final = 10_000
 _TARGETS_KEPT: Final = 10_000
-_UPGRADE: Final = 101
-
-
-class _Lost(Exception):
-    """The connection ended before an answer began."""
-
-
-class _Place:
-    """A scheme, host and port: its idle connections, the newest last."""
-
-    __slots__ = ("forgotten", "host", "idle", "port", "tls")
-
-    def __init__(self, host: str, port: int, tls: bool) -> None:
-        self.host = host
-        self.port = port
-        self.tls = tls
-        self.idle: deque[_Connection] = deque()
-        self.forgotten = False
 
 
 class _Target:
@@ -60,155 +36,9 @@ class _Target:
 
     __slots__ = ("place", "start")
 
-    def __init__(self, place: _Place, start: str) -> None:
+    def __init__(self, place: Place, start: str) -> None:
         self.place = place
         self.start = start
-
-
-class _Connection(asyncio.Protocol):
-    """One connection, one request at a time."""
-
-    __slots__ = (
-        "answered",
-        "body",
-        "closed",
-        "complete",
-        "done",
-        "head_octets",
-        "headers",
-        "idle_since",
-        "keep",
-        "lost",
-        "octets",
-        "parser",
-        "place",
-        "reused",
-        "started",
-        "status",
-        "transport",
-        "waited_s",
-    )
-
-    def __init__(self, place: _Place, lost: Callable[[], None]) -> None:
-        self.place = place
-        self.lost = lost
-        self.parser: Any = httptools.HttpResponseParser(self)
-        self.transport: asyncio.Transport | None = None
-        self.answered: asyncio.Future[Answer] | None = None
-        self.idle_since = 0.0
-        self.reused = False
-        self.closed = False
-        self._begin()
-
-    def _begin(self) -> None:
-        """Ready for the next answer."""
-        self.started = False
-        self.status = 0
-        self.complete = False
-        self.keep = False
-        self.headers = 0
-        self.head_octets = 0
-        self.octets = 0
-        self.body = b""
-        self.waited_s: float | None = None
-
-    def ask(self, request: bytes, answered: asyncio.Future[Answer]) -> None:
-        """Writes a request; the answer comes through the future (:class:`_Lost`, :class:`HttpFailure`)."""
-        if self.closed:  # the peer left before we could ask
-            answered.set_exception(_Lost())
-            return
-        self.answered = answered
-        assert self.transport is not None
-        self.transport.write(request)
-
-    def close(self) -> None:
-        self.closed = True
-        if self.transport is not None:
-            self.transport.abort()
-
-    # --- asyncio's side -----------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        if self.answered is None:  # nobody asked: not a peer to talk with
-            self.close()
-            return
-        if not self.started:
-            self.head_octets += len(data)
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._answer(keep=False)
-            return
-        except httptools.HttpParserError:
-            if self.complete:  # octets behind the answer: it counts, the connection does not
-                self._answer(keep=False)
-                return
-            self._fail(HttpFailure("bad_answer", "the answer was not HTTP as it should be"))
-            return
-        if self.complete:
-            self._answer(keep=self.keep)
-        elif self.octets > _MOST_DRAINED_OCTETS:
-            self._answer(keep=False)
-        elif not self.started and self.head_octets > _MOST_HEAD_OCTETS:
-            self._fail(HttpFailure("bad_answer", "the answer's headers are too long"))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.closed = True
-        self.lost()
-        if self.answered is None:
-            with contextlib.suppress(ValueError):
-                self.place.idle.remove(self)
-        elif self.started:  # the status is known; a body may end with the connection
-            self._answer(keep=False)
-        else:
-            self._fail(_Lost())
-
-    # --- httptools' side ----------------------------------------------------------------------
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers += 1
-        if self.headers > _MOST_HEADERS:
-            raise ValueError("too many headers")
-        if len(name) == 11 and name.lower() == b"retry-after":
-            self.waited_s = retry_after_s(value.decode("latin-1"), time.time())
-
-    def on_headers_complete(self) -> None:
-        if self.complete:
-            raise ValueError("a second answer")
-        self.status = status = self.parser.get_status_code()
-        self.started = status >= 200 or status == _UPGRADE
-
-    def on_body(self, body: bytes) -> None:
-        if self.octets < MOST_BODY_OCTETS:
-            self.body += body[: MOST_BODY_OCTETS - self.octets]
-        self.octets += len(body)
-
-    def on_message_complete(self) -> None:
-        if self.started:
-            self.complete = True
-            self.keep = self.parser.should_keep_alive()
-        else:  # 1xx: the answer itself follows
-            self._begin()
-
-    # --- the end of a request -----------------------------------------------------------------
-
-    def _answer(self, *, keep: bool) -> None:
-        answer = Answer(self.status, self.waited_s, self.body)
-        answered, self.answered = self.answered, None
-        self._begin()
-        if not keep:
-            self.close()
-        if answered is not None and not answered.done():
-            answered.set_result(answer)
-
-    def _fail(self, error: Exception) -> None:
-        answered, self.answered = self.answered, None
-        self.close()
-        if answered is not None and not answered.done():
-            answered.set_exception(error)
 
 
 class DirectHttp:
@@ -218,9 +48,9 @@ class DirectHttp:
         self._allow_private = allow_private_addresses
         self._most = connections
         self._open = 0
-        self._places: dict[tuple[str, int, bool], _Place] = {}
+        self._places: dict[tuple[str, int, bool], Place] = {}
         self._targets: dict[str, _Target] = {}
-        self._names: dict[tuple[str, int], tuple[float, asyncio.Task[list[Any]]]] = {}
+        self._names: dict[tuple[str, int], tuple[float, asyncio.Task[list[Address]]]] = {}
         self._resolver: GuardedResolver | None = None
         self._tls: ssl.SSLContext | None = None
         self._cleaner: asyncio.TimerHandle | None = None
@@ -238,7 +68,7 @@ class DirectHttp:
                 connection = await self._connect(place, deadline)
             try:
                 answer = await self._ask(connection, octets, deadline)
-            except _Lost:
+            except Lost:
                 if not connection.reused:
                     raise HttpFailure("unreachable", "the connection was lost before the answer") from None
                 connection = None
@@ -256,12 +86,12 @@ class DirectHttp:
         for _, looking in self._names.values():
             looking.cancel()
         if self._resolver is not None:
-            await self._resolver.close()
+            self._resolver.close()
 
-    async def _ask(self, connection: _Connection, octets: bytes, deadline: float) -> Answer:
+    async def _ask(self, connection: Connection, octets: bytes, deadline: float) -> Answer:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Answer] = loop.create_future()
-        alarm = loop.call_at(deadline, connection._fail, HttpFailure("timeout", "no answer in time"))
+        alarm = loop.call_at(deadline, connection.fail, HttpFailure("timeout", "no answer in time"))
         connection.ask(octets, answered)
         try:
             return await answered
@@ -273,7 +103,7 @@ class DirectHttp:
 
     # --- connections --------------------------------------------------------------------------
 
-    def _kept(self, place: _Place, now: float) -> _Connection | None:
+    def _kept(self, place: Place, now: float) -> Connection | None:
         """The connection that was used last, unless it has been idle for too long."""
         while place.idle:
             connection = place.idle.pop()
@@ -283,7 +113,7 @@ class DirectHttp:
             connection.close()
         return None
 
-    def _keep(self, connection: _Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def _keep(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         if connection.place.forgotten:  # nobody would find it again
             connection.close()
             return
@@ -302,7 +132,7 @@ class DirectHttp:
         again = any(place.idle for place in self._places.values())
         self._cleaner = loop.call_later(_KEEP_ALIVE_S / 2, self._clean) if again else None
 
-    async def _connect(self, place: _Place, deadline: float) -> _Connection:
+    async def _connect(self, place: Place, deadline: float) -> Connection:
         loop = asyncio.get_running_loop()
         if self._open >= self._most and not self._make_room():
             raise HttpFailure("unreachable", "too many connections are open")
@@ -320,7 +150,7 @@ class DirectHttp:
                 return True
         return False
 
-    async def _connect_somewhere(self, place: _Place, loop: asyncio.AbstractEventLoop) -> _Connection:
+    async def _connect_somewhere(self, place: Place, loop: asyncio.AbstractEventLoop) -> Connection:
         """To the first of the addresses that answers, each having its share of the time."""
         entries = await self._look_up(place, loop)
         failure: OSError = OSError("the name has no address")
@@ -332,15 +162,15 @@ class DirectHttp:
                 failure = error
         raise failure
 
-    async def _connect_to(self, place: _Place, entry: Any, loop: asyncio.AbstractEventLoop) -> _Connection:
+    async def _connect_to(self, place: Place, entry: Address, loop: asyncio.AbstractEventLoop) -> Connection:
         with contextlib.ExitStack() as undo:
             sock = self._socket(entry)
             undo.callback(sock.close)
             self._open += 1
             undo.callback(self._lost)
-            await loop.sock_connect(sock, (entry["host"], entry["port"]))
+            await loop.sock_connect(sock, (entry.host, entry.port))
             _, protocol = await loop.create_connection(
-                lambda: _Connection(place, self._lost),
+                lambda: Connection(place, self._lost),
                 sock=sock,
                 ssl=self._context() if place.tls else None,
                 server_hostname=place.host.rstrip(".") if place.tls else None,
@@ -351,16 +181,16 @@ class DirectHttp:
     def _lost(self) -> None:
         self._open -= 1
 
-    def _socket(self, entry: Any) -> socket.socket:
+    def _socket(self, entry: Address) -> socket.socket:
         """A socket for this address, or none at all: here is the guard that nothing passes by."""
-        if not (self._allow_private or is_public(entry["host"])):
+        if not (self._allow_private or is_public(entry.host)):
             raise AddressRefused("the address is private or reserved")
-        sock = socket.socket(entry["family"], socket.SOCK_STREAM, entry["proto"])
+        sock = socket.socket(entry.family, socket.SOCK_STREAM, entry.protocol)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    async def _look_up(self, place: _Place, loop: asyncio.AbstractEventLoop) -> list[Any]:
+    async def _look_up(self, place: Place, loop: asyncio.AbstractEventLoop) -> list[Address]:
         """The allowed addresses of a place; one look-up serves all who ask meanwhile, and for half a minute."""
         key = (place.host, place.port)
         known = self._names.get(key)
@@ -405,7 +235,7 @@ class DirectHttp:
         key = (host, url.port or (443 if tls else 80), tls)
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = _Place(*key)
+            place = self._places[key] = Place(*key)
         target = self._targets[text] = _Target(place, _start(url))
         return target
 

@@ -13,6 +13,7 @@ import pytest
 from heliograph.contracts import Answer, HttpFailure, Post
 from heliograph.outbound import direct
 from heliograph.outbound.direct import DirectHttp
+from heliograph.outbound.resolving import Address
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 """Self-signed for localhost, for these tests alone."""
@@ -194,9 +195,9 @@ async def test_names_are_looked_up_once_for_all(http: DirectHttp, monkeypatch: p
     asked: list[str] = []
     plain = direct.GuardedResolver.resolve
 
-    async def resolve(self: direct.GuardedResolver, host: str, port: int = 0, family: int = 0) -> list[object]:
+    async def resolve(self: direct.GuardedResolver, host: str, port: int) -> list[Address]:
         asked.append(host)
-        return await plain(self, host, port)  # type: ignore[return-value]
+        return await plain(self, host, port)
 
     monkeypatch.setattr(direct.GuardedResolver, "resolve", resolve)
     async with listening(Peer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")) as port:
