@@ -150,7 +150,12 @@ class Heliograph:
         )
         voice = StandardWebhooks(timeout_s=webhooks.timeout_s)
         self.outbox = Outbox(
-            self.store, self.http, voice, clock=self.clock, bounds=OutboxBounds(connections=webhooks.concurrency)
+            self.store,
+            self.http,
+            voice,
+            metrics=self.metrics,
+            clock=self.clock,
+            bounds=OutboxBounds(connections=webhooks.concurrency),
         )
         self.webhooks = Webhooks(self.store, self.clock, lambda: self._position)
         self.webhooks.changed = self._load_endpoints

@@ -25,6 +25,7 @@ from heliograph.model import (
     Progress,
     State,
 )
+from heliograph.telemetry.metrics import Metrics
 
 AT = 1_772_366_400_000_000
 SECOND = 1_000_000
@@ -148,6 +149,7 @@ class Stage:
         self.clock = HandClock()
         self.store = MemoryStore()
         self.http = ScriptedHttp()
+        self.metrics = Metrics()
         self.bounds = Bounds(**bounds)
         self.outbox = self.new_outbox()
         self.numbers = 0
@@ -157,6 +159,7 @@ class Stage:
             self.store,  # type: ignore[arg-type]
             self.http,
             StandardWebhooks(),
+            metrics=self.metrics,
             clock=self.clock,
             bounds=self.bounds,
             chance=lambda: 0.0,

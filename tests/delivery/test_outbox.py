@@ -257,6 +257,41 @@ async def test_an_endpoint_that_is_gone_is_deleted_with_all_it_was_owed(stage: S
     assert len(set(stage.http.events("https://other.example.org/"))) == 7
 
 
+async def test_requests_and_the_events_they_told_are_counted(stage: Stage) -> None:
+    answers = {"fails": 500, "gone": 410, "single": 413}
+    stage.http.answer = lambda post: (
+        Answer(200) if b"[" not in post.body[:1] else refuse(answers.get(post.url[8:].split(".")[0], 200))
+    )
+    names = ["takes", *answers]
+    await stage.open(*(stage.endpoint(name, batch=10) for name in names))
+    lives = [stage.message() for _ in range(5)]
+    facts = [(live, stage.fact(live)) for live in lives]
+    stage.clock.pass_s(2)
+    stage.happen(*facts)
+    await stage.tick()
+    counted = dict(stage.metrics.labelled["heliograph_webhook_requests"])
+    assert counted == {"done": 1 + 5, "again": 1, "gone": 1, "one_by_one": 1}
+    assert stage.metrics.counts["heliograph_told_events"] == 5 + 5
+    taken = stage.metrics.histograms["heliograph_receipt_to_webhook_seconds"]
+    assert (taken.buckets()[-1][1], round(taken.total, 3)) == (10, 20.0)
+    await stage.tick(5)
+    assert stage.metrics.labelled["heliograph_webhook_requests"]["again"] == 2
+    assert stage.metrics.labelled["heliograph_troubles"] == {}
+
+
+async def test_what_breaks_inside_is_counted_as_trouble(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    def break_down(_: object) -> Answer:
+        raise RuntimeError("no such thing")
+
+    await stage.open(stage.endpoint(), stage.endpoint("bad", secret="whsec_%"))
+    stage.http.answer = break_down
+    stage.deliver()
+    await stage.tick()
+    assert stage.metrics.labelled["heliograph_troubles"] == {"outbox": 2}
+    assert "no such thing" in caplog.text
+    assert stage.metrics.labelled["heliograph_webhook_requests"] == {"again": 1}
+
+
 async def test_connections_to_one_endpoint_are_bounded(stage: Stage) -> None:
     await stage.open(stage.endpoint())
     stage.http.gates["https://hook.example.org/"] = gate = asyncio.Event()

@@ -41,6 +41,7 @@ from heliograph.delivery.wording import event_json, events_of
 from heliograph.errors import StoreError
 from heliograph.model import Endpoint, Fact, Live, PendingDelivery, event_id
 from heliograph.rules.redelivery import MOST_AGE_US, next_try_us, open_slots, rest_s
+from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Bounds", "Outbox"]
 
@@ -54,6 +55,8 @@ _PARTIAL_BATCHES: Final = 2
 _REMOVED_A_TICK: Final = 8
 _IDLE_SAVE_S: Final = 30.0
 """How often the position of an endpoint is kept to which nothing was told."""
+_OUTCOMES: Final = {verdict: verdict.value for verdict in Verdict}
+"""An enum's ``value`` costs more than this look-up."""
 _MOST_REST_ASKED_S: Final = 60.0
 """How long all of an endpoint rests for its ``Retry-After``; the event itself waits as long as it says."""
 
@@ -86,6 +89,7 @@ class Outbox:
         http: Http,
         voice: Voice,
         *,
+        metrics: Metrics | None = None,
         clock: Clock | None = None,
         bounds: Bounds | None = None,
         chance: Callable[[], float] = random.random,
@@ -94,6 +98,7 @@ class Outbox:
         self._store = store
         self._http = http
         self._voice = voice
+        self._metrics = metrics or Metrics()
         self._clock = clock or SystemClock()
         self._bounds = bounds or Bounds()
         self._chance = chance
@@ -217,13 +222,23 @@ class Outbox:
             except StoreError as error:
                 _log.warning("the store is busy, the outbox goes on later: %s", error)
             except Exception:
-                _log.exception("a round of the outbox failed")
+                self._trouble("a round of the outbox failed")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._trouble("a part of the outbox ended with an error", error)
+
+    def _trouble(self, what: str, error: BaseException | None = None) -> None:
+        """Something that should not happen: counted, and told in the journal with where it came from."""
+        self._metrics.trouble("outbox")
+        _log.error(what, exc_info=error or True)
 
     def _now_us(self) -> int:
         """Wall time that goes on evenly: a step of the system's clock brings no second try early, or late."""
@@ -314,7 +329,7 @@ class Outbox:
             webhook_id = f"{first.message_id}-{first.sequence}" if single else f"batch-{secrets.token_hex(12)}"
             post = self._voice.words(Telling(webhook_id, events), endpoint, self._clock.now_us())
         except Exception:
-            _log.exception("an event could not be worded and is given up: %s", _names(items))
+            self._trouble(f"an event could not be worded and is given up: {_names(items)}")
             self._counts["over"] += len(items)
             line.finish(items)
             return
@@ -323,7 +338,7 @@ class Outbox:
             self._keep(line, webhook_id, items, post.body, heard, error)
             line.finish(items)
         elif heard.verdict is Verdict.DONE:
-            self._counts["events"] += len(items)
+            self._took(len(items), first.at_us)
             line.finish(items)
         elif heard.verdict is Verdict.ONE_BY_ONE and not line.closed:
             self._waiting += len(items)
@@ -332,6 +347,11 @@ class Outbox:
             line.finish(items)
             if heard.verdict is Verdict.GONE:
                 self._gone(line)
+
+    def _took(self, events: int, since_us: int) -> None:
+        """A webhook took these events. ``since_us`` is the oldest's time (of a second try: the time of the first)."""
+        self._counts["events"] += events
+        self._metrics.told(events, max(0, self._clock.now_us() - since_us) * 1e-6)
 
     async def _send(self, line: Line, post: Post, *, batch: bool) -> tuple[Heard | None, str]:
         """What came of a request: what was heard, or None and our word for the failure."""
@@ -344,13 +364,15 @@ class Outbox:
         except HttpFailure as failure:
             error = failure.code
         except Exception:
-            _log.exception("a request to endpoint %s broke", line.endpoint.id)
+            self._trouble(f"a request to endpoint {line.endpoint.id} broke")
             error = "broken"
         else:
             error = f"status_{answer.status}"
-        if heard is None or heard.verdict is Verdict.AGAIN:
+        verdict = Verdict.AGAIN if heard is None else heard.verdict
+        self._metrics.webhook(_OUTCOMES[verdict])
+        if verdict is Verdict.AGAIN:
             self._distrust(line, heard)
-        elif heard.verdict is Verdict.ONE_BY_ONE:
+        elif verdict is Verdict.ONE_BY_ONE:
             line.refused_batches += 1
         else:
             line.failures = 0
@@ -425,7 +447,7 @@ class Outbox:
         if heard is None or heard.verdict is Verdict.AGAIN:
             self._keep_again(line, delivery, heard, error)
         elif heard.verdict is Verdict.DONE:
-            self._counts["events"] += len(delivery.events)
+            self._took(len(delivery.events), delivery.first_us)
             self._settled.append(delivery.id)
         elif heard.verdict is Verdict.ONE_BY_ONE:
             self._split(line, delivery, body)
