@@ -42,6 +42,7 @@ from heliograph.model import (
     State,
 )
 from heliograph.rules.lifecycle import fact_of
+from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["UNASSIGNED", "Inbound"]
@@ -197,7 +198,7 @@ class Inbound:
         changes.lives.append(Live(message, progress, content=content))
         self._metrics.received(assigned=account_id != UNASSIGNED)
         if account_id == UNASSIGNED:
-            _log.warning("an inbound message %s belongs to no account: add its number to the configuration", message.id)
+            journal.inbound_unassigned(message.id, sender, recipient, str(connector_id))
 
     async def _owner(self, connector: Connector, number: str, handset: str) -> int:
         return await self._owner_of(connector.id, number, handset, assign=connector.assigns_recent_writer)

@@ -22,6 +22,7 @@ from heliograph.delivery.receipts import Receipts
 from heliograph.errors import StoreError
 from heliograph.model import AT_ONCE, END, Live, State
 from heliograph.rules.lifecycle import News
+from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Rescue", "RescueSettings"]
@@ -87,7 +88,8 @@ class Rescue:
         for live in named:
             self._settle_unknown(batch, live)
         if named:
-            _log.warning("%d messages may have been on the wire when this node stopped", len(named))
+            marked = sum(1 for live in named if not live.message.at_most_once)
+            journal.messages_rescued(len(named) - marked, marked)
             await self._ledger.commit(batch)
         self._dispatch.mark_waiting(await self._store.waiting())
         return len(named)

@@ -203,9 +203,9 @@ def backup_written(path: str, octets: int) -> None:
     _log.info("backup_written", path=path, octets=octets)
 
 
-def messages_rescued(given_back: int, possible_duplicates: int) -> None:
-    """A start found messages that an earlier process had claimed."""
-    _log.info("messages_rescued", given_back=given_back, possible_duplicates=possible_duplicates)
+def messages_rescued(unknown: int, possible_duplicates: int) -> None:
+    """A start found messages that may have been on the wire when the last process ended."""
+    _log.warning("messages_rescued", unknown=unknown, possible_duplicates=possible_duplicates)
 
 
 # --- customers ------------------------------------------------------------------------------------
