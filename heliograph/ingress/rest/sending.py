@@ -46,10 +46,9 @@ class CallbackBody(Struct, frozen=True, forbid_unknown_fields=True):
     events: Annotated[list[Short], Meta(max_length=32)] = []
 
 
-class SendBody(Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename={"sender": "from"}):
-    """What a message takes."""
+class _Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+    """What is said of a message, whoever it is for."""
 
-    to: Annotated[str, Meta(max_length=64)]
     sender: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     text: Annotated[str, Meta(min_length=1)] | None = None
     data: Annotated[str, Meta(min_length=1)] | None = None
@@ -66,25 +65,17 @@ class SendBody(Struct, frozen=True, forbid_unknown_fields=True, gc=False, rename
     callback: CallbackBody | None = None
 
 
-class _AnyBatch(Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+class SendBody(_Said, frozen=True, kw_only=True, gc=False):
+    """What a message takes."""
+
+    to: Annotated[str, Meta(max_length=64)]
+
+
+class _AnyBatch(_Said, frozen=True, kw_only=True):
     """Different messages, each read by itself so that a bad one spoils no other; or one text to many."""
 
     messages: list[msgspec.Raw] | None = None
     to: list[msgspec.Raw] | None = None
-    sender: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
-    text: Annotated[str, Meta(min_length=1)] | None = None
-    data: Annotated[str, Meta(min_length=1)] | None = None
-    udh: Annotated[str, Meta(max_length=256)] | None = None
-    type: str = "transactional"
-    encoding: str = "auto"
-    max_segments: Annotated[int, Meta(ge=1, le=255)] | None = None
-    validity_s: Annotated[int, Meta(ge=60, le=604_800)] | None = None
-    client_ref: Short | None = None
-    tags: Annotated[list[Short], Meta(max_length=16)] | None = None
-    metadata: dict[str, Any] | None = None
-    at_most_once: bool = False
-    flash: bool = False
-    callback: CallbackBody | None = None
 
 
 class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
