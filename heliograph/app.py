@@ -93,7 +93,7 @@ class Heliograph:
         )
         await self.store.open()
         self._opened = True
-        self._build_pipeline()
+        await self._build_pipeline()
         self._build_outbox()
         await self.keys.refresh()
         await self._load_endpoints()
@@ -119,14 +119,14 @@ class Heliograph:
         self._watch = asyncio.get_running_loop().create_task(self._watch_configuration())
         self._not_ready = None
 
-    def _build_pipeline(self) -> None:
+    async def _build_pipeline(self) -> None:
         config, clock = self.config, self.clock
         self.directory = Directory()
         retention = config.retention
         self.pipeline = Pipeline(
             self.store,
             self.directory,
-            IdSource(),
+            IdSource(await self.store.newest_id()),
             clock,
             self.metrics,
             lane_limits=LaneLimits(lane_segments=config.limits.lane_messages),
