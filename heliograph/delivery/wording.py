@@ -1,8 +1,9 @@
 """How a message and its events read in public: one shape for GET, webhooks, streams and lists.
 
 An event is a CloudEvents 1.0 JSON object. Its ``data`` is the message as a customer sees it **as of
-that event**: what came later is left out, so the same event has the same body at every telling.
-Only GET adds the texts of what was sent, the list of segments and the attempts.
+that event**: what came later is left out, so the same event has the same body at every telling. Its
+content alone has a life of its own: once it is deleted, ``text`` (or ``data``) reads null in every telling.
+Only GET adds the list of segments and the attempts: rows that keep the latest news, not those of each event.
 Times are ISO 8601 in UTC with microseconds. Source: CloudEvents 1.0.2, JSON event format 1.0.2.
 """
 
@@ -62,6 +63,8 @@ _TYPE_WORDS: Final = {kind.value: kind.word for kind in TrafficType}
 _ENCODING_WORDS: Final = {encoding.value: encoding.word for encoding in Encoding}
 _DIRECTION_WORDS: Final = {Direction.OUT.value: "outbound", Direction.IN.value: "inbound"}
 _INBOUND: Final = Direction.IN.value  # plain numbers: an enum's attribute costs as much as the comparison
+_BINARY: Final = Encoding.BINARY.value
+_DATA: Final = ContentKind.DATA.value
 _SENT: Final = State.SENT.value
 _END: Final = END.value
 _ARRIVED: Final = frozenset((State.DELIVERED.value, State.READ.value, State.RECEIVED.value))
@@ -101,7 +104,7 @@ class AttemptView(Struct, frozen=True, kw_only=True):
 
 
 class MessageView(Struct, frozen=True, gc=False):
-    """A message as JSON. ``text`` and ``data`` are absent where not shown, null where the content is gone."""
+    """A message as JSON. It has ``text`` or ``data``; null where the content is gone."""
 
     id: str
     direction: str
@@ -175,7 +178,7 @@ def event_json(source: MessageRecord | Live, fact: Fact) -> bytes:
 
 
 def event_view(source: MessageRecord | Live, fact: Fact) -> EventView:
-    """:func:`event_json` before it is text. The message's own text is shown only where it was received."""
+    """:func:`event_json` before it is text."""
     message_id = fact.message_id
     sequence = fact.sequence
     at_us = fact.at_us
@@ -216,8 +219,7 @@ def message_view(
     """
     progress = record.progress
     state, at_us = (progress.state, None) if upto is None else _state_at(progress, upto)
-    text, data, udh = _content_fields(record)
-    changes: dict[str, Any] = {"text": text, "data": data, "udh": udh}
+    changes: dict[str, Any] = {}
     if detail and at_us is None:
         changes["segment_list"] = _segments(record, operator, connectors)
         changes["attempts"] = _attempts(record, operator, connectors)
@@ -226,7 +228,7 @@ def message_view(
         changes |= {"route": record.message.route, "route_reason": record.message.route_reason}
     sequence = progress.last_seq if upto is None else upto
     view = _as_of(record, sequence, state, at_us, None if at_us is None else iso(at_us))
-    return msgspec.structs.replace(view, **changes)
+    return msgspec.structs.replace(view, **changes) if changes else view
 
 
 def events_of(record: MessageRecord, logged: Iterable[LoggedEvent] = ()) -> list[EventView]:
@@ -274,7 +276,7 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
     elif at_us is None:
         error = progress.error
     tags, metadata = message.tags, message.metadata
-    text, data, udh = _content_fields(source) if inbound else _NOT_SHOWN
+    text, data, udh = _content_fields(message, source.content)
     return MessageView(
         message.id,
         _DIRECTION_WORDS[message.direction],
@@ -322,18 +324,21 @@ def _state_at(progress: Progress, sequence: int) -> tuple[int, int | None]:
 
 
 _ContentFields = tuple[str | UnsetType | None, str | UnsetType | None, str | UnsetType]
-_NOT_SHOWN: Final[_ContentFields] = (UNSET, UNSET, UNSET)
+_TEXT_GONE: Final[_ContentFields] = (None, UNSET, UNSET)
+_DATA_GONE: Final[_ContentFields] = (UNSET, None, UNSET)
 
 
-def _content_fields(source: MessageRecord | Live) -> _ContentFields:
+def _content_fields(message: Message, content: Content | None) -> _ContentFields:
     """text, data and udh (base64); null for a content that is gone, or sealed with a key that is."""
-    content: Content | None = getattr(source, "content", None)
-    binary = source.message.encoding == Encoding.BINARY if content is None else content.kind == ContentKind.DATA
-    if content is None or content.key_id:
-        return (UNSET, None, UNSET) if binary else (None, UNSET, UNSET)
+    if content is None:
+        return _DATA_GONE if message.encoding == _BINARY else _TEXT_GONE
+    binary = content.kind == _DATA
+    if content.key_id:
+        return _DATA_GONE if binary else _TEXT_GONE
+    octets = content.octets
     if not binary:
-        return content.octets.decode(), UNSET, UNSET
-    udh, data = content.octets[: content.udh_octets], content.octets[content.udh_octets :]
+        return octets.decode(), UNSET, UNSET
+    udh, data = octets[: content.udh_octets], octets[content.udh_octets :]
     return UNSET, base64.b64encode(data).decode(), base64.b64encode(udh).decode() if udh else UNSET
 
 

@@ -1,7 +1,9 @@
 """Events: what happened to a message, each with a sequence number, once.
 
 A ``Fact`` is what the outbox keeps of an event: enough to compose it again at any time, under the
-same id. The event itself (a CloudEvents object) is worded when it is told.
+same id. The event itself (a CloudEvents object) is worded when it is told: from the message in memory
+where it is at hand with its content, from its rows otherwise. Its ``data`` is the message as GET shows it,
+without the list of segments and the attempts; a content that was deleted meanwhile reads null.
 """
 
 from __future__ import annotations

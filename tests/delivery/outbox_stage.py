@@ -64,6 +64,7 @@ class MemoryStore:
         self.commits = 0
         self.busy = False
         self.records_read = 0
+        self.reads = 0
 
     def _check(self) -> None:
         if self.busy:
@@ -88,6 +89,7 @@ class MemoryStore:
     async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
         self._check()
         self.records_read += len(ids)
+        self.reads += 1
         return {message_id: self.messages[message_id] for _, message_id in ids if message_id in self.messages}
 
     async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
@@ -202,8 +204,8 @@ class Stage:
             last_seq=3,
             segments_delivered=1,
         )
-        live = Live(msgspec.structs.replace(message, **changes), progress)
         content = Content(octets=b"hello")
+        live = Live(msgspec.structs.replace(message, **changes), progress, content=content)
         self.store.messages[live.message.id] = MessageRecord(message=live.message, progress=progress, content=content)
         return live
 

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from heliograph.contracts import Answer, HttpFailure
 from heliograph.delivery.wording import event_json
-from heliograph.model import Content, Direction, Live, PendingDelivery, Progress, State
+from heliograph.model import Content, Direction, Live, PendingDelivery, State
 from heliograph.rules.redelivery import RETRY_WAITS_S
 from tests.delivery.outbox_stage import ACCOUNT, AT, SECOND, SECRET, Stage
 
@@ -466,17 +466,43 @@ async def test_facts_without_their_message_are_read_in_batches_and_keep_order(st
     assert stage.store.records_read == 300
 
 
-async def test_what_was_received_is_told_with_its_text(stage: Stage) -> None:
+@pytest.mark.parametrize("direction", [Direction.OUT, Direction.IN])
+async def test_every_event_is_told_with_its_text(stage: Stage, direction: Direction) -> None:
     await stage.open(stage.endpoint())
-    plain = stage.message(direction=Direction.IN)
-    with_content = stage.message(direction=Direction.IN)
-    with_content.content = Content(octets=b"from memory")
-    for live in (plain, with_content):
-        live.progress = Progress(state=State.RECEIVED)
-        stage.happen((live, stage.fact(live, 1, State.RECEIVED)))
+    found_by_receipt, at_hand = stage.message(direction=direction), stage.message(direction=direction)
+    found_by_receipt.content = None
+    at_hand.content = Content(octets=b"from memory")
+    for live in (found_by_receipt, at_hand):
+        stage.happen((live, stage.fact(live)))
     await stage.tick()
-    texts = {json.loads(post.body)["data"]["text"] for post in stage.http.posts}
-    assert texts == {"hello", "from memory"}
+    texts = [json.loads(post.body)["data"]["text"] for post in stage.http.posts]
+    assert texts == ["hello", "from memory"]
+    assert stage.store.records_read == 1
+
+
+async def test_contents_that_are_not_at_hand_are_read_many_at_once(stage: Stage) -> None:
+    await stage.open(stage.endpoint())
+    lives = [stage.message() for _ in range(300)]
+    for live in lives:
+        live.content = None
+    for start in range(0, 300, 10):
+        stage.happen(*[(live, stage.fact(live)) for live in lives[start : start + 10]])
+    await stage.tick()
+    assert sorted(stage.http.ids()) == [f"{live.message.id}-3" for live in lives]
+    assert all(json.loads(post.body)["data"]["text"] == "hello" for post in stage.http.posts)
+    assert (stage.store.records_read, stage.store.reads) == (300, 2)
+
+
+async def test_a_content_that_was_deleted_reads_null(stage: Stage) -> None:
+    await stage.open(stage.endpoint())
+    live = stage.message()
+    live.content = None
+    record = stage.store.messages[live.message.id]
+    stage.store.messages[live.message.id] = msgspec.structs.replace(record, content=None)
+    stage.happen((live, stage.fact(live)))
+    await stage.tick()
+    (post,) = stage.http.posts
+    assert json.loads(post.body)["data"]["text"] is None
 
 
 async def test_an_event_whose_message_is_gone_is_given_up_aloud(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

@@ -68,6 +68,9 @@ def progress(**changes: Any) -> Progress:
     )
 
 
+BINARY = Content(kind=ContentKind.DATA, octets=b"\x06\x05\x04\x0b\x84\x23\xf0payload", udh_octets=7)
+
+
 def record(**changes: Any) -> MessageRecord:
     return msgspec.structs.replace(
         MessageRecord(message=message(), progress=progress(), content=Content(octets="Grüße".encode())), **changes
@@ -182,8 +185,7 @@ def test_a_sealed_content_is_not_shown() -> None:
 
 
 def test_data_is_base64_beside_its_udh() -> None:
-    content = Content(kind=ContentKind.DATA, octets=b"\x06\x05\x04\x0b\x84\x23\xf0payload", udh_octets=7)
-    shown = json.loads(wording.message_json(record(content=content)))
+    shown = json.loads(wording.message_json(record(content=BINARY)))
     assert (shown["data"], shown["udh"]) == ("cGF5bG9hZA==", "BgUEC4Qj8A==")
     assert "text" not in shown
 
@@ -203,17 +205,29 @@ def test_an_event_is_a_cloudevent_about_the_message_then() -> None:
     }
     assert (data["state"], data["sent_at"], data["ended_at"]) == ("sent", "2026-03-01T12:00:01.000000Z", None)
     assert data["segments_delivered"] == 0
-    assert not {"text", "data", "segment_list", "attempts", "route"} & set(data)
+    assert data["text"] == "Grüße"
+    assert not {"data", "segment_list", "attempts", "route"} & set(data)
 
 
 def test_an_event_reads_the_same_at_every_telling() -> None:
-    early = Live(message(), progress(state=State.SENT, ended_us=None, ended_seq=0, last_seq=2, segments_delivered=0))
+    said = Content(octets="Grüße".encode())
+    underway = progress(state=State.SENT, ended_us=None, ended_seq=0, last_seq=2, segments_delivered=0)
+    early = Live(message(), underway, content=said)
     sent = fact(2, State.SENT, AT + SECOND)
     assert wording.event_json(early, sent) == wording.event_json(record(), sent)
     end = fact(3, State.UNDELIVERED, AT + 2 * SECOND)
     ended = progress(state=State.UNDELIVERED, ended_us=AT + 2 * SECOND, error="absent", segments_delivered=0)
     corrected = msgspec.structs.replace(ended, state=State.DELIVERED, last_seq=4, segments_delivered=1)
-    assert wording.event_json(Live(message(), ended), end) == wording.event_json(record(progress=corrected), end)
+    assert wording.event_json(Live(message(), ended, content=said), end) == wording.event_json(
+        record(progress=corrected), end
+    )
+
+
+def test_an_event_holds_the_message_as_get_shows_it() -> None:
+    for row in (record(), record(content=None), record(message=message(encoding=Encoding.BINARY), content=BINARY)):
+        shown = json.loads(wording.message_json(row))
+        data = json.loads(wording.event_json(row, fact(3, State.DELIVERED, AT + 2_345_678)))["data"]
+        assert data == {name: value for name, value in shown.items() if name not in ("segment_list", "attempts")}
 
 
 def test_a_correction_says_what_it_corrects() -> None:

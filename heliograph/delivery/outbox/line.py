@@ -1,23 +1,21 @@
 """A line: what one endpoint is still owed, and how far it has come. No I/O, no clock.
 
-Facts enter by rows of the outbox, in order. Those whose message is at hand wait in ``hot``, ready to be
-worded; from the first one that is not, they wait in ``cold`` until their records have been read. The
-watermark is the position up to which every fact is settled: told, or kept as a pending delivery.
+Facts enter by rows of the outbox, in order. Those whose message is at hand, content and all, wait in
+``hot``, ready to be worded; from the first one that is not, they wait in ``cold`` until their records
+have been read. The watermark is the position up to which every fact is settled: told, or kept as a
+pending delivery.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
 
 from heliograph.contracts import MessageRecord
 from heliograph.delivery.wording import EVENT_TYPES
-from heliograph.model import Direction, Endpoint, Fact, Live, PendingDelivery
+from heliograph.model import Endpoint, Fact, Live, PendingDelivery
 
 __all__ = ["Item", "Line", "Row", "states_of"]
-
-_INBOUND: Final = Direction.IN.value
 
 
 class Row:
@@ -150,8 +148,8 @@ class Line:
             row = Row(position)
             rows.append(row)
         row.open += 1
-        if source is not None and fact.direction == _INBOUND and source.content is None:
-            source = None  # what was received is told with its text
+        if source is not None and source.content is None:
+            source = None  # found by its receipt, without what it says: its record is read with others
         item = Item(fact, source, row)
         if source is None or self.cold or self.warming:
             self.cold.append(item)
