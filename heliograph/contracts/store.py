@@ -351,7 +351,8 @@ class Store(Protocol):
         ...
 
     async def overdue(self, *, after: str | None, accepted_before_us: int, limit: int) -> tuple[list[Live], str | None]:
-        """Messages handed over and not ended, in id order after ``after``; with the id to go on from (None: done)."""
+        """Messages accepted before then that have not ended, in id order after ``after``; with the id to go on from
+        (None: done)."""
         ...
 
     async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:

@@ -155,7 +155,7 @@ class Rescue:
         while lives := await self._store.expired_waiting(now_us, _STEP):
             batch = Batch()
             for live in lives:
-                self._end_open(batch, live, State.EXPIRED, "expired", now_us)
+                self._end_open(batch, live, now_us)
             await self._ledger.commit(batch)
             total += len(lives)
             if len(lives) < _STEP:
@@ -163,7 +163,7 @@ class Rescue:
         return total
 
     async def end_overdue(self) -> int:
-        """Messages handed over whose receipt is overdue end as ``unknown``."""
+        """Whatever is left long after its validity ends: ``unknown`` where it was handed over, else ``expired``."""
         now_us = self._clock.now_us()
         grace_us = int(self._settings.receipt_grace_s * 1e6)
         before_us = now_us - grace_us - int(_LEAST_AGE_S * 1e6)
@@ -174,18 +174,21 @@ class Rescue:
             batch = Batch()
             for live in lives:
                 if live.message.expires_us + grace_us < now_us:
-                    self._end_open(batch, live, State.UNKNOWN, "receipt_missing", now_us)
+                    self._end_open(batch, live, now_us)
                     total += 1
             if not batch.changes.empty:
                 await self._ledger.commit(batch)
             if after is None:
                 return total
 
-    def _end_open(self, batch: Batch, live: Live, state: State, error: str, now_us: int) -> None:
+    def _end_open(self, batch: Batch, live: Live, now_us: int) -> None:
+        """Ends what is open of a message: nothing more can come of it."""
         states = [live.progress.state] if live.segments is None else [one.state for one in live.segments]
-        for number, segment_state in enumerate(states, 1):
-            if segment_state < END:
-                self._ledger.apply(batch, live, News(number, state, now_us, 0, None, None, error))
+        for number, state in enumerate(states, 1):
+            if state == State.SENT:
+                self._ledger.apply(batch, live, News(number, State.UNKNOWN, now_us, 0, None, None, "receipt_missing"))
+            elif state < END:
+                self._ledger.apply(batch, live, News(number, State.EXPIRED, now_us, 0, None, None, "expired"))
 
     async def _sweep_inbound(self) -> None:
         await self._inbound.give_up_parts(self._settings.parts_wait_s)

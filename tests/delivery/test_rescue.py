@@ -65,6 +65,18 @@ async def test_a_message_whose_receipt_never_comes_ends_as_unknown_and_a_late_on
         await here.ends(accepted.message.id, State.DELIVERED)
 
 
+async def test_a_message_that_everybody_forgot_ends_as_expired(tmp_path: Path) -> None:
+    carrier = MemoryCarrier(1)
+    carrier.submit = lambda batch: None  # type: ignore[method-assign]  # swallowed, never answered
+    clock = HandClock()
+    async with house(tmp_path / "s.db", [carrier], clock=clock) as here:
+        accepted = await here.send(validity_s=600)
+        clock.move(600 + 25 * 3600)
+        assert await here.pipeline.rescue.end_overdue() == 1
+        record = await here.ends(accepted.message.id, State.EXPIRED)
+        assert record.progress.error == "expired"
+
+
 async def test_receipts_find_their_message_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     async with house(path, [MemoryCarrier(1)]) as here:

@@ -406,7 +406,7 @@ SELECT late.*
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m
     WHERE m.account_id = a.account_id AND m.id > $1 AND m.id < $4 AND m.accepted_us < $2
-        AND m.state < 40 AND (m.state = 30 OR m.sent_us IS NOT NULL)
+        AND m.state < 40
     ORDER BY m.id LIMIT $3
 ) AS late
 ORDER BY late.id LIMIT $3

@@ -344,7 +344,7 @@ SELECT json_array(max(key), count(*), min(accepted_us), sum(state < 40)) FROM (
 -- name: overdue
 SELECT json_group_array(json_array({MESSAGE})) FROM (
     SELECT * FROM messages
-    WHERE key > ?1 AND key <= ?2 AND state < 40 AND (state = 30 OR sent_us IS NOT NULL) AND accepted_us < ?3
+    WHERE key > ?1 AND key <= ?2 AND state < 40 AND accepted_us < ?3
     ORDER BY key LIMIT ?4) m
 
 -- name: tail_of
