@@ -1,0 +1,1 @@
+"""The documents are held to the code: links, tables, figures, examples."""

@@ -1,0 +1,197 @@
+"""What the documents show is run: Python and curl against a server, configurations and commands by their readers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import typer
+
+from heliograph.cli.commands import app
+from heliograph.config import load
+from heliograph.delivery.wording import MessageView
+from tests.docs.conftest import Stage
+from tests.docs.curl import commands, read
+from tests.docs.pages import ROOT, Block, blocks, pages, text
+
+RECEIVER = "docs/howto/webhooks.md"
+PYTHON = [block for page in pages() for block in blocks(page, "python")]
+SHELL = [block for page in pages() for block in blocks(page, "sh")]
+TOML = [block for page in pages() for block in blocks(page, "toml")]
+CALLS = [block for block in SHELL if "curl" in block.text]
+
+
+def name(block: Block) -> str:
+    """Where a block stands, and how it begins."""
+    return f"{block.page}: {block.text.strip().splitlines()[0][:40]}"
+
+
+@asynccontextmanager
+async def running(program: str, environment: dict[str, str], folder: Path) -> AsyncIterator[Process]:
+    """A Python program of its own, ended when it is not needed any more."""
+    file = folder / "example.py"
+    file.write_text(program)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("HELIOGRAPH_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(file), env=clean | environment, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def send(stage: Stage, **changes: Any) -> dict[str, Any]:
+    """A message by the API."""
+    body = {"to": "+14155550123", "from": "12345", "text": "For an example"} | changes
+    headers = {"Authorization": f"Bearer {stage.key}"}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{stage.server.url}/v1/messages", json=body, headers=headers) as answer,
+    ):
+        assert answer.status == 202, await answer.text()
+        said: dict[str, Any] = await answer.json()
+        return said
+
+
+def test_there_are_examples() -> None:
+    assert {block.page for block in PYTHON} >= {"README.md", RECEIVER, "docs/howto/first-message.md"}
+    assert {block.page for block in CALLS} >= {"README.md", RECEIVER, "docs/quickstart.md"}
+
+
+@pytest.mark.parametrize("block", [block for block in PYTHON if block.page != RECEIVER], ids=name)
+async def test_a_python_example_sends_a_message(block: Block, stage: Stage, tmp_path: Path) -> None:
+    async with running(block.text, stage.environment, tmp_path) as process:
+        out, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert out.strip()
+    assert b"False" not in out
+    await stage.carrier.received(1)
+
+
+@pytest.mark.parametrize("block", CALLS, ids=name)
+async def test_a_curl_example_is_answered(block: Block, stage: Stage) -> None:
+    message = await send(stage)
+    headers = {"Authorization": f"Bearer {stage.key}"}
+    async with aiohttp.ClientSession() as http:
+        async with http.post(
+            f"{stage.server.url}/v1/webhooks", json={"url": "http://127.0.0.1:9"}, headers=headers
+        ) as made:
+            webhook_id = (await made.json())["id"]
+        environment = {**stage.environment, "ID": message["id"], "WEBHOOK_ID": webhook_id}
+        for command in commands(block.text):
+            asked = read(command, environment)
+            async with http.request(asked.method, asked.url, headers=asked.headers, data=asked.body) as answer:
+                assert 200 <= answer.status < 300, f"{command}: {await answer.text()}"
+
+
+async def test_the_receiver_verifies_and_prints_what_happened(stage: Stage, tmp_path: Path) -> None:
+    [block] = blocks(RECEIVER, "python")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    headers = {"Authorization": f"Bearer {stage.key}"}
+    body = {"url": f"http://127.0.0.1:{port}/sms", "events": ["message.delivered", "message.received"]}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{stage.server.url}/v1/webhooks", json=body, headers=headers) as answer,
+    ):
+        secret = (await answer.json())["secret"]
+    program = block.text.replace("9000", str(port))
+    async with running(program, {"HELIOGRAPH_WEBHOOK_SECRET": secret}, tmp_path) as process:
+        await _listening(port)
+        message = await send(stage)
+        assert process.stdout is not None
+        told = (await process.stdout.readline()).decode().split()
+        assert told[:4] == ["message.delivered", message["id"], "12345", "+14155550123"]
+        stage.carrier.reply("+14155550123", "12345", "STOP please")
+        told = (await process.stdout.readline()).decode().split()
+        assert (told[0], told[2:]) == ("message.received", ["+14155550123", "12345", "STOP", "please"])
+
+
+async def _listening(port: int) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                await writer.wait_closed()
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_the_answer_shown_is_the_answer_given(stage: Stage) -> None:
+    [shown] = blocks("docs/howto/first-message.md", "json")
+    said = await send(stage, client_ref="order-4711")
+    of_the_operator = {"route", "route_reason", "connector"}
+    assert set(json.loads(shown.text)) == set(said) - of_the_operator
+
+
+async def test_the_event_shown_is_the_event_told(stage: Stage) -> None:
+    [shown] = blocks("docs/reference/events.md", "json")
+    message = await send(stage)
+    headers = {"Authorization": f"Bearer {stage.key}"}
+    async with aiohttp.ClientSession() as http, asyncio.timeout(20):
+        while True:
+            url = f"{stage.server.url}/v1/messages/{message['id']}/events"
+            async with http.get(url, headers=headers) as answer:
+                events = (await answer.json())["events"]
+            if events[-1]["type"] == "message.delivered":
+                break
+            await asyncio.sleep(0.02)
+    example = json.loads(shown.text)
+    assert list(example) == list(events[-1])
+    assert list(example["data"]) == list(events[-1]["data"])
+    assert set(example["data"]) <= set(MessageView.__struct_encode_fields__)
+
+
+@pytest.mark.parametrize("block", TOML, ids=name)
+def test_a_configuration_shown_is_read_without_a_fault(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / "heliograph.toml"
+    path.write_text(block.text)
+    pointed = re.findall(r'"env:(\w+)"', block.text)
+    assert load(path, {"HELIOGRAPH_KEY": "k", **dict.fromkeys(pointed, "postgresql://u:p@localhost/x")})
+
+
+@pytest.mark.parametrize("block", SHELL, ids=name)
+def test_a_command_shown_exists_with_its_options(block: Block) -> None:
+    targets = re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE)
+    for command in commands(block.text):
+        for line in re.findall(r"(?:^|\$\()((?:heliograph|make) [^)]*)", command):
+            words = shlex.split(line)
+            if words[0] == "make":
+                assert words[1] in targets
+            else:
+                _check_command(words[1:])
+
+
+def _check_command(words: list[str]) -> None:
+    here: Any = typer.main.get_command(app)
+    while words and words[0] in getattr(here, "commands", {}):
+        here = here.commands[words.pop(0)]
+    assert not getattr(here, "commands", {}), f"{words} is no command"
+    known = {option for parameter in here.params for option in parameter.opts}
+    options = [word.partition("=")[0] for word in words if word.startswith("--")]
+    assert set(options) <= known
+    arguments = [parameter for parameter in here.params if parameter.param_type_name == "argument"]
+    assert all(argument.nargs != 1 or not argument.required or words for argument in arguments)
+
+
+def test_the_command_lines_of_pages_are_made_by_modules_that_exist() -> None:
+    for module in re.findall(r"python -m ([\w.]+)", text("CONTRIBUTING.md")):
+        if module != "pytest":
+            assert (ROOT / (module.replace(".", "/") + ".py")).exists()
