@@ -1,7 +1,8 @@
 """Outgoing HTTP that moves to a helper process while there is much of it.
 
 Below a rate the requests are made here; above it a helper is started, and stopped when it is not needed any
-more. A helper that dies loses nothing: its requests fail as ``unreachable`` and whoever made them tries again.
+more. A helper that dies loses nothing: what it had not answered is made here at once, as it was asked, in
+the time that is left. So a request can arrive twice, and its caller never hears of the helper.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import socket
 import sys
 from collections.abc import Callable
 from typing import Final
+
+import msgspec
 
 from heliograph.contracts import Answer, Http, HttpFailure, Post
 from heliograph.outbound.frames import ALLOW_PRIVATE, Asked, Frames, Told, framed
@@ -28,6 +31,13 @@ _GRACE_S: Final = 5.0
 _STOP_S: Final = 2.0
 _MOST_PENDING: Final = 2000
 _MOST_BACKOFF_S: Final = 60.0
+
+
+class _Ended(Exception):
+    """The helper ended before it answered. ``left_until`` is the loop's time at which the request's own time ends."""
+
+    def __init__(self, left_until: float) -> None:
+        self.left_until = left_until
 
 
 class _Channel(asyncio.Protocol):
@@ -56,9 +66,9 @@ class _Channel(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         waiting, self.pending = self.pending, {}
-        for _, answered in waiting.values():
+        for hangs_at, answered in waiting.values():
             if not answered.done():
-                answered.set_exception(HttpFailure("unreachable", "the helper process ended"))
+                answered.set_exception(_Ended(hangs_at - _GRACE_S))
         self._lost()
 
     async def ask(self, request: Post) -> Answer:
@@ -135,7 +145,18 @@ class HelperHttp:
         channel = self._channel
         if channel is None or len(channel.pending) >= _MOST_PENDING:
             return await self._local.post(request)
-        return await channel.ask(request)
+        try:
+            return await channel.ask(request)
+        except _Ended as ended:
+            return await self._post_here(request, ended.left_until)
+
+    async def _post_here(self, request: Post, until: float) -> Answer:
+        if self._closed:
+            raise HttpFailure("unreachable", "the program is stopping")
+        left_s = until - asyncio.get_running_loop().time()
+        if left_s <= 0.0:
+            raise HttpFailure("timeout", "no answer in time")
+        return await self._local.post(msgspec.structs.replace(request, timeout_s=left_s))
 
     async def start_helper(self) -> None:
         """Starts the helper now, whatever the rate. Nothing happens where it runs."""
@@ -162,7 +183,7 @@ class HelperHttp:
         self._quiet_looks = 0
 
     async def stop_helper(self) -> None:
-        """Ends the helper; what it has not answered fails."""
+        """Ends the helper; what it has not answered is made here."""
         channel, self._channel = self._channel, None
         process, self._process = self._process, None
         if channel is not None:
@@ -215,7 +236,7 @@ class HelperHttp:
         self._channel = None
         process, self._process = self._process, None
         if process is not None and not self._closed:
-            _log.warning("the helper process ended, its requests will be tried again")
+            _log.warning("the helper process ended, its requests are made here again")
             self._back_off()
             self._starting = asyncio.get_running_loop().create_task(self._begin(_end(process)))
 

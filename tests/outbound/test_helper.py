@@ -11,8 +11,10 @@ import psutil
 import pytest
 
 from heliograph.contracts import Answer, HttpFailure, Post
-from heliograph.outbound import helped
+from heliograph.outbound import DirectHttp, helped
+from heliograph.outbound.connection import MOST_BODY_OCTETS
 from heliograph.outbound.helped import HelperHttp
+from tests.delivery.outbox_stage import Stage
 from tests.outbound.conftest import Sink
 
 
@@ -65,15 +67,25 @@ async def test_requests_go_through_the_helper_and_failures_come_back(http: Helpe
     assert here.posts == 0
 
 
-async def test_a_helper_that_dies_fails_its_requests_and_nothing_else(http: HelperHttp, here: Here, sink: Sink) -> None:
+async def test_the_bounds_of_an_answer_hold_in_the_helper_too(http: HelperHttp, sink: Sink) -> None:
+    await http.start_helper()
+    assert await http.post(post(sink.url("/huge"))) == Answer(200, None, b"x" * MOST_BODY_OCTETS)
+    assert (await http.post(post(sink.url("/redirect")))).status == 302
+    evil = Post(sink.url("/ok"), {"x-evil": "a\r\nx-more: b"}, b"")
+    for request in (post(sink.url("/headers")), evil):
+        with pytest.raises(HttpFailure) as failure:
+            await http.post(request)
+        assert failure.value.code == "bad_answer"
+    assert [path for path, _, _ in sink.seen] == ["/huge", "/redirect", "/headers"]
+
+
+async def test_what_a_helper_that_dies_had_not_answered_is_made_here(http: HelperHttp, here: Here, sink: Sink) -> None:
     await http.start_helper()
     assert http.helper_pid is not None
     waiting = asyncio.create_task(http.post(post(sink.url("/hang"))))
     await until(lambda: bool(sink.seen))
     os.kill(http.helper_pid, signal.SIGKILL)
-    with pytest.raises(HttpFailure) as failure:
-        await waiting
-    assert failure.value.code == "unreachable"
+    assert (await waiting).status == 299
     assert not http.helping
     assert (await http.post(post(sink.url("/ok")))).status == 299
     await until(lambda: http._starting is None)
@@ -119,9 +131,43 @@ async def test_a_helper_that_hangs_is_ended(http: HelperHttp, sink: Sink, monkey
     waiting = asyncio.create_task(http.post(post(sink.url("/ok"), timeout_s=0.0)))
     await until(lambda: http._channel is not None and http._channel.hangs(asyncio.get_running_loop().time()))
     http._look()
-    with pytest.raises(HttpFailure):
+    with pytest.raises(HttpFailure) as failure:
         await waiting
+    assert failure.value.code == "timeout"
     await until(lambda: not process.is_running())
+
+
+async def test_a_helper_killed_under_load_costs_no_event_and_no_endpoint_its_trust(sink: Sink) -> None:
+    http = HelperHttp(DirectHttp(allow_private_addresses=True), allow_private_addresses=True)
+    stage = Stage(connections=32)
+    await stage.outbox.close()
+    stage.http = http  # type: ignore[assignment]
+    stage.outbox = stage.new_outbox()
+    await http.start_helper()
+    await stage.open(stage.endpoint(url=sink.url("/hang")))
+    events = stage.deliver(300)
+    for round_ in range(2):
+        await until(lambda seen=64 * round_ + 32: len(sink.seen) == seen)  # type: ignore[misc]
+        assert http.helper_pid is not None
+        os.kill(http.helper_pid, signal.SIGKILL)
+        await until(lambda seen=64 * round_ + 64: len(sink.seen) == seen)  # type: ignore[misc]
+        await until(lambda: http._starting is None)
+        await http.start_helper()
+        sink.released.set()
+        sink.released = asyncio.Event()
+    sink.released.set()
+    await stage.settle()
+    await stage.tick()
+    told: dict[str, set[bytes]] = {}
+    for _, headers, body in sink.seen:
+        told.setdefault(headers["webhook-id"], set()).add(body)
+    assert sorted(told) == events
+    assert all(len(bodies) == 1 for bodies in told.values())
+    assert len(sink.seen) == 300 + 2 * 32
+    assert stage.metrics.labelled["heliograph_webhook_requests"] == {"done": 300}
+    assert (stage.store.deliveries, stage.store.positions) == ({}, {"hook": 1})
+    await stage.outbox.close()
+    await http.close()
 
 
 async def test_the_helper_knows_no_secret_of_the_environment(
