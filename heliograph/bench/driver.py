@@ -14,7 +14,7 @@ import time
 from array import array
 from collections import Counter, deque
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 import msgspec
 
@@ -105,6 +105,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGUSR1, self._report)
+        print("ready", flush=True)
         begun = time.monotonic()
         loop.call_later(self.job.max_s, self.stop)
         for at in range(self.job.connections):
@@ -272,8 +273,7 @@ class _Connection(asyncio.Protocol):
                 await asyncio.sleep(self._driver.job.lost_pause_s)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._received = transport, b""
+        self._transport, self._received = cast(asyncio.Transport, transport), b""
         self._driver.ready(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from array import array
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -32,6 +32,8 @@ class SinkFigures(msgspec.Struct, kw_only=True):
     types: dict[str, int] = {}
     p50_ms: float = 0.0
     p99_ms: float = 0.0
+    last: float = 0.0
+    """When the newest came, seconds since 1970 UTC."""
     unread: int = 0
     """Bodies that held no event."""
 
@@ -73,6 +75,7 @@ class Sink:
         """A request's body."""
         now, figures = time.time(), self.figures
         figures.requests += 1
+        figures.last = now
         try:
             events = _events(body)
         except msgspec.DecodeError:
@@ -99,8 +102,7 @@ class _Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         data = self._received + data if self._received else data
