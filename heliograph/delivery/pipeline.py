@@ -38,6 +38,7 @@ class Pipeline:
         intake_limits: IntakeLimits | None = None,
         rescue_settings: RescueSettings | None = None,
     ) -> None:
+        self._store = store
         self.directory = directory
         self.ledger = Ledger(store, clock, metrics)
         self.dispatch = Dispatch(store, self.ledger, directory, clock, metrics, limits=lane_limits)
@@ -53,8 +54,9 @@ class Pipeline:
 
     async def start(self, connectors: Sequence[Connector]) -> None:
         """Settles what the last run left, then opens the lanes."""
-        await self.set_connectors(connectors, drain_s=0.0)
         await self.rescue.recover()
+        await self.set_connectors(connectors, drain_s=0.0)
+        self.dispatch.mark_waiting(await self._store.waiting())
         self.rescue.start()
 
     async def set_connectors(self, connectors: Sequence[Connector], *, drain_s: float) -> None:

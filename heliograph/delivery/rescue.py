@@ -91,7 +91,6 @@ class Rescue:
             marked = sum(1 for live in named if not live.message.at_most_once)
             journal.messages_rescued(len(named) - marked, marked)
             await self._ledger.commit(batch)
-        self._dispatch.mark_waiting(await self._store.waiting())
         return len(named)
 
     def _settle_unknown(self, batch: Batch, live: Live) -> None:

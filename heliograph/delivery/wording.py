@@ -48,6 +48,7 @@ __all__ = [
     "iso",
     "message_json",
     "message_view",
+    "states_of",
 ]
 
 EVENT_SOURCE: Final = "/v1/messages"
@@ -153,6 +154,11 @@ class EventView(Struct, frozen=True, gc=False):
     data: MessageView
     corrects: str | UnsetType = UNSET
     detail: Raw | UnsetType = UNSET
+
+
+def states_of(events: Sequence[str]) -> frozenset[int] | None:
+    """The states that a subscriber's event types mean; None for all."""
+    return frozenset(state for state, word in EVENT_TYPES.items() if word in events) if events else None
 
 
 def iso(at_us: int) -> str:

@@ -260,3 +260,13 @@ async def test_routes_send_by_prefix(tmp_path: Path) -> None:
         assert (len(germany.written), len(rest.written)) == (1, 1)
         assert one.message.route == "germany"
         assert "49" in (one.message.route_reason or "")
+
+
+async def test_without_receipts_a_message_ends_when_it_is_handed_over(tmp_path: Path) -> None:
+    carrier = MemoryCarrier(1)
+    carrier.wants_receipts = False
+    async with house(tmp_path / "s.db", [carrier]) as here:
+        accepted = await here.send()
+        record = await here.ends(accepted.message.id, State.UNKNOWN)
+        assert record.progress.error is None
+        assert record.progress.sent_us is not None

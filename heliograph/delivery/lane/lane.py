@@ -238,6 +238,8 @@ class Lane:
                 self._ledger.apply(batch, live, News(submission.number, State.SENT, now_us, connector_id, raw_id, 0))
                 self._leave(submission)
                 self._settled(batch, live, submission, raw_id)
+                if not self.connector.wants_receipts:  # no news will come
+                    self._ledger.apply(batch, live, News(submission.number, State.UNKNOWN, now_us, connector_id))
             else:
                 self._set_back(batch, outcome, now_us)
         self.plan_turn()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from heliograph.delivery.outbox.line import states_of
+from heliograph.delivery.wording import states_of
 from heliograph.model import Endpoint, Message
 
-__all__ = ["callback_endpoint"]
+__all__ = ["Callbacks", "Target"]
 
-_ENDPOINTS_KEPT: Final = 4096
+_TARGETS_KEPT: Final = 4096
 
 
 class _Callback(Struct, frozen=True):
@@ -21,40 +22,54 @@ class _Callback(Struct, frozen=True):
 
 
 _decoder: Final = msgspec.json.Decoder(_Callback)
-_endpoints: dict[tuple[Endpoint, str], Endpoint] = {}
-_states: dict[tuple[str, ...], frozenset[int] | None] = {}
 
 
-def callback_endpoint(line: Endpoint, message: Message, state: int | None) -> Endpoint | None:
-    """Where the event of this state goes: the account's callback endpoint with the message's own URL.
+class Target(NamedTuple):
+    """The account's callback endpoint with a message's own URL, and the host of that URL."""
 
-    None where the message wants no word of it. ``state`` None asks for the address alone (a second try).
-    """
-    if message.callback is None:
-        return None
+    endpoint: Endpoint
+    host: str
+
+
+class Callbacks:
+    """Where the events of an account's messages go. Kept, because many messages share one address."""
+
+    __slots__ = ("_endpoint", "_states", "_targets")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._targets: dict[str, Target] = {}
+        self._states: dict[tuple[str, ...], frozenset[int]] = {}
+
+    def target(self, message: Message, state: int | None) -> Target | None:
+        """None where the message wants no word of this state. ``state`` None asks for the address alone."""
+        if message.callback is None:
+            return None
+        try:
+            callback = _decoder.decode(message.callback)
+        except msgspec.DecodeError:
+            return None
+        if state is not None and callback.events and state not in self._wanted(callback.events):
+            return None
+        return self._targets.get(callback.url) or self._new_target(callback.url)
+
+    def _wanted(self, events: tuple[str, ...]) -> frozenset[int]:
+        states = self._states.get(events)
+        if states is None:
+            if len(self._states) >= _TARGETS_KEPT:
+                self._states.clear()
+            states = self._states[events] = states_of(events) or frozenset()
+        return states
+
+    def _new_target(self, url: str) -> Target:
+        if len(self._targets) >= _TARGETS_KEPT:
+            self._targets.clear()
+        target = self._targets[url] = Target(msgspec.structs.replace(self._endpoint, url=url), _host_of(url))
+        return target
+
+
+def _host_of(url: str) -> str:
     try:
-        callback = _decoder.decode(message.callback)
-    except msgspec.DecodeError:
-        return None
-    if state is not None and callback.events and state not in _wanted(callback.events):
-        return None
-    return _with_url(line, callback.url)
-
-
-def _wanted(events: tuple[str, ...]) -> frozenset[int]:
-    states = _states.get(events)
-    if states is None:
-        if len(_states) >= _ENDPOINTS_KEPT:
-            _states.clear()
-        states = _states[events] = states_of(events) or frozenset()
-    return states
-
-
-def _with_url(line: Endpoint, url: str) -> Endpoint:
-    """Kept, because many messages share one address."""
-    endpoint = _endpoints.get((line, url))
-    if endpoint is None:
-        if len(_endpoints) >= _ENDPOINTS_KEPT:
-            _endpoints.clear()
-        endpoint = _endpoints[line, url] = msgspec.structs.replace(line, url=url)
-    return endpoint
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url

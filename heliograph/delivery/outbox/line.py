@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from heliograph.contracts import MessageRecord
-from heliograph.delivery.wording import EVENT_TYPES
+from heliograph.delivery.outbox.callbacks import Callbacks, Target
+from heliograph.delivery.outbox.hosts import Admission, Hosts
+from heliograph.delivery.wording import states_of
 from heliograph.model import Endpoint, Fact, Live, PendingDelivery
 
-__all__ = ["Item", "Line", "Row", "states_of"]
+__all__ = ["Item", "Line", "Row"]
 
 
 class Row:
@@ -29,20 +31,20 @@ class Row:
 
 
 class Item:
-    """One fact on its way. ``alone`` is set after its batch was refused."""
+    """One fact on its way. ``alone`` is set after its batch was refused; ``target`` is a callback's."""
 
-    __slots__ = ("alone", "fact", "row", "source")
+    __slots__ = ("alone", "fact", "row", "source", "target")
 
     def __init__(self, fact: Fact, source: MessageRecord | Live | None, row: Row) -> None:
         self.fact = fact
         self.source = source
         self.row = row
         self.alone = False
+        self.target: Target | None = None
 
-
-def states_of(events: Sequence[str]) -> frozenset[int] | None:
-    """The states that a subscriber's event types mean; None for all."""
-    return frozenset(state for state, word in EVENT_TYPES.items() if word in events) if events else None
+    @property
+    def message_id(self) -> str:
+        return self.fact.message_id
 
 
 class Line:
@@ -50,13 +52,14 @@ class Line:
 
     ``behind``: it takes nothing from memory and reads the outbox from ``read_to`` on. ``busy`` are messages
     that an event is being told of; later events of the same message wait in ``parked`` meanwhile.
+    ``hosts`` and ``callbacks`` are there where the endpoint stands for all callbacks of an account.
     """
 
     __slots__ = (
         "active",
         "behind",
         "busy",
-        "callback",
+        "callbacks",
         "closed",
         "cold",
         "dirty",
@@ -64,6 +67,7 @@ class Line:
         "expired",
         "expired_us",
         "failures",
+        "hosts",
         "hot",
         "next_due_us",
         "parked",
@@ -77,12 +81,16 @@ class Line:
         "saved",
         "since_us",
         "states",
+        "targets",
         "warming",
     )
 
-    def __init__(self, endpoint: Endpoint, read_to: int) -> None:
+    def __init__(self, endpoint: Endpoint, read_to: int, hosts: Hosts[Item] | None = None) -> None:
         self.endpoint = endpoint
-        self.callback = endpoint.kind == "callback"
+        self.hosts = hosts
+        self.callbacks = None if hosts is None else Callbacks(endpoint)
+        self.targets: dict[str, Target | None] = {}
+        """Of second tries of callbacks, by the delivery's id."""
         self.states = states_of(endpoint.events)
         self.hot: deque[Item] = deque()
         self.cold: deque[Item] = deque()
@@ -117,26 +125,31 @@ class Line:
 
     def configure(self, endpoint: Endpoint) -> None:
         """New settings for the same endpoint."""
-        self.endpoint = endpoint
-        self.states = states_of(endpoint.events)
+        if endpoint != self.endpoint:
+            self.endpoint = endpoint
+            self.states = states_of(endpoint.events)
+            if self.callbacks is not None:
+                self.callbacks = Callbacks(endpoint)
 
     @property
     def waiting(self) -> int:
         """Facts in memory that nobody works on."""
         waiting = len(self.hot) + len(self.cold)
+        if self.hosts is not None:
+            waiting += self.hosts.held
         return waiting + sum(map(len, self.parked.values())) if self.parked else waiting
 
     @property
     def batch(self) -> int:
         """Events that one request may hold; an endpoint that keeps refusing batches gets none any more."""
-        return 1 if self.callback or self.refused_batches >= 3 else self.endpoint.batch
+        return 1 if self.callbacks is not None or self.refused_batches >= 3 else self.endpoint.batch
 
     def offer(self, position: int, fact: Fact, source: MessageRecord | Live | None) -> bool:
         """Takes a fact of the account from a row, where it concerns this endpoint; says whether it did."""
         states = self.states
         if states is not None and fact.state not in states:
             return False
-        if (self.callback and not fact.has_callback) or fact.at_us < self.since_us:
+        if (self.callbacks is not None and not fact.has_callback) or fact.at_us < self.since_us:
             return False
         if fact.at_us < self.expired_us:
             self.expired += 1
@@ -177,6 +190,33 @@ class Line:
                 break
             mine.add(message_id)
         return taken
+
+    def take_call(self, now: float, over: list[Item]) -> Item | None:
+        """The next event for a callback whose host can take it. ``over`` gets those that nobody waits for here.
+
+        These are unwanted (no ``target``), or too many wait for their host already.
+        """
+        hosts, callbacks, hot, busy = self.hosts, self.callbacks, self.hot, self.busy
+        assert hosts is not None and callbacks is not None
+        item = hosts.next_held(busy, now)
+        if item is not None:
+            busy.add(item.fact.message_id)
+            return item
+        while hot:
+            item = hot.popleft()
+            fact = item.fact
+            if fact.message_id in busy:
+                self.parked.setdefault(fact.message_id, deque()).append(item)
+                continue
+            assert item.source is not None
+            item.target = target = callbacks.target(item.source.message, fact.state)
+            admission = Admission.FULL if target is None else hosts.admit(item, target.host, now)
+            if admission is Admission.GO:
+                busy.add(fact.message_id)
+                return item
+            if admission is Admission.FULL:
+                over.append(item)
+        return None
 
     def expire(self, before_us: int) -> int:
         """Gives up what happened before then and still waits; says how much left the queues."""
@@ -222,6 +262,9 @@ class Line:
         for queue in (self.hot, self.cold, self.rows, self.retries):
             queue.clear()
         self.parked.clear()
+        self.targets.clear()
+        if self.hosts is not None:
+            self.hosts.clear()
 
     def _free(self, items: Sequence[Item]) -> None:
         """Their messages are not being told any more; what was parked behind them goes to the front."""

@@ -35,7 +35,8 @@ from heliograph.contracts import (
     Verdict,
     Voice,
 )
-from heliograph.delivery.outbox.callbacks import callback_endpoint
+from heliograph.delivery.outbox.callbacks import Callbacks, Target
+from heliograph.delivery.outbox.hosts import Hosts, postponed_us
 from heliograph.delivery.outbox.line import Item, Line
 from heliograph.delivery.wording import event_json, events_of
 from heliograph.errors import StoreError
@@ -55,6 +56,8 @@ _PARTIAL_BATCHES: Final = 2
 _REMOVED_A_TICK: Final = 8
 _IDLE_SAVE_S: Final = 30.0
 """How often the position of an endpoint is kept to which nothing was told."""
+_NOT_KEPT: Final = "the message is not kept any more"
+_HOST_BUSY: Final = "host_busy"
 _OUTCOMES: Final = {verdict: verdict.value for verdict in Verdict}
 """An enum's ``value`` costs more than this look-up."""
 _MOST_REST_ASKED_S: Final = 60.0
@@ -65,7 +68,9 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """What the outbox holds and opens at most. Every number is a count of facts, rows or requests."""
 
     connections: int = 16
-    """Requests in flight to one endpoint."""
+    """Requests in flight to one endpoint, or to one host of an account's callbacks."""
+    callbacks: int = 64
+    """Requests in flight to all callbacks of an account; one host has a quarter of them at most."""
     open: int = 512
     """Requests in flight in all."""
     waiting: int = 2000
@@ -122,7 +127,7 @@ class Outbox:
         self._saving = asyncio.Lock()
         self._closed = False
         self._draining = False
-        self._counts = dict.fromkeys(("events", "requests", "again", "over", "gone"), 0)
+        self._counts = dict.fromkeys(("events", "requests", "again", "over", "gone", "set_aside"), 0)
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -195,6 +200,8 @@ class Outbox:
             await self._save(idle=self._clock.monotonic() - self._idle_saved_at >= _IDLE_SAVE_S)
             for line in list(self._lines.values()):
                 self._expire(line)
+                if line.hosts is not None:
+                    line.hosts.wake(self._clock.monotonic())
                 self._kick(line, patient=False)
                 if not (self._draining or line.retries or line.retrying) and line.next_due_us <= self._now_us():
                     await self._load_due(line)
@@ -254,7 +261,7 @@ class Outbox:
             line.warming = True
             self._spawn(self._warm(line))
         wanted = self._wanted(line, patient)
-        if not wanted or (line.rest_until and line.rest_until > self._clock.monotonic()):
+        if wanted <= 0 or (line.rest_until and line.rest_until > self._clock.monotonic()):
             return
         for _ in range(wanted):
             if self._open >= self._bounds.open:
@@ -268,12 +275,15 @@ class Outbox:
     def _wanted(self, line: Line, patient: bool) -> int:
         """How many workers more would find something to do. ``patient``: rather wait for a fuller batch."""
         waiting = len(line.hot)
+        if line.hosts is not None:
+            waiting += line.hosts.startable()
+            return min(self._bounds.callbacks - line.active, waiting + len(line.retries))
         batch = line.batch
         if batch > 1 and waiting:
             waiting = waiting // batch or (1 if not patient or line.active < _PARTIAL_BATCHES else 0)
         if not (waiting or line.retries):
             return 0
-        slots = open_slots(0 if line.callback else line.failures, self._bounds.connections)
+        slots = open_slots(line.failures, self._bounds.connections)
         return min(slots - line.active, waiting + len(line.retries))
 
     async def _work(self, line: Line) -> None:
@@ -283,7 +293,7 @@ class Outbox:
                 line.retry_turn = not line.retry_turn
                 if line.retries and (line.retry_turn or not line.hot):
                     await self._tell_again(line, line.retries.popleft())
-                elif items := line.take():
+                elif items := line.take() if line.hosts is None else self._take_call(line):
                     self._waiting -= len(items)
                     await self._tell(line, items)
                 elif not line.retries:
@@ -299,6 +309,18 @@ class Outbox:
             self._open -= 1
             self._hand_on(line)
 
+    def _take_call(self, line: Line) -> list[Item]:
+        """The next event for a callback; what there is no room for goes to the store."""
+        over: list[Item] = []
+        item = line.take_call(self._clock.monotonic(), over)
+        if over:
+            self._waiting -= len(over)
+            for full in over:
+                if full.target is not None:
+                    self._set_aside(line, full, full.target)
+            line.finish(over)
+        return [] if item is None else [item]
+
     def _must_stop(self, line: Line) -> bool:
         if self._closed or line.closed:
             return True
@@ -310,19 +332,14 @@ class Outbox:
         """The slot goes to a line that found none; this one queues up behind if it has more to do."""
         while self._starved and self._open < self._bounds.open:
             self._kick(self._starved.popleft())
-        if line.hot or line.retries:
+        if line.hot or line.retries or line.hosts is not None:
             self._kick(line)
 
     async def _tell(self, line: Line, items: list[Item]) -> None:
         """The first try. It ends in the items being settled, or put back."""
         try:
-            endpoint = line.endpoint
-            if line.callback:
-                target = callback_endpoint(endpoint, _message_of(items[0]), items[0].fact.state)
-                if target is None:
-                    line.finish(items)
-                    return
-                endpoint = target
+            target = items[0].target
+            endpoint = line.endpoint if target is None else target.endpoint
             events = [event_json(item.source, item.fact) for item in items]  # type: ignore[arg-type]
             first = items[0].fact
             single = len(items) == 1
@@ -331,9 +348,10 @@ class Outbox:
         except Exception:
             self._trouble(f"an event could not be worded and is given up: {_names(items)}")
             self._counts["over"] += len(items)
+            self._leave(line, target, failed=False)
             line.finish(items)
             return
-        heard, error = await self._send(line, post, batch=not single)
+        heard, error = await self._send(line, post, target, batch=not single)
         if heard is None or heard.verdict is Verdict.AGAIN:
             self._keep(line, webhook_id, items, post.body, heard, error)
             line.finish(items)
@@ -353,7 +371,7 @@ class Outbox:
         self._counts["events"] += events
         self._metrics.told(events, max(0, self._clock.now_us() - since_us) * 1e-6)
 
-    async def _send(self, line: Line, post: Post, *, batch: bool) -> tuple[Heard | None, str]:
+    async def _send(self, line: Line, post: Post, target: Target | None, *, batch: bool) -> tuple[Heard | None, str]:
         """What came of a request: what was heard, or None and our word for the failure."""
         self._counts["requests"] += 1
         answer: Answer | None = None
@@ -370,7 +388,9 @@ class Outbox:
             error = f"status_{answer.status}"
         verdict = Verdict.AGAIN if heard is None else heard.verdict
         self._metrics.webhook(_OUTCOMES[verdict])
-        if verdict is Verdict.AGAIN:
+        if line.hosts is not None:
+            self._leave(line, target, failed=verdict is Verdict.AGAIN, heard=heard)
+        elif verdict is Verdict.AGAIN:
             self._distrust(line, heard)
         elif verdict is Verdict.ONE_BY_ONE:
             line.refused_batches += 1
@@ -382,15 +402,18 @@ class Outbox:
         return heard, error
 
     def _distrust(self, line: Line, heard: Heard | None) -> None:
-        """A failure: an endpoint that fails on gets fewer requests. Callbacks go to many places and are not judged."""
+        """A failure: an endpoint that fails on gets fewer requests."""
         self._counts["again"] += 1
-        if line.callback:
-            return
         line.failures += 1
-        asked_s = min((heard and heard.retry_after_s) or 0.0, _MOST_REST_ASKED_S)
-        wait_s = max(rest_s(line.failures), asked_s)
+        wait_s = max(rest_s(line.failures), _asked_s(heard))
         if wait_s:
             line.rest_until = max(line.rest_until, self._clock.monotonic() + wait_s)
+
+    def _leave(self, line: Line, target: Target | None, *, failed: bool, heard: Heard | None = None) -> None:
+        """A request to a callback's host ended; each host is trusted for itself."""
+        if line.hosts is not None and target is not None:
+            self._counts["again"] += failed
+            line.hosts.leave(target.host, failed=failed, asked_s=_asked_s(heard), now=self._clock.monotonic())
 
     def _keep(
         self, line: Line, webhook_id: str, items: Sequence[Item], body: bytes, heard: Heard | None, error: str
@@ -414,6 +437,26 @@ class Outbox:
             )
         )
 
+    def _set_aside(self, line: Line, item: Item, target: Target) -> None:
+        """Too much waits for its host: it is owed as if a try had failed, but none was made."""
+        assert item.source is not None
+        fact, now_us = item.fact, self._now_us()
+        webhook_id = event_id(fact.message_id, fact.sequence)
+        self._counts["set_aside"] += 1
+        self._deliveries.append(
+            PendingDelivery(
+                endpoint_id=line.endpoint.id,
+                id=_kept_id(webhook_id, line.endpoint),
+                account_id=line.endpoint.account_id,
+                events=((fact.message_id, fact.sequence),),
+                tries=0,
+                next_us=now_us + postponed_us(now_us, now_us),
+                first_us=now_us,
+                body=event_json(item.source, fact),
+                last_error=_HOST_BUSY,
+            )
+        )
+
     # --- telling again ------------------------------------------------------------------------
 
     async def _load_due(self, line: Line) -> None:
@@ -422,6 +465,8 @@ class Outbox:
         endpoint_id = line.endpoint.id
         due = await self._store.due_deliveries(endpoint_id, now_us, self._bounds.retries)
         if due:
+            if line.callbacks is not None:
+                line.targets = await self._targets(line.callbacks, due)
             line.retries.extend(due)
             line.retrying.update(delivery.id for delivery in due)
             line.next_due_us = 0
@@ -433,17 +478,28 @@ class Outbox:
 
     async def _tell_again(self, line: Line, delivery: PendingDelivery) -> None:
         """A second try, or a later one, with the body of the first."""
+        target: Target | None = None
+        if line.hosts is not None:
+            target = line.targets.pop(delivery.id, None)
+            if target is None:
+                self._over(line, delivery, _NOT_KEPT)
+                return
+            if line.hosts.enter(target.host, self._clock.monotonic()) is None:
+                self._postpone(line, delivery)
+                return
         try:
-            endpoint, body = await self._as_before(line, delivery)
+            body = delivery.body or await self._body(delivery)
         except StoreError:
             line.retrying.discard(delivery.id)  # still due in the store: it comes again
+            self._leave(line, target, failed=False)
             return
-        if endpoint is None or body is None:
-            self._over(line, delivery, "the message is not kept any more")
+        if body is None:
+            self._over(line, delivery, _NOT_KEPT)
+            self._leave(line, target, failed=False)
             return
+        endpoint = line.endpoint if target is None else target.endpoint
         post = self._voice.repeat(_webhook_id(delivery), body, endpoint, self._clock.now_us())
-        batch = len(delivery.events) > 1
-        heard, error = await self._send(line, post, batch=batch)
+        heard, error = await self._send(line, post, target, batch=len(delivery.events) > 1)
         if heard is None or heard.verdict is Verdict.AGAIN:
             self._keep_again(line, delivery, heard, error)
         elif heard.verdict is Verdict.DONE:
@@ -494,23 +550,34 @@ class Outbox:
                 )
             )
 
-    async def _as_before(self, line: Line, delivery: PendingDelivery) -> tuple[Endpoint | None, bytes | None]:
-        """Where it goes, and the body: kept, or (for one that was put there by others) worded from the rows."""
-        if delivery.body is not None and not line.callback:
-            return line.endpoint, delivery.body
-        ids = [(delivery.account_id, message_id) for message_id, _ in delivery.events]
-        records = await self._store.records(ids)
-        first = records.get(delivery.events[0][0])
-        endpoint: Endpoint | None = line.endpoint
-        if line.callback:
-            endpoint = None if first is None else callback_endpoint(line.endpoint, first.message, None)
-        if delivery.body is not None:
-            return endpoint, delivery.body
+    async def _targets(self, callbacks: Callbacks, deliveries: Sequence[PendingDelivery]) -> dict[str, Target | None]:
+        """Where second tries of callbacks go: their messages know, and are read all at once."""
+        ids = {(delivery.account_id, delivery.events[0][0]) for delivery in deliveries}
+        records = await self._store.records(sorted(ids))
+        return {
+            delivery.id: callbacks.target(record.message, None)
+            for delivery in deliveries
+            if (record := records.get(delivery.events[0][0])) is not None
+        }
+
+    def _postpone(self, line: Line, delivery: PendingDelivery) -> None:
+        """Its host has enough to do, or rests: no try was made."""
+        now_us = self._now_us()
+        if now_us - delivery.first_us > MOST_AGE_US:
+            self._over(line, delivery, delivery.last_error or _HOST_BUSY)
+            return
+        self._counts["set_aside"] += 1
+        due_us = now_us + postponed_us(delivery.first_us, now_us)
+        self._deliveries.append(msgspec.structs.replace(delivery, next_us=due_us))
+
+    async def _body(self, delivery: PendingDelivery) -> bytes | None:
+        """The body of a delivery that was put there by others, worded from the rows."""
+        records = await self._store.records([(delivery.account_id, message_id) for message_id, _ in delivery.events])
         events = [await self._worded(records.get(message_id), sequence) for message_id, sequence in delivery.events]
         known = [event for event in events if event is not None]
         if not known:
-            return endpoint, None
-        return endpoint, known[0] if len(delivery.events) == 1 else b"[" + b",".join(known) + b"]"
+            return None
+        return known[0] if len(delivery.events) == 1 else b"[" + b",".join(known) + b"]"
 
     async def _worded(self, record: MessageRecord | None, sequence: int) -> bytes | None:
         if record is None:
@@ -522,11 +589,17 @@ class Outbox:
     # --- catching up --------------------------------------------------------------------------
 
     def _new_line(self, endpoint: Endpoint) -> Line:
-        line = Line(endpoint, endpoint.position)
+        line = Line(endpoint, endpoint.position, self._new_hosts() if endpoint.kind == "callback" else None)
         if not endpoint.position:
-            line.since_us = 0 if line.callback else endpoint.created_us
+            line.since_us = 0 if line.callbacks is not None else endpoint.created_us
             line.read_to = self._position_at(endpoint.created_us)
         return line
+
+    def _new_hosts(self) -> Hosts[Item]:
+        """What they hold stays well below the room that lets a line read on."""
+        bounds = self._bounds
+        connections = max(1, min(bounds.connections, bounds.callbacks // 4))
+        return Hosts(connections, held=max(1, bounds.waiting // 32), held_all=max(1, bounds.waiting // 8))
 
     def _position_at(self, at_us: int) -> int:
         """The newest position before a time, as far back as is remembered."""
@@ -667,7 +740,7 @@ class Outbox:
     def _gone(self, line: Line) -> None:
         """The endpoint wants nothing more (a message's own callback: not of this message)."""
         self._counts["gone"] += 1
-        if line.callback or line.closed:
+        if line.callbacks is not None or line.closed:
             return
         _log.warning("endpoint %s answered 410 Gone and is deleted", line.endpoint.id)
         self._remove(line, delete=True)
@@ -740,9 +813,9 @@ class Outbox:
                     line.retrying -= over
 
 
-def _message_of(item: Item) -> Any:
-    assert item.source is not None
-    return item.source.message
+def _asked_s(heard: Heard | None) -> float:
+    """How long all of an endpoint, or of a host, rests for an answer's ``Retry-After``."""
+    return 0.0 if heard is None else min(heard.retry_after_s or 0.0, _MOST_REST_ASKED_S)
 
 
 def _kept_id(webhook_id: str, endpoint: Endpoint) -> str:
