@@ -176,15 +176,15 @@ class _File(apsw.VFSFile):
 
 
 def main(arguments: list[str]) -> None:
-    """Runs the command line on a disk whose power will be cut."""
-    from heliograph import app, cli
+    """Runs ``serve --config FILE`` on a disk whose power will be cut."""
+    from heliograph import app
 
     cut_at, seed, *rest = arguments
     disk = PowerCutDisk("powercut", int(cut_at), int(seed), partial(os._exit, CUT))
     server: Any = app
     server.open_store = partial(server.open_store, vfs="powercut")
     try:
-        cli.main(rest)
+        app.run_serve(Path(rest[-1]))
     finally:
         print(f"no power cut within {disk.operations} operations", file=sys.stderr)
 

@@ -8,6 +8,7 @@ the writer does it all.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -144,6 +145,8 @@ class SqliteStore:
     def _prepare(self, may_migrate: bool) -> tuple[int, int]:
         """Makes the file, or checks its schema and migrates it where that is allowed."""
         path = self._place.path
+        if not self._place.exclusive:
+            _make_private(path)
         try:
             db = connect(self._place, cache_kib=_READER_KIB, create=True)
             try:
@@ -395,3 +398,9 @@ class SqliteStore:
             "pending_deliveries": deliveries,
             "write_queue": self._group.waiting_rows,
         }
+
+
+def _make_private(path: str) -> None:
+    """A new database is nobody else's to read: numbers and texts are in it. Its WAL takes the same mode."""
+    with suppress(OSError):  # it is there, or SQLite will say why it can't be made
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
