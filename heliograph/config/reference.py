@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 
@@ -16,11 +17,14 @@ _HEAD = """# Settings
 
 `heliograph serve --config FILE` reads one TOML file. A variable wins over the file. Any value may be `"env:NAME"` (the
 value of an environment variable) or `"file:PATH"` (the content of a file, relative to the folder of the configuration),
-so that secrets need not stand in the file. In variables, lists are written with commas. `heliograph config check FILE`
-tells everything that is wrong with a file, with lines and remedies.
+so that secrets need not stand in the file. In variables, lists are written with commas.
+`heliograph config check --config FILE` tells everything that is wrong with a file, with lines and remedies.
 
 SIGHUP reads connectors, routes and numbers again; everything else is read at start.
 """
+
+_FOR_PROGRAMMERS = re.compile(r" ?[^.]*:[a-z]+:`[^`]*`[^.]*\.")
+"""A sentence of a docstring that refers to code."""
 
 
 def page(kinds: Mapping[str, KindLike]) -> str:
@@ -41,7 +45,7 @@ def _lines(kinds: Mapping[str, KindLike]) -> Iterator[str]:
 
 def _section(title: str, cls: type, *, variables_of: str = "", without: tuple[str, ...] = ()) -> Iterator[str]:
     yield f"## `{title}`\n"
-    yield (cls.__doc__ or "").split("\n")[0] + "\n"
+    yield _FOR_PROGRAMMERS.sub("", (cls.__doc__ or "").split("\n")[0]) + "\n"
     extra = " variable |" if variables_of else ""
     yield f"| setting | type | default | meaning |{extra}"
     yield f"|---|---|---|---|{'---|' if variables_of else ''}"

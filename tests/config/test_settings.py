@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,10 @@ def test_the_page_of_settings_is_complete() -> None:
 def test_every_setting_of_our_connectors_says_what_it_means() -> None:
     for kind in known_kinds().values():
         assert all(info.doc for info in describe(kind.settings))
+
+
+def test_the_page_of_settings_speaks_to_operators() -> None:
+    made = page(known_kinds())
+    assert re.findall(r":[a-z]+:`[^`]*`", made) == []
+    assert "\nOne way to one carrier.\n" in made
+    assert "`heliograph config check --config FILE`" in made
