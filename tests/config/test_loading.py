@@ -6,10 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from heliograph.cli.commands import app
 from heliograph.config import Config, load
+from heliograph.config.loading import _OTHER_VARIABLES
 from heliograph.errors import ConfigError, ConfigFault
 
 
@@ -244,6 +248,19 @@ def test_faults_of_variables_name_the_variable(tmp_path: Path) -> None:
         'HELIOGRAPH_STOR_URL: no setting has this variable (did you mean "HELIOGRAPH_STORE_URL"?)',
         "HELIOGRAPH_LIMITS_BODY_OCTETS: body_octets must be a whole number, not 'much' (such as body_octets = 10)",
     ]
+
+
+def test_variables_of_the_command_line_are_known() -> None:
+    read: set[str] = set()
+    waiting: list[Any] = [typer.main.get_command(app)]
+    while waiting:
+        command = waiting.pop()
+        waiting.extend(getattr(command, "commands", {}).values())
+        for parameter in command.params:
+            names = parameter.envvar or ()
+            read.update([names] if isinstance(names, str) else names)
+    assert {"HELIOGRAPH_CONFIG", "HELIOGRAPH_KEY"} <= read
+    assert read <= set(_OTHER_VARIABLES)
 
 
 @pytest.mark.parametrize(
