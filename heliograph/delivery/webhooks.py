@@ -69,6 +69,11 @@ class Webhooks:
             await self.changed()
             self._with_callbacks.add(account_id)
 
+    async def callbacks_secret(self, account_id: int) -> str:
+        """What the callbacks of an account's messages are signed with (``whsec_…``), made when there is none yet."""
+        await self.ensure_callbacks(account_id)
+        return next(one.secret for one in await self._store.endpoints(account_id) if one.kind == CALLBACKS)
+
     async def list(self, account_id: int) -> list[Endpoint]:
         """What an account made, oldest first."""
         return [one for one in await self._store.endpoints(account_id) if one.kind == "webhook"]

@@ -105,6 +105,18 @@ async def test_callbacks_of_messages_have_one_endpoint_that_is_not_listed(webhoo
     assert await webhooks.delete(1, endpoint.id) is False
 
 
+async def test_the_secret_of_callbacks_is_made_once_for_each_account(webhooks: Webhooks) -> None:
+    first, again = await asyncio.gather(webhooks.callbacks_secret(1), webhooks.callbacks_secret(1))
+    await webhooks.ensure_callbacks(1)
+    [endpoint] = await webhooks._store.endpoints(1)
+    assert first == again == endpoint.secret
+    assert first.startswith("whsec_")
+    assert await webhooks.callbacks_secret(2) != first
+    assert webhooks.changed.times == 2  # type: ignore[attr-defined]
+    await webhooks.ensure_callbacks(2)
+    assert webhooks.changed.times == 2  # type: ignore[attr-defined]
+
+
 async def test_requests_that_create_nothing_are_done_once_too(webhooks: Webhooks) -> None:
     assert await webhooks.once(None) is False
     assert await webhooks.once(KEY) is False

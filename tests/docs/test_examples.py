@@ -99,11 +99,17 @@ async def test_a_curl_example_is_answered(block: Block, stage: Stage) -> None:
                 assert 200 <= answer.status < 300, f"{command}: {await answer.text()}"
 
 
-async def test_the_receiver_verifies_and_prints_what_happened(stage: Stage, tmp_path: Path) -> None:
+def receiver() -> tuple[str, int]:
+    """The receiver of the page, on a port that is free."""
     [block] = blocks(RECEIVER, "python")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    return block.text.replace("9000", str(port)), port
+
+
+async def test_the_receiver_verifies_and_prints_what_happened(stage: Stage, tmp_path: Path) -> None:
+    program, port = receiver()
     headers = {"Authorization": f"Bearer {stage.key}"}
     body = {"url": f"http://127.0.0.1:{port}/sms", "events": ["message.delivered", "message.received"]}
     async with (
@@ -111,7 +117,6 @@ async def test_the_receiver_verifies_and_prints_what_happened(stage: Stage, tmp_
         http.post(f"{stage.server.url}/v1/webhooks", json=body, headers=headers) as answer,
     ):
         secret = (await answer.json())["secret"]
-    program = block.text.replace("9000", str(port))
     async with running(program, {"HELIOGRAPH_WEBHOOK_SECRET": secret}, tmp_path) as process:
         await _listening(port)
         message = await send(stage)
@@ -121,6 +126,23 @@ async def test_the_receiver_verifies_and_prints_what_happened(stage: Stage, tmp_
         stage.carrier.reply("+14155550123", "12345", "STOP please")
         told = (await process.stdout.readline()).decode().split()
         assert (told[0], told[2:]) == ("message.received", ["+14155550123", "12345", "STOP", "please"])
+
+
+async def test_the_receiver_verifies_callbacks_with_the_secret_that_is_shown(stage: Stage, tmp_path: Path) -> None:
+    program, port = receiver()
+    headers = {"Authorization": f"Bearer {stage.key}"}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{stage.server.url}/v1/webhooks/callbacks", headers=headers) as answer,
+    ):
+        secret = (await answer.json())["secret"]
+    async with running(program, {"HELIOGRAPH_WEBHOOK_SECRET": secret}, tmp_path) as process:
+        await _listening(port)
+        callback = {"url": f"http://127.0.0.1:{port}/order/4711", "events": ["message.delivered"]}
+        message = await send(stage, callback=callback)
+        assert process.stdout is not None
+        told = (await process.stdout.readline()).decode().split()
+        assert told[:2] == ["message.delivered", message["id"]]
 
 
 async def _listening(port: int) -> None:

@@ -57,6 +57,28 @@ async def test_a_secret_is_shown_the_first_time_only(api: House) -> None:
     assert len((await api.call("GET", "/v1/webhooks")).json["webhooks"]) == 1
 
 
+async def test_the_secret_of_callbacks_is_shown_to_its_account_alone(api: House) -> None:
+    path = "/v1/webhooks/callbacks"
+    mine = await api.call("GET", path)
+    assert (mine.status, mine.headers["cache-control"]) == (200, "no-store")
+    assert mine.json["secret"].startswith("whsec_")
+    assert (await api.call("GET", path, key=api.operator)).json == mine.json
+    theirs = await api.call("GET", path, key=api.stranger)
+    assert theirs.json["secret"] != mine.json["secret"]
+    assert (await api.call("GET", "/v1/webhooks")).json["webhooks"] == []
+    [endpoint] = await api.store.endpoints((await api.store.ensure_account("demo", 0)).id)
+    assert mine.json == {"secret": endpoint.secret}
+
+
+async def test_callbacks_are_no_webhook_that_could_be_deleted(api: House) -> None:
+    mine = await api.call("GET", "/v1/webhooks/callbacks")
+    [endpoint] = await api.store.endpoints((await api.store.ensure_account("demo", 0)).id)
+    for webhook_id in ("callbacks", endpoint.id):
+        refused = await api.call("DELETE", f"/v1/webhooks/{webhook_id}")
+        assert (refused.status, refused.code) == (404, "not_found")
+    assert (await api.call("GET", "/v1/webhooks/callbacks")).json == mine.json
+
+
 @pytest.mark.parametrize(
     ("body", "code", "field"),
     [
@@ -84,6 +106,7 @@ async def test_bad_webhooks_are_refused(api: House, body: dict[str, Any], code: 
         ("POST", "/v1/inspect", "inspect"),
         ("POST", "/v1/webhooks", "webhooks"),
         ("GET", "/v1/webhooks", "webhooks"),
+        ("GET", "/v1/webhooks/callbacks", "webhooks"),
         ("DELETE", "/v1/webhooks/we_1", "webhooks"),
     ],
 )
@@ -137,6 +160,7 @@ async def test_the_document_describes_every_endpoint(api: House) -> None:
         "/v1/messages/{id}/events": ["get"],
         "/v1/inspect": ["post"],
         "/v1/webhooks": ["get", "post"],
+        "/v1/webhooks/callbacks": ["get"],
         "/v1/webhooks/{id}": ["delete"],
     }
     schemas = document["components"]["schemas"]

@@ -105,7 +105,7 @@ async def test_every_field_says_what_it_means(api: House) -> None:
 async def test_the_examples_work_as_they_stand(api: House) -> None:
     text = unescape(await page_of(api))
     examples = [one for one in re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL) if one.startswith("curl")]
-    assert len(examples) == 9
+    assert len(examples) == 10
     ids: dict[str, str] = {}
     for example in examples:
         _, url, _, header, *rest = shlex.split(example.replace("\\\n", ""))

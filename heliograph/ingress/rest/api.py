@@ -38,6 +38,7 @@ _STATES = {state.word: int(state) for state in State}
 _MOST_LISTED = 500
 _NOTHING_FOREIGN = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
 """The page of the API has its style inside and asks nobody for anything."""
+_NOT_KEPT = ((b"cache-control", b"no-store"),)
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
 
@@ -66,6 +67,12 @@ class WebhookView(Struct, frozen=True, omit_defaults=True):
     created_at: str
     secret: str | UnsetType = UNSET
     secret_shown: bool | UnsetType = UNSET
+
+
+class CallbacksView(Struct, frozen=True):
+    """What the callbacks of the account's messages have in common. The secret stays the same."""
+
+    secret: str
 
 
 class MessageList(Struct, frozen=True):
@@ -134,6 +141,7 @@ OPERATIONS = (
         example={"url": "https://example.com/sms", "events": ["message.delivered", "message.received"]},
     ),
     Operation("GET", "/v1/webhooks", "List webhooks", "webhooks", None, WebhookView, list_name="webhooks"),
+    Operation("GET", "/v1/webhooks/callbacks", "Show the secret of callbacks", "webhooks", None, CallbacksView),
     Operation("DELETE", "/v1/webhooks/{id}", "Delete a webhook", "webhooks", None, None, 204),
 )
 """What the API offers to customers."""
@@ -181,6 +189,7 @@ class _Routes:
             ("POST", "/v1/inspect"): self.inspect,
             ("POST", "/v1/webhooks"): self.make_webhook,
             ("GET", "/v1/webhooks"): self.webhooks,
+            ("GET", "/v1/webhooks/callbacks"): self.callbacks,
             ("DELETE", "/v1/webhooks/{id}"): self.delete_webhook,
         }
         for operation in OPERATIONS:
@@ -293,6 +302,11 @@ class _Routes:
         principal = self._caller(request, "webhooks")
         found = await self._services.webhooks.list(principal.account.id)
         return Reply(200, _encode({"webhooks": [_webhook_view(one, None) for one in found]}))
+
+    async def callbacks(self, request: Request) -> Reply:
+        principal = self._caller(request, "webhooks")
+        secret = await self._services.webhooks.callbacks_secret(principal.account.id)
+        return Reply(200, _encode(CallbacksView(secret)), _NOT_KEPT)
 
     async def delete_webhook(self, request: Request) -> Reply:
         principal = self._caller(request, "webhooks")

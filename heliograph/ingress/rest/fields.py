@@ -24,7 +24,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "metadata": "Any JSON object of yours, up to 4,096 octets; comes back with every event.",
         "at_most_once": "Never try again where it is unknown whether a carrier took it: it ends as unknown then.",
         "flash": "Show it on the screen at once, unsaved, where the handset can.",
-        "callback": "A webhook for this message alone.",
+        "callback": "A webhook for this message alone, signed with the secret of GET /v1/webhooks/callbacks.",
     },
     "CallbackBody": {
         "url": "Where events are posted to.",
@@ -148,6 +148,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "secret": "What its requests are signed with (Standard Webhooks). Shown once.",
         "secret_shown": "False in a replay: the secret was shown the first time.",
     },
+    "CallbacksView": {"secret": "What the callbacks of single messages are signed with (Standard Webhooks)."},
     "Problem": {
         "type": "A URN with the code.",
         "title": "What kind of problem it is.",
