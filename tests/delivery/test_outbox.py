@@ -553,6 +553,99 @@ async def test_a_callback_is_tried_again_at_its_own_address_and_may_be_gone_alon
     assert (stage.store.deliveries, stage.store.deleted) == ({}, [])
 
 
+async def with_hosts(**bounds: int) -> Stage:
+    stage = Stage(**bounds)
+    await stage.open(stage.endpoint("calls", kind="callback", url=""))
+    return stage
+
+
+async def test_a_callback_that_hangs_takes_its_share_and_holds_up_no_other() -> None:
+    stage = await with_hosts(callbacks=16)
+    stage.http.gates["https://hangs.example/a"] = gate = asyncio.Event()
+    for number in range(20):
+        lives = [callback(stage, url) for url in ["https://hangs.example/a"] * 5 + [f"https://quick{number}.example/"]]
+        stage.happen(*[(live, stage.fact(live)) for live in lives], memory=number % 2 == 0)
+    await stage.until(lambda: sum("quick" in post.url for post in stage.http.posts) == 20)
+    assert stage.http.open["https://hangs.example/a"] == 4
+    gate.set()
+    await stage.tick()
+    assert len(set(stage.http.ids())) == len(stage.http.posts) == 120
+    assert stage.http.most_open["https://hangs.example/a"] == 4
+    assert stage.store.positions == {"calls": 20}
+    assert stage.outbox.figures()["waiting"] == 0
+    await stage.outbox.close()
+
+
+async def test_too_much_for_one_host_waits_in_the_store_and_the_others_go_on() -> None:
+    stage = await with_hosts(waiting=20, callbacks=16)
+    stage.http.gates["https://hangs.example/"] = gate = asyncio.Event()
+    for _ in range(30):
+        lives = [callback(stage, url) for url in ["https://quick.example/"] + ["https://hangs.example/"] * 5]
+        stage.happen(*[(live, stage.fact(live)) for live in lives])
+        await asyncio.sleep(0)
+    await stage.until(lambda: sum("quick" in post.url for post in stage.http.posts) == 30)
+    assert stage.outbox.figures()["waiting"] <= 20
+    await stage.outbox.tick()
+    assert len(stage.store.deliveries) == stage.outbox.figures()["set_aside"] >= 100
+    gate.set()
+    for _ in range(6):
+        await stage.tick(MINUTE)
+    assert sorted(stage.http.ids()) == sorted(f"{message_id}-3" for message_id in stage.store.messages)
+    assert (stage.store.deliveries, stage.store.positions) == ({}, {"calls": 30})
+    await stage.outbox.close()
+
+
+async def test_an_account_that_calls_one_host_has_all_its_requests_and_keeps_nothing_aside() -> None:
+    stage = await with_hosts(waiting=50)
+    for _ in range(30):
+        lives = [callback(stage, "https://own.example/") for _ in range(10)]
+        stage.happen(*[(live, stage.fact(live)) for live in lives])
+    await stage.tick()
+    assert sorted(stage.http.ids()) == [f"{message_id}-3" for message_id in stage.store.messages]
+    assert stage.http.most_open["https://own.example/"] == 16
+    assert (stage.outbox.figures()["set_aside"], stage.store.positions) == (0, {"calls": 30})
+    await stage.outbox.close()
+
+
+async def test_second_tries_of_callbacks_are_read_at_once_and_pass_a_host_that_hangs() -> None:
+    stage = await with_hosts(callbacks=16)
+    stage.http.answer = lambda _: refuse(500, 1.0)
+    lives = [callback(stage, f"https://{name}.example/") for name in ["hangs"] * 40 + ["a", "b", "c"]]
+    stage.happen(*[(live, stage.fact(live)) for live in lives])
+    await stage.tick(2)
+    await stage.tick(2)
+    stage.http.answer = lambda _: Answer(200)
+    stage.http.gates["https://hangs.example/"] = gate = asyncio.Event()
+    stage.http.posts.clear()
+    stage.store.reads = 0
+    stage.clock.pass_s(MINUTE)
+    await stage.outbox.tick()
+    await stage.until(lambda: {post.url[8:9] for post in stage.http.posts} == {"a", "b", "c", "h"})
+    assert stage.store.reads == 1
+    gate.set()
+    for _ in range(8):
+        await stage.tick(MINUTE)
+    assert sorted(stage.http.ids()) == [f"{live.message.id}-3" for live in lives]
+    assert stage.store.deliveries == {}
+    await stage.outbox.close()
+
+
+async def test_a_callback_host_that_fails_on_is_left_alone_and_the_others_are_not() -> None:
+    stage = await with_hosts()
+    stage.http.answer = lambda post: HttpFailure("timeout", "") if "fails" in post.url else Answer(200)
+    lives = [callback(stage, f"https://{name}.example/") for name in ["fails", "works"] * 100]
+    stage.happen(*[(live, stage.fact(live)) for live in lives])
+    await stage.settle()
+    assert len(stage.http.ids("https://works.example/")) == 100
+    assert len(stage.http.ids("https://fails.example/")) < 40
+    stage.http.answer = lambda _: Answer(200)
+    for _ in range(10):
+        await stage.tick(MINUTE)
+    assert len(set(stage.http.ids())) == 200
+    assert (stage.store.deliveries, stage.store.positions) == ({}, {"calls": 1})
+    await stage.outbox.close()
+
+
 async def test_a_delivery_without_a_body_is_worded_from_the_rows(stage: Stage) -> None:
     live = stage.message()
     stage.store.deliveries["replay-1"] = PendingDelivery(
@@ -674,12 +767,17 @@ async def test_nothing_is_skipped_whatever_happens(seed: int) -> None:
     """Random failures, restarts, untold rows, tight bounds: each event is told, those of a message in order."""
     dice = random.Random(seed)
     stage = Stage(waiting=dice.choice([5, 50]), page_rows=2, records=3, open=6, connections=dice.choice([1, 4]))
-    endpoints = [stage.endpoint("one"), stage.endpoint("many", batch=4)]
+    endpoints = [
+        stage.endpoint("one"),
+        stage.endpoint("many", batch=4),
+        stage.endpoint("calls", kind="callback", url=""),
+    ]
+    hosts = [f"https://host{number}.example/" for number in range(dice.choice([1, 3]))]
     stage.http.answer = lambda _: dice.choice([Answer(200), Answer(200), Answer(500), HttpFailure("timeout", "")])
     await stage.open(*endpoints)
     owed: list[str] = []
     for _ in range(60):
-        live = stage.message()
+        live = callback(stage, dice.choice(hosts))
         both = [(live, stage.fact(live, 2, State.SENT)), (live, stage.fact(live))]
         owed += [f"{live.message.id}-2", f"{live.message.id}-3"]
         if dice.random() < 0.5:
@@ -702,13 +800,15 @@ async def test_nothing_is_skipped_whatever_happens(seed: int) -> None:
     stage.deliver()
     for _ in range(30):
         await stage.tick(MINUTE)
-    for endpoint in endpoints:
+    called = [event for host in hosts for event in stage.http.events(host)]
+    assert set(owed) == set(called)
+    for endpoint in endpoints[:2]:
         told = stage.http.events(endpoint.url)
         assert set(owed) <= set(told)
         first = {event: index for index, event in reversed(list(enumerate(told)))}
         assert all(first[sent] < first[sent[:-1] + "3"] for sent in owed[::2])
     last = stage.store.rows[-1][0]
-    assert stage.store.positions == {"one": last, "many": last}
+    assert stage.store.positions == dict.fromkeys(("one", "many", "calls"), last)
     assert {name: stage.outbox.figures()[name] for name in ("waiting", "open", "behind")} == {
         "waiting": 0,
         "open": 0,

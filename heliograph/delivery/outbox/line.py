@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from heliograph.contracts import MessageRecord
 from heliograph.delivery.outbox.callbacks import Callbacks, Target
-from heliograph.delivery.outbox.hosts import Admission, Hosts
+from heliograph.delivery.outbox.hosts import Hosts
 from heliograph.delivery.wording import states_of
 from heliograph.model import Endpoint, Fact, Live, PendingDelivery
 
@@ -136,8 +136,15 @@ class Line:
         """Facts in memory that nobody works on."""
         waiting = len(self.hot) + len(self.cold)
         if self.hosts is not None:
-            waiting += self.hosts.held
+            return waiting + self.hosts.held  # nothing is parked there
         return waiting + sum(map(len, self.parked.values())) if self.parked else waiting
+
+    @property
+    def pressing(self) -> int:
+        """Of ``waiting``, what keeps the line from taking more: not what waits for one host among others."""
+        if self.hosts is None or self.hosts.single:
+            return self.waiting
+        return len(self.hot) + len(self.cold)
 
     @property
     def batch(self) -> int:
@@ -192,31 +199,28 @@ class Line:
         return taken
 
     def take_call(self, now: float, over: list[Item]) -> Item | None:
-        """The next event for a callback whose host can take it. ``over`` gets those that nobody waits for here.
-
-        These are unwanted (no ``target``), or too many wait for their host already.
-        """
-        hosts, callbacks, hot, busy = self.hosts, self.callbacks, self.hot, self.busy
-        assert hosts is not None and callbacks is not None
-        item = hosts.next_held(busy, now)
+        """The next event for a callback whose host can take it; ``over`` as in :meth:`sort`."""
+        assert self.hosts is not None
+        self.sort(now, over)
+        item = self.hosts.next_held(self.busy, now)
         if item is not None:
-            busy.add(item.fact.message_id)
-            return item
+            self.busy.add(item.fact.message_id)
+        return item
+
+    def sort(self, now: float, over: list[Item]) -> None:
+        """Puts what is ready behind what waits for the same host. ``over`` gets what does not wait here.
+
+        That is what nobody wants to hear (it has no ``target``), and what is too much for its host.
+        """
+        hosts, callbacks, hot = self.hosts, self.callbacks, self.hot
+        assert hosts is not None
+        assert callbacks is not None
         while hot:
             item = hot.popleft()
-            fact = item.fact
-            if fact.message_id in busy:
-                self.parked.setdefault(fact.message_id, deque()).append(item)
-                continue
             assert item.source is not None
-            item.target = target = callbacks.target(item.source.message, fact.state)
-            admission = Admission.FULL if target is None else hosts.admit(item, target.host, now)
-            if admission is Admission.GO:
-                busy.add(fact.message_id)
-                return item
-            if admission is Admission.FULL:
+            item.target = target = callbacks.target(item.source.message, item.fact.state)
+            if target is None or not hosts.hold(item, target.host, now):
                 over.append(item)
-        return None
 
     def expire(self, before_us: int) -> int:
         """Gives up what happened before then and still waits; says how much left the queues."""
@@ -226,16 +230,17 @@ class Line:
             while queue and queue[0].fact.at_us < before_us:
                 old.append(queue.popleft())
         if old:
-            self._settle(old)
+            self.settle(old)
             self.expired += len(old)
         return len(old)
 
     def finish(self, items: Sequence[Item]) -> None:
         """These are settled: the watermark may move on."""
         self._free(items)
-        self._settle(items)
+        self.settle(items)
 
-    def _settle(self, items: Sequence[Item]) -> None:
+    def settle(self, items: Sequence[Item]) -> None:
+        """Nobody waits for these any more, and nobody was told."""
         rows = self.rows
         for item in items:
             item.row.open -= 1

@@ -74,7 +74,10 @@ class Bounds(Struct, frozen=True, kw_only=True):
     open: int = 512
     """Requests in flight in all."""
     waiting: int = 2000
-    """Facts in memory of one endpoint: above it the endpoint reads the outbox instead."""
+    """Facts in memory of one endpoint: above it the endpoint reads the outbox instead.
+
+    Where an account calls several hosts, half as many may wait for one of them; what is more waits in the store.
+    """
     waiting_all: int = 50_000
     unsaved: int = 5000
     """Failed tellings that the store has not taken yet: above it nothing new is read."""
@@ -274,10 +277,10 @@ class Outbox:
 
     def _wanted(self, line: Line, patient: bool) -> int:
         """How many workers more would find something to do. ``patient``: rather wait for a fuller batch."""
-        waiting = len(line.hot)
         if line.hosts is not None:
-            waiting += line.hosts.startable()
-            return min(self._bounds.callbacks - line.active, waiting + len(line.retries))
+            self._sort(line)
+            return min(self._bounds.callbacks - line.active, line.hosts.startable() + len(line.retries))
+        waiting = len(line.hot)
         batch = line.batch
         if batch > 1 and waiting:
             waiting = waiting // batch or (1 if not patient or line.active < _PARTIAL_BATCHES else 0)
@@ -291,7 +294,7 @@ class Outbox:
         try:
             while not self._must_stop(line):
                 line.retry_turn = not line.retry_turn
-                if line.retries and (line.retry_turn or not line.hot):
+                if line.retries and (line.retry_turn or not line.waiting):
                     await self._tell_again(line, line.retries.popleft())
                 elif items := line.take() if line.hosts is None else self._take_call(line):
                     self._waiting -= len(items)
@@ -310,16 +313,25 @@ class Outbox:
             self._hand_on(line)
 
     def _take_call(self, line: Line) -> list[Item]:
-        """The next event for a callback; what there is no room for goes to the store."""
+        """The next event for a callback whose host can take it."""
         over: list[Item] = []
         item = line.take_call(self._clock.monotonic(), over)
-        if over:
-            self._waiting -= len(over)
-            for full in over:
-                if full.target is not None:
-                    self._set_aside(line, full, full.target)
-            line.finish(over)
+        self._let_go(line, over)
         return [] if item is None else [item]
+
+    def _sort(self, line: Line) -> None:
+        over: list[Item] = []
+        line.sort(self._clock.monotonic(), over)
+        self._let_go(line, over)
+
+    def _let_go(self, line: Line, items: Sequence[Item]) -> None:
+        """Facts of callbacks that nobody wants to hear are settled; what is too much for its host is kept."""
+        if items:
+            self._waiting -= len(items)
+            for item in items:
+                if item.target is not None:
+                    self._set_aside(line, item)
+            line.settle(items)
 
     def _must_stop(self, line: Line) -> bool:
         if self._closed or line.closed:
@@ -414,6 +426,8 @@ class Outbox:
         if line.hosts is not None and target is not None:
             self._counts["again"] += failed
             line.hosts.leave(target.host, failed=failed, asked_s=_asked_s(heard), now=self._clock.monotonic())
+            if failed:
+                self._let_go(line, line.hosts.excess(target.host))
 
     def _keep(
         self, line: Line, webhook_id: str, items: Sequence[Item], body: bytes, heard: Heard | None, error: str
@@ -437,7 +451,7 @@ class Outbox:
             )
         )
 
-    def _set_aside(self, line: Line, item: Item, target: Target) -> None:
+    def _set_aside(self, line: Line, item: Item) -> None:
         """Too much waits for its host: it is owed as if a try had failed, but none was made."""
         assert item.source is not None
         fact, now_us = item.fact, self._now_us()
@@ -596,10 +610,9 @@ class Outbox:
         return line
 
     def _new_hosts(self) -> Hosts[Item]:
-        """What they hold stays well below the room that lets a line read on."""
         bounds = self._bounds
         connections = max(1, min(bounds.connections, bounds.callbacks // 4))
-        return Hosts(connections, held=max(1, bounds.waiting // 32), held_all=max(1, bounds.waiting // 8))
+        return Hosts(connections, held=bounds.waiting // 2, held_all=bounds.waiting)
 
     def _position_at(self, at_us: int) -> int:
         """The newest position before a time, as far back as is remembered."""
@@ -620,7 +633,7 @@ class Outbox:
     def _limit(self, line: Line, position: int) -> None:
         """Above the high-water mark a line stops taking from memory; what follows it reads later."""
         bounds = self._bounds
-        waiting = line.waiting
+        waiting = line.pressing
         full = waiting >= bounds.waiting or len(self._deliveries) >= bounds.unsaved
         if full or (self._waiting >= bounds.waiting_all and waiting > bounds.connections):
             line.behind = True
@@ -628,7 +641,7 @@ class Outbox:
 
     def _has_room(self, line: Line) -> bool:
         return (
-            line.waiting < self._bounds.waiting // 4
+            line.pressing < self._bounds.waiting // 4
             and len(self._deliveries) < self._bounds.unsaved
             and (self._waiting < self._bounds.waiting_all or not line.waiting)
         )
@@ -673,7 +686,7 @@ class Outbox:
                         self._waiting += 1
             for line in list(taking):
                 line.read_to = max(line.read_to, position)
-                if line.waiting >= self._bounds.waiting:
+                if line.pressing >= self._bounds.waiting:
                     taking.discard(line)
         for line in lines:
             line.dirty = True
@@ -684,7 +697,7 @@ class Outbox:
     def _caught_up(self, position: int) -> None:
         """Lines that have read so far take from memory again."""
         for line in self._lines.values():
-            if line.behind and line.read_to >= max(position, self._position) and line.waiting < self._bounds.waiting:
+            if line.behind and line.read_to >= max(position, self._position) and line.pressing < self._bounds.waiting:
                 line.behind = False
                 line.since_us = 0
 
