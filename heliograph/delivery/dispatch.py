@@ -84,12 +84,12 @@ class Dispatch:
 
     # --- intake ----------------------------------------------------------------------------------
 
-    def admit(self, connector_id: int, message: Message) -> Admission:
-        """Reserves a place in a lane for a message that is about to be written."""
+    def admit(self, connector_id: int, message: Message, permit: bool = True) -> Admission:
+        """Reserves a place in a lane for a message that is about to be written; a permit too, where there is one."""
         lane = self.lanes.get(connector_id)
         if lane is None:
             return Admission.WAITING
-        return lane.admit(message)
+        return lane.admit(message, permit)
 
     def wires(self, connector_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
         """What the rows of these lanes must say from the next commit on."""

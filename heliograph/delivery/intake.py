@@ -9,8 +9,8 @@ All submissions that arrive in one turn of the event loop go through together.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -41,6 +41,10 @@ __all__ = ["Intake", "IntakeLimits"]
 _CLAIM_LIFE_US = 24 * 3600 * 1_000_000
 _REFUSED = tuple[int, str, str, str | None, int]
 _REFERENCES = 100_000
+_SLICE = 250
+"""Messages that are worked on without a look at anybody else: about 4 ms."""
+
+T = TypeVar("T")
 
 
 class IntakeLimits(Struct, frozen=True, kw_only=True):
@@ -84,12 +88,13 @@ class _Questions(Struct):
 class _Decision:
     """What was decided for one request, until it is durable."""
 
-    __slots__ = ("admitted", "request", "results")
+    __slots__ = ("admitted", "request", "results", "rows")
 
     def __init__(self, request: _Request) -> None:
         self.request = request
         self.results: list[Accepted | RequestRejected] = []
         self.admitted: list[tuple[Live, Admission]] = []
+        self.rows: list[NewMessage] = []
 
 
 class Intake:
@@ -169,16 +174,46 @@ class Intake:
     def _turn(self) -> None:
         self._planned = False
         requests, self._waiting = self._waiting, []
+        small = [request for request in requests if len(request.submissions) <= _SLICE]
+        for request in requests:
+            if len(request.submissions) > _SLICE:
+                self._spawn(self._work_off(request))
+        if not small:
+            return
         try:
-            drafted = [self._draft(request) for request in requests]
+            drafted = [self._draft(request.submissions) for request in small]
             asked = self._questions(drafted)
+            if asked.recipients or asked.references:
+                self._spawn(self._gather_and_write(small, drafted, asked))
+            else:
+                self._write(small, drafted)
         except Exception as error:  # a fault of ours must not leave callers waiting
-            _fail(requests, error)
+            _fail(small, error)
             raise
-        if asked.recipients or asked.references:
-            self._spawn(self._gather(requests, drafted, asked))
-        else:
-            self._write(requests, drafted)
+
+    async def _work_off(self, request: _Request) -> None:
+        """A large request, in slices: nobody else waits for all of it. It is still one commit."""
+        decision, changes = _Decision(request), Changes()
+        try:
+            drafts: list[Draft | RequestRejected] = []
+            for submissions in batched(request.submissions, _SLICE):
+                drafts.extend(self._draft(submissions))
+                await asyncio.sleep(0)
+            await self._gather([drafts], self._questions([drafts]))
+            now_us = self._clock.now_us()
+            ids = self._new_ids(drafts, now_us)
+            left = iter(ids)
+            for part in batched(drafts, _SLICE):
+                self._place(decision, part, left, now_us, changes, set(), permit=False)
+                await asyncio.sleep(0)
+            self._conclude(decision, ids, now_us, changes)
+        except BaseException as error:
+            self._dispatch.abandon(decision.admitted)
+            _fail([request], error)
+            if not isinstance(error, StoreError):
+                raise
+            return
+        await self._commit(changes, [decision])
 
     def _questions(self, drafted: Sequence[Sequence[Draft | RequestRejected]]) -> _Questions:
         """What memory cannot say: whether a recipient opted out, where a pair's references are."""
@@ -196,10 +231,10 @@ class Intake:
 
     # --- decide, and gather what deciding needs ----------------------------------------------------
 
-    def _draft(self, request: _Request) -> list[Draft | RequestRejected]:
+    def _draft(self, submissions: Sequence[Submission]) -> list[Draft | RequestRejected]:
         decide = self._decider.decide
         drafts: list[Draft | RequestRejected] = []
-        for submission in request.submissions:
+        for submission in submissions:
             try:
                 drafts.append(decide(submission))
             except RequestRejected as rejected:
@@ -207,22 +242,25 @@ class Intake:
                 drafts.append(rejected)
         return drafts
 
-    async def _gather(
+    async def _gather_and_write(
         self, requests: Sequence[_Request], drafted: list[list[Draft | RequestRejected]], asked: _Questions
     ) -> None:
-        """One read each of opt-outs and references; then what they say is decided, too."""
         try:
-            barred = await self._store.opted_out(asked.recipients) if asked.recipients else set()
-            last = await self._store.references(asked.references) if asked.references else {}
-        except StoreError as error:
+            await self._gather(drafted, asked)
+            self._write(requests, drafted)
+        except BaseException as error:
             _fail(requests, error)
-            return
-        for key in asked.references:
-            self._references.setdefault(key, last.get(key, 0))
-        self._bar(drafted, barred)
-        self._write(requests, drafted)
-        while len(self._references) > _REFERENCES:
-            del self._references[next(iter(self._references))]
+            if not isinstance(error, StoreError):
+                raise
+
+    async def _gather(self, drafted: list[list[Draft | RequestRejected]], asked: _Questions) -> None:
+        """One read each of opt-outs and references; then what they say is decided, too."""
+        if asked.references:
+            last = await self._store.references(asked.references)
+            for key in asked.references:
+                self._references.setdefault(key, last.get(key, 0))
+        if asked.recipients:
+            self._bar(drafted, await self._store.opted_out(asked.recipients))
 
     def _bar(self, drafted: list[list[Draft | RequestRejected]], barred: Collection[tuple[int, str]]) -> None:
         """Refuses the drafts to recipients that opted out."""
@@ -238,39 +276,47 @@ class Intake:
         now_us = self._clock.now_us()
         changes = Changes()
         lanes: set[int] = set()
-        decisions = [
-            self._admit(request, drafts, now_us, changes, lanes)
-            for request, drafts in zip(requests, drafted, strict=True)
-        ]
+        decisions = []
+        for request, drafts in zip(requests, drafted, strict=True):
+            decision = _Decision(request)
+            ids = self._new_ids(drafts, now_us)
+            self._place(decision, drafts, iter(ids), now_us, changes, lanes)
+            self._conclude(decision, ids, now_us, changes)
+            decisions.append(decision)
         if lanes:
             changes.wires = self._dispatch.wires(lanes)
         self._spawn(self._commit(changes, decisions))
+        while len(self._references) > _REFERENCES:
+            del self._references[next(iter(self._references))]
 
-    def _admit(
+    def _new_ids(self, drafts: Sequence[Draft | RequestRejected], now_us: int) -> list[str]:
+        """An id for each draft that will be a message: consecutive, so that the first one tells all."""
+        count = sum(1 for draft in drafts if isinstance(draft, Draft))
+        return self._ids.take(count, now_us) if count else []
+
+    def _place(
         self,
-        request: _Request,
+        decision: _Decision,
         drafts: Sequence[Draft | RequestRejected],
+        ids: Iterator[str],
         now_us: int,
         changes: Changes,
         lanes: set[int],
-    ) -> _Decision:
-        """Ids, places in lanes and rows for what was decided."""
-        decision = _Decision(request)
-        count = sum(1 for draft in drafts if isinstance(draft, Draft))
-        ids = self._ids.take(count, now_us) if count else []
-        rows: list[NewMessage] = []
-        at = 0
+        *,
+        permit: bool = True,
+    ) -> None:
+        """Places in lanes and rows for what was decided. ``lanes`` collects those that gave a permit."""
+        node_id = self._store.node_id
         for draft in drafts:
             if isinstance(draft, RequestRejected):
                 decision.results.append(draft)
                 continue
-            message = self._message(draft, ids[at], now_us, changes)
-            at += 1
-            admission = self._dispatch.admit(draft.connector_id, message)
+            message = self._message(draft, next(ids), now_us, changes)
+            admission = self._dispatch.admit(draft.connector_id, message, permit)
             if admission is Admission.WAITING:
                 progress = Progress(connector_id=draft.connector_id, due_us=AT_ONCE)
             else:
-                progress = Progress(connector_id=draft.connector_id, owner=self._store.node_id)
+                progress = Progress(connector_id=draft.connector_id, owner=node_id)
                 if admission is Admission.PERMITTED:
                     lanes.add(draft.connector_id)
             segments = None
@@ -282,11 +328,15 @@ class Intake:
             live = Live(message, progress, draft.parts, segments, draft.content)
             decision.admitted.append((live, admission))
             decision.results.append(Accepted(message, progress, draft.warnings))
-            rows.append(NewMessage(message, progress, draft.content, None if segments is None else tuple(segments)))
+            decision.rows.append(
+                NewMessage(message, progress, draft.content, None if segments is None else tuple(segments))
+            )
             changes.facts.append(fact_of(message, 1, State.QUEUED, now_us, draft.connector_id))
             changes.lives.append(live)
-        changes.acceptances.append(Acceptance(rows, self._claim(request, decision, ids, now_us)))
-        return decision
+
+    def _conclude(self, decision: _Decision, ids: Sequence[str], now_us: int, changes: Changes) -> None:
+        """The rows of one request, all or none."""
+        changes.acceptances.append(Acceptance(decision.rows, self._claim(decision.request, decision, ids, now_us)))
 
     def _message(self, draft: Draft, message_id: str, now_us: int, changes: Changes) -> Message:
         reference = 0
@@ -333,7 +383,10 @@ class Intake:
         if committed.lost or committed.opted_out:
             decisions = await self._settle_exceptions(committed, decisions)
         entered = [pair for decision in decisions for pair in decision.admitted]
-        self._dispatch.enter(entered)
+        for part in batched(entered, _SLICE):
+            self._dispatch.enter(part)
+            if len(part) < len(entered):
+                await asyncio.sleep(0)
         self._metrics.accepted(len(entered), self._clock.monotonic() - started)
         for decision in decisions:
             answer = decision.request.answer
@@ -358,7 +411,7 @@ class Intake:
                 request.answer.set_result(received)
         again = [decisions[index].request for index in committed.opted_out]
         if again:
-            drafted = [self._draft(request) for request in again]
+            drafted = [self._draft(request.submissions) for request in again]
             barred = {
                 (submission.account.id, recipient)
                 for index, recipients in committed.opted_out.items()
@@ -426,6 +479,11 @@ def ids_of(first: str | None, count: int) -> list[str]:
         return []
     number = id_number(first)
     return [id_from_number(number + (index << 45)) for index in range(count)]
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Slices of at most ``size``."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _fail(requests: Sequence[_Request], error: BaseException) -> None:

@@ -96,8 +96,11 @@ class Lane:
 
     # --- intake ----------------------------------------------------------------------------------
 
-    def admit(self, message: Message) -> Admission:
-        """Reserves a place for a message that is about to be written. ``abandon`` gives it back."""
+    def admit(self, message: Message, permit: bool = True) -> Admission:
+        """Reserves a place for a message that is about to be written. ``abandon`` gives it back.
+
+        Without ``permit`` it gets none with its insert: that may take a while.
+        """
         key = (message.type, message.account_id)
         segments = message.segments
         queue, permits = self._queue, self._permits
@@ -106,7 +109,7 @@ class Lane:
             return Admission.WAITING
         queue.grow(message, segments)
         pair = (message.sender, message.recipient)
-        if queue or permits.room(self.pace.rate) < segments or queue.is_busy(pair):
+        if not permit or queue or permits.room(self.pace.rate) < segments or queue.is_busy(pair):
             return Admission.CLAIMED
         queue.take_pair(pair)
         permits.reserve(message.id, segments)
@@ -235,7 +238,8 @@ class Lane:
             if outcome.failure is None and not outcome.unknown and not outcome.never_written:
                 live = submission.live
                 raw_id = outcome.carrier_message_id or ""
-                self._ledger.apply(batch, live, News(submission.number, State.SENT, now_us, connector_id, raw_id, 0))
+                news = News(submission.number, State.SENT, now_us, connector_id, raw_id, 0, None, submission.attempt)
+                self._ledger.apply(batch, live, news)
                 self._leave(submission)
                 self._settled(batch, live, submission, raw_id)
                 if not self.connector.wants_receipts:  # no news will come

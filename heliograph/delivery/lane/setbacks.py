@@ -49,7 +49,7 @@ class Setbacks:
         if outcome.failure is not None:
             return self._refused(batch, submission, outcome.failure, other, now_us)
         if submission.live.message.at_most_once:
-            self.end(batch, submission.live, submission.number, State.UNKNOWN, "outcome_unknown", now_us)
+            self._end(batch, submission, State.UNKNOWN, "outcome_unknown", now_us)
             return Over()
         self._note(batch, submission, None, "outcome_unknown", now_us, possible_duplicate=True)
         return TryAgain(0.0)
@@ -74,21 +74,26 @@ class Setbacks:
         state = State.REJECTED if failure.retry is Retry.NEVER else State.FAILED
         if code == "expired":
             state = State.EXPIRED
-        self.end(batch, submission.live, submission.number, state, code, now_us, failure.status)
+        self._end(batch, submission, state, code, now_us, failure.status)
         return Over()
 
-    def end(
+    def end(self, batch: Batch, live: Live, number: int, state: State, error: str, now_us: int) -> None:
+        """The segment ends by our word, without another submission."""
+        self._ledger.apply(batch, live, News(number, state, now_us, self._connector_id, None, None, error))
+
+    def _end(
         self,
         batch: Batch,
-        live: Live,
-        number: int,
+        submission: SegmentSubmission,
         state: State,
         error: str,
         now_us: int,
         status: int | None = None,
     ) -> None:
-        """The segment ends by our word."""
-        self._ledger.apply(batch, live, News(number, state, now_us, self._connector_id, None, status, error))
+        """The segment ends with this submission."""
+        number, attempt = submission.number, submission.attempt
+        news = News(number, state, now_us, self._connector_id, None, status, error, attempt)
+        self._ledger.apply(batch, submission.live, news)
 
     def _note(
         self,
