@@ -27,7 +27,10 @@ _SENT = State.SENT
 
 
 class News(Struct, frozen=True, gc=False):
-    """One fact about one segment. ``state`` is SENT (taken by a carrier) or an end."""
+    """One fact about one segment. ``state`` is SENT (taken by a carrier) or an end.
+
+    ``attempt`` counts the submission that brought it, from 1; 0 for what no submission did (a receipt).
+    """
 
     segment: int
     state: int
@@ -36,6 +39,7 @@ class News(Struct, frozen=True, gc=False):
     carrier_message_id: str | None = None
     status: int | None = None
     error: str | None = None
+    attempt: int = 0
 
 
 class Advance(Struct, frozen=True, gc=False):
@@ -107,7 +111,7 @@ def _taken(live: Live, news: News) -> Advance:
             state=_SENT,
             version=old.version + 1,
             connector_id=news.connector_id,
-            attempts=old.attempts,
+            attempts=news.attempt or old.attempts,
             sent_us=news.at_us,
             sent_seq=sequence,
             last_seq=sequence,
@@ -120,6 +124,7 @@ def _taken(live: Live, news: News) -> Advance:
     progress = replace(
         old,
         version=old.version + 1,
+        attempts=news.attempt or old.attempts,
         sent_us=news.at_us,
         carrier_message_id=news.carrier_message_id,
         due_us=None,
@@ -137,7 +142,7 @@ def _told(live: Live, news: News, state: int, delivered: int) -> Advance:
             state=state,
             version=old.version + 1,
             connector_id=news.connector_id or old.connector_id,
-            attempts=old.attempts,
+            attempts=news.attempt or old.attempts,
             sent_us=old.sent_us,
             ended_us=news.at_us,
             sent_seq=old.sent_seq,
@@ -257,6 +262,7 @@ def _segment_after(old: SegmentProgress, news: News) -> SegmentProgress | None:
             old,
             state=max(old.state, _SENT),
             connector_id=news.connector_id,
+            attempts=news.attempt or old.attempts,
             sent_us=news.at_us,
             carrier_message_id=news.carrier_message_id,
             status=news.status,
@@ -268,6 +274,7 @@ def _segment_after(old: SegmentProgress, news: News) -> SegmentProgress | None:
     return replace(
         old,
         state=news.state,
+        attempts=news.attempt or old.attempts,
         ended_us=old.ended_us or news.at_us,
         status=old.status if news.status is None else news.status,
         error=None if news.state >= _DELIVERED else news.error,

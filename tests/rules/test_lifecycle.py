@@ -160,3 +160,19 @@ def test_a_message_has_the_state_of_the_segment_that_got_least_far(
 ) -> None:
     assert fold_segments(states) == expected
     assert fold_segments(reversed(states)) == expected
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+@pytest.mark.parametrize("receipt_first", [False, True])
+def test_the_submission_that_was_taken_is_counted_in_every_order(segments: int, receipt_first: bool) -> None:
+    target = live(segments)
+    news = [News(1, State.SENT, 10, 1, "id1", 0, None, 2), ended(State.DELIVERED)]
+    for one in reversed(news) if receipt_first else news:
+        apply(target, one)
+    assert (target.segments[0] if target.segments else target.progress).attempts == 2
+
+
+def test_a_submission_that_was_refused_for_good_is_counted() -> None:
+    target = live()
+    apply(target, News(1, State.REJECTED, 10, 1, None, 11, "recipient_invalid", 1))
+    assert (target.progress.attempts, target.progress.status) == (1, 11)
