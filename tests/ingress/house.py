@@ -143,7 +143,9 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(folder: Path, bounds: Bounds | None = None) -> AsyncIterator[House]:
+async def house(
+    folder: Path, bounds: Bounds | None = None, *, allow_private_addresses: bool = True
+) -> AsyncIterator[House]:
     """An API on a store of its own; every number has a route, and no carrier is there to take anything."""
     store = SqliteStore(str(folder / "house.db"), serve=True)
     await store.open()
@@ -169,6 +171,7 @@ async def house(folder: Path, bounds: Bounds | None = None) -> AsyncIterator[Hou
         metrics_text=metrics.exposition,
         ready=lambda: None,
         bounds=bounds or Bounds(),
+        allow_private_addresses=allow_private_addresses,
         metrics=metrics,
     )
     app = build(services)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from heliograph.ingress.rest.problems import PROBLEMS
-from tests.ingress.house import House
+from tests.ingress.house import House, house
 
 ONCE = {"Idempotency-Key": "k1"}
 
@@ -95,6 +96,37 @@ async def test_callbacks_are_no_webhook_that_could_be_deleted(api: House) -> Non
 async def test_bad_webhooks_are_refused(api: House, body: dict[str, Any], code: str, field: str) -> None:
     answer = await api.call("POST", "/v1/webhooks", body)
     assert (answer.status, answer.code, answer.json["field"]) == (422, code, field)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://10.1.2.3:8080/sms",
+        "https://[::1]/",
+        "https://[::ffff:192.168.0.1]/",
+        "http://[fe80::1%25eth0]/",
+        "http://169.254.169.254/latest/meta-data",
+        "https://example.com:25/",
+    ],
+)
+async def test_a_webhook_that_could_never_be_called_is_refused_at_once(tmp_path: Path, url: str) -> None:
+    async with house(tmp_path, allow_private_addresses=False) as api:
+        answer = await api.call("POST", "/v1/webhooks", {"url": url})
+        assert (answer.status, answer.code, answer.json["field"]) == (422, "field_invalid", "url")
+        assert answer.json["detail"].startswith("Give a url that can be called: ")
+        assert (await api.call("GET", "/v1/webhooks")).json["webhooks"] == []
+
+
+async def test_a_public_address_or_a_name_is_taken(tmp_path: Path) -> None:
+    async with house(tmp_path, allow_private_addresses=False) as api:
+        for url in ("https://8.8.8.8/", "https://[2606:4700::1111]/", "https://host1/", "https://example.com:8443/x"):
+            assert (await api.call("POST", "/v1/webhooks", {"url": url})).status == 201
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/", "https://[::1]/", "https://example.com:25/"])
+async def test_the_operator_can_allow_private_addresses(api: House, url: str) -> None:
+    assert (await api.call("POST", "/v1/webhooks", {"url": url})).status == 201
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,21 @@ async def test_a_batch_of_refusals_alone_is_answered(small: House) -> None:
     assert [result["code"] for result in many.json["results"]] == ["field_invalid", "number_malformed"]
 
 
+async def test_a_callback_to_a_private_address_is_refused_unless_the_operator_allows_it(
+    small: House, tmp_path: Path
+) -> None:
+    body = GOOD | {"callback": {"url": "http://10.0.0.1/sms"}}
+    assert (await small.call("POST", "/v1/messages", body)).status == 202
+    (tmp_path / "public").mkdir()
+    async with house(tmp_path / "public", allow_private_addresses=False) as public:
+        for answer in await both(public, "/v1/messages", body, public.headers("", None)):
+            assert said(answer) == (422, "field_invalid", "callback.url")
+        answer = await public.call("POST", "/v1/messages/batch", {"messages": [body, GOOD]})
+        assert [result.get("field") for result in answer.json["results"]] == ["callback.url", None]
+        many = await public.call("POST", "/v1/messages/batch", body | {"to": [TO]})
+        assert said(many) == (422, "field_invalid", "callback.url")
+
+
 async def test_a_key_without_the_scope_is_refused(small: House) -> None:
     reader = await small.make("demo", ("messages:read",))
     for answer in await both(small, "/v1/messages", GOOD, small.headers(reader, None)):

@@ -288,7 +288,7 @@ class _Routes:
         principal = self._caller(request, "webhooks")
         call = await _call(request, self._services.bounds.body_octets)
         body = decode(call, _webhook_decoder, ("url", "events", "batch"))
-        check_url(body.url, "url")
+        check_url(body.url, "url", allow_private_addresses=self._services.allow_private_addresses)
         check_events(body.events, "events")
         endpoint, secret, replayed = await self._services.webhooks.create(
             principal.account.id, body.url, tuple(body.events), body.batch, idempotency=idempotency_of(call, principal)

@@ -45,6 +45,8 @@ class Services:
     ready: Callable[[], str | None]
     """None when ready, otherwise the reason."""
     bounds: Bounds = field(default_factory=Bounds)
+    allow_private_addresses: bool = True
+    """Whether customers' URLs may name private addresses. The outgoing door has the last word, and its own setting."""
     metrics: Metrics = field(default_factory=Metrics)
     """Counts what is refused here; what intake refuses it counts itself."""
 
@@ -65,7 +67,14 @@ def build(services: Services) -> Api:
     from heliograph.ingress.rest.api import cold_api  # FastAPI takes a quarter of a second to import
 
     bounds, keys, metrics = services.bounds, services.keys, services.metrics
-    sending = Sending(services.intake, keys, services.connectors, bounds.batch_messages, metrics.refused)
+    sending = Sending(
+        services.intake,
+        keys,
+        services.connectors,
+        bounds.batch_messages,
+        metrics.refused,
+        allow_private_addresses=services.allow_private_addresses,
+    )
     doors = (
         Door("/v1/messages", SEND_SCOPE, bounds.body_octets, sending.one, keys, metrics),
         Door("/v1/messages/batch", SEND_SCOPE, bounds.batch_body_octets, sending.batch, keys, metrics),

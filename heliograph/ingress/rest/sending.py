@@ -118,6 +118,8 @@ class Sending:
         connectors: Mapping[int, str],
         batch_messages: int,
         refused: Callable[[str], None],
+        *,
+        allow_private_addresses: bool = True,
     ) -> None:
         """``refused`` hears the codes of what is refused here; what intake refuses it counts itself."""
         self._refused = refused
@@ -125,12 +127,13 @@ class Sending:
         self._keys = keys
         self._connectors = connectors
         self._batch_messages = batch_messages
+        self._private = allow_private_addresses
 
     async def one(self, call: Call) -> Reply:
         """One message: 202, or a problem."""
         try:
             principal = caller(call, self._keys, SEND_SCOPE)
-            submission = submission_of(decode(call, _send_decoder, _NAMES), principal, "rest")
+            submission = submission_of(decode(call, _send_decoder, _NAMES), principal, "rest", self._private)
             received = await self._intake.accept((submission,), idempotency=idempotency_of(call, principal))
         except (RequestRejected, StoreError) as error:
             return self._refuse(error)
@@ -176,7 +179,7 @@ class Sending:
             raise RequestRejected("field_missing", "Give messages, or one text with to as a list.", field="messages")
         self._bound(len(body.to), "to")
         fields = {name: getattr(body, name) for name in SendBody.__struct_fields__ if name != "to"}
-        common = submission_of(SendBody(to="", **fields), principal, "rest_batch")
+        common = submission_of(SendBody(to="", **fields), principal, "rest_batch", self._private)
         items: list[Submission | RequestRejected] = []
         for raw in body.to:
             try:
@@ -188,7 +191,7 @@ class Sending:
 
     def _item(self, raw: msgspec.Raw, principal: Principal) -> Submission | RequestRejected:
         try:
-            return submission_of(read_json(raw, _send_decoder, _NAMES), principal, "rest_batch")
+            return submission_of(read_json(raw, _send_decoder, _NAMES), principal, "rest_batch", self._private)
         except RequestRejected as rejected:
             self._refused(rejected.code)
             return rejected
@@ -222,7 +225,9 @@ class Sending:
         )
 
 
-def submission_of(body: SendBody, principal: Principal, entrance: str) -> Submission:
+def submission_of(
+    body: SendBody, principal: Principal, entrance: str, allow_private_addresses: bool = True
+) -> Submission:
     """A checked body as a submission. Raises ``RequestRejected``."""
     kind = _TYPES.get(body.type)
     if kind is None:
@@ -233,7 +238,7 @@ def submission_of(body: SendBody, principal: Principal, entrance: str) -> Submis
         data, udh = _octets(body)
     callback = body.callback
     if callback is not None:
-        check_url(callback.url, "callback.url")
+        check_url(callback.url, "callback.url", allow_private_addresses=allow_private_addresses)
         check_events(callback.events, "callback.events")
     if body.client_ref is not None and _CONTROLS.search(body.client_ref):
         raise _invalid("client_ref", "client_ref must have no control characters.")

@@ -1,6 +1,7 @@
 """Where a customer wants events told: the address and the choice of events, checked before anything is kept.
 
-Whether an address may be called at all is decided when it is called (``outbound``): names change their meaning.
+Whether a name may be called is decided when it is called (``outbound``): names change their meaning. An address
+that is written out means the same for ever: a private one is refused here already.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+from heliograph import outbound
+from heliograph.contracts import HttpFailure
 from heliograph.delivery.wording import EVENT_TYPES
 from heliograph.errors import RequestRejected
 
@@ -19,17 +22,31 @@ _EVENTS: Final = tuple(EVENT_TYPES.values())
 _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 
 
-def check_url(url: str, field: str) -> None:
-    """Raises ``RequestRejected`` unless ``url`` is an absolute http or https URL without a password."""
+def check_url(url: str, field: str, *, allow_private_addresses: bool = True) -> None:
+    """Raises ``RequestRejected`` unless ``url`` is an absolute http or https URL without a password.
+
+    Without ``allow_private_addresses`` an address or a port in it must also be one that the outgoing door takes.
+    """
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host, port = parts.hostname or "", parts.port
+        usable = parts.scheme in ("http", "https") and bool(host) and port != 0
     except ValueError:
         usable = False
     if not usable or _NOT_IN_URLS.search(url):
         raise _invalid(field, f"{field} must be a whole URL, such as https://example.com/sms.")
     if parts.username is not None or parts.password is not None:
         raise _invalid(field, f"{field} must hold no password: requests are signed instead.")
+    if not allow_private_addresses and (port is not None or _may_be_literal(host)):
+        try:
+            outbound.check_url(url)
+        except HttpFailure as refused:
+            raise _invalid(field, f"Give a {field} that can be called: {refused.detail}.") from refused
+
+
+def _may_be_literal(host: str) -> bool:
+    """False for nearly every name: to ask the door takes twice the time of all else here."""
+    return host[-1:].isdigit() or ":" in host
 
 
 def check_events(events: Iterable[str], field: str) -> None:
