@@ -173,6 +173,7 @@ class Heliograph:
                 connectors=self._names,
                 metrics=self.metrics,
                 metrics_text=self.metrics.exposition,
+                allow_private_addresses=self.config.webhooks.allow_private_addresses,
                 ready=lambda: self._not_ready,
                 bounds=Bounds(
                     body_octets=limits.body_octets,

@@ -5,6 +5,7 @@ The lean doors and FastAPI call ``one`` and ``batch`` here.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
@@ -33,6 +34,7 @@ _ACCEPTED = State.QUEUED
 """The furthest that a message is when it is accepted; a replay tells what was told then."""
 _REPLAYED = ((b"idempotent-replayed", b"true"),)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_SLICE = 250
 _METADATA_DEPTH = 8
 _METADATA_OCTETS = 4096
 
@@ -147,7 +149,7 @@ class Sending:
         """Many messages in one transaction: 202 with a result for each in order, or a problem for all."""
         try:
             principal = caller(call, self._keys, SEND_SCOPE)
-            items = self._items(call, principal)
+            items = await self._items(call, principal)
             submissions = [item for item in items if isinstance(item, Submission)]
             idempotency = idempotency_of(call, principal)
             received = await self._intake.accept(submissions, idempotency=idempotency)
@@ -167,27 +169,27 @@ class Sending:
         self._refused("overloaded" if isinstance(error, StoreError) else error.code)
         return refusal(error)
 
-    def _items(self, call: Call, principal: Principal) -> list[Submission | RequestRejected]:
-        """Each item of a batch as a submission, or why it is none."""
+    async def _items(self, call: Call, principal: Principal) -> list[Submission | RequestRejected]:
+        """Each item of a batch as a submission, or why it is none; in slices, so that others are heard between."""
         body = decode(call, _batch_decoder, ("messages", *_NAMES))
         if body.messages is not None:
             if body != _AnyBatch(messages=body.messages):
                 raise _invalid("messages", "Give messages alone, or one text with to, from and the rest beside it.")
             self._bound(len(body.messages), "messages")
-            return [self._item(raw, principal) for raw in body.messages]
+            return await _sliced(body.messages, lambda raw: self._item(raw, principal))
         if body.to is None:
             raise RequestRejected("field_missing", "Give messages, or one text with to as a list.", field="messages")
         self._bound(len(body.to), "to")
         fields = {name: getattr(body, name) for name in SendBody.__struct_fields__ if name != "to"}
         common = submission_of(SendBody(to="", **fields), principal, "rest_batch", self._private)
-        items: list[Submission | RequestRejected] = []
-        for raw in body.to:
-            try:
-                items.append(msgspec.structs.replace(common, to=read_json(raw, _number_decoder, ("to",))))
-            except RequestRejected as rejected:
-                self._refused(rejected.code)
-                items.append(RequestRejected(rejected.code, rejected.detail, field="to", status=rejected.status))
-        return items
+        return await _sliced(body.to, lambda raw: self._to(raw, common))
+
+    def _to(self, raw: msgspec.Raw, common: Submission) -> Submission | RequestRejected:
+        try:
+            return msgspec.structs.replace(common, to=read_json(raw, _number_decoder, ("to",)))
+        except RequestRejected as rejected:
+            self._refused(rejected.code)
+            return RequestRejected(rejected.code, rejected.detail, field="to", status=rejected.status)
 
     def _item(self, raw: msgspec.Raw, principal: Principal) -> Submission | RequestRejected:
         try:
@@ -223,6 +225,16 @@ class Sending:
             route_reason=message.route_reason or UNSET,
             connector=self._connectors.get(accepted.progress.connector_id, UNSET),
         )
+
+
+async def _sliced(
+    raws: Sequence[msgspec.Raw], read: Callable[[msgspec.Raw], Submission | RequestRejected]
+) -> list[Submission | RequestRejected]:
+    items: list[Submission | RequestRejected] = []
+    for start in range(0, len(raws), _SLICE):
+        items.extend(map(read, raws[start : start + _SLICE]))
+        await asyncio.sleep(0)
+    return items
 
 
 def submission_of(
