@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,11 +74,19 @@ class Sink(WebhookSink):
 
 
 def configuration(
-    folder: Path, carriers: Mapping[str, VirtualCarrier], *, settings: Mapping[str, str], more: str = ""
+    folder: Path,
+    carriers: Mapping[str, VirtualCarrier],
+    *,
+    settings: Mapping[str, str],
+    ports: Mapping[str, int] | None = None,
+    http: str = "",
+    webhooks: str = "allow_private_addresses = true\ntimeout_s = 2",
+    more: str = "",
 ) -> Config:
     """The configuration as an operator writes it, one connector a carrier, all of them in one route.
 
-    ``settings`` are further lines of connectors, by name; ``more`` stands at the end of the file.
+    ``ports`` are others than the carriers' own, ``settings`` further lines of connectors, both by name; ``http`` and
+    ``webhooks`` are lines of these sections; ``more`` stands at the end of the file.
     """
     connectors = "".join(
         f"""
@@ -85,7 +94,7 @@ def configuration(
 name = "{name}"
 kind = "smpp"
 host = "127.0.0.1"
-port = {carrier.port}
+port = {(ports or {}).get(name, carrier.port)}
 system_id = "esme"
 password = "secret"
 reconnect_min_s = 0.05
@@ -98,11 +107,11 @@ reconnect_max_s = 0.2
     path.write_text(f"""
 [http]
 listen = "127.0.0.1:0"
+{http}
 [store]
 url = "sqlite:///{folder}/house.db"
 [webhooks]
-allow_private_addresses = true
-timeout_s = 2
+{webhooks}
 {connectors}
 [[routes]]
 name = "default"
@@ -197,11 +206,8 @@ class Stage:
             yield sink
 
     async def callback_secret(self) -> str:
-        """What this customer's callbacks are signed with; the API shows it nowhere yet."""
-        store, webhooks = self.server.store, self.server.webhooks
-        account = (await store.ensure_account("shop", 0)).id
-        await webhooks.ensure_callbacks(account)
-        return next(one.secret for one in await store.endpoints(account) if one.kind == "callback")
+        """What the callbacks of this customer's messages are signed with."""
+        return str((await self.ask("GET", "/v1/webhooks/callbacks"))["secret"])
 
     # --- the house ---------------------------------------------------------------------------------
 
@@ -222,10 +228,15 @@ async def stage(
     carriers: Mapping[str, VirtualCarrier] | VirtualCarrier | None = None,
     *,
     settings: Mapping[str, str] | str = "",
-    more: str = "",
     binds: int = 1,
+    between: Callable[[int], AbstractAsyncContextManager[Any]] | None = None,
+    **sections: str,
 ) -> AsyncIterator[Stage]:
-    """A house whose connectors are bound to ``carriers`` (one that takes everything, unless others are given)."""
+    """A house whose connectors are bound to ``carriers`` (one that takes everything, unless others are given).
+
+    ``settings`` of connectors are each one's by name, or the same for all; ``sections`` are :func:`configuration`'s.
+    ``between`` makes something with a ``port`` of its own that stands between us and the first carrier's.
+    """
     if not isinstance(carriers, Mapping):
         carriers = {"main": carriers or VirtualCarrier()}
     if isinstance(settings, str):
@@ -233,7 +244,11 @@ async def stage(
     async with contextlib.AsyncExitStack() as stack:
         for carrier in carriers.values():
             await stack.enter_async_context(carrier)
-        server = Heliograph(configuration(folder, carriers, settings=settings, more=more))
+        ports: dict[str, int] = {}
+        if between is not None:
+            name, carrier = next(iter(carriers.items()))
+            ports[name] = (await stack.enter_async_context(between(carrier.port))).port
+        server = Heliograph(configuration(folder, carriers, settings=settings, ports=ports, **sections))
         server.clock = MovableClock()
         await stack.enter_async_context(server)
         http = await stack.enter_async_context(aiohttp.ClientSession())
