@@ -38,7 +38,8 @@ _LATENCY_MS: Final = 5.0
 _BACKLOG_LATENCY_MS: Final = 50.0
 _BACKLOG_WINDOW: Final = 100
 """Window and latency make 2,000 segments a second, much less than what is accepted."""
-_ENDLESS: Final = 1_000_000
+_ENDLESS: Final = 100_000
+"""Messages of a load that a crash ends long before; every load has numbers of its own."""
 _CUT_AFTER: Final = (5, 1_500)
 """Operations of the disk until its power is cut: from the first commits on, to some hundred of them."""
 

@@ -28,7 +28,8 @@ def main(argv: Sequence[str] = (), **options: Any) -> int:
 
 
 def _end(number: int, frame: object) -> None:
-    """As Ctrl-C: everything that was started is stopped on the way out."""
+    """As Ctrl-C: everything that was started is stopped on the way out, which a second signal must not cut short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 

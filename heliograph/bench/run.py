@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from heliograph.bench.processes import BenchError, Child, MemoryWatch, cpu_secon
 from heliograph.bench.report import Report
 from heliograph.bench.sink import SinkFigures
 from heliograph.bench.statistics import bucket_quantile
+from heliograph.bench.traffic import CAPACITY
 from heliograph.bench.view import RunRows, newest, rows_since, waits_since
 
 __all__ = ["Stage", "run", "stage"]
@@ -79,6 +80,8 @@ class Stage:
             **changes,
         }
         first, self.place = self.place, self.place + messages
+        if self.place > CAPACITY:
+            raise BenchError(f"a run has {CAPACITY:,} different numbers, and all are used")
         return Job(messages=messages, first=first, **settings)
 
     def send(self, job: Job) -> Figures:
@@ -142,7 +145,8 @@ def _end(ready: Stage) -> None:
             if child is not None and child.alive:
                 child.stop()
         except BenchError as error:
-            print(f"heliograph bench: {error}", file=sys.stderr)
+            with suppress(OSError):  # who read this may be gone; the others must be stopped all the same
+                print(f"heliograph bench: {error}", file=sys.stderr)
 
 
 def run(options: Options, name: str = "") -> Report:
