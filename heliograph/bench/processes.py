@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import re
 import signal
 import socket
@@ -138,6 +139,20 @@ class Child:
             with _gone():
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(10)
+        for pid in family[1:]:  # not our children: they are over when the kernel says so
+            _await_end(pid)
+
+
+def _await_end(pid: int, timeout_s: float = 10.0) -> None:
+    """Waits until a process that is no child of ours has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([handle], [], [], timeout_s)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -22,7 +22,8 @@ STORY = (
     "message.sent",
     "message.delivered",
     "handset +14155550123",
-    "message.delivered from 12345 to +14155550123, signature verified",
+    "message.delivered from 12345 to +14155550123",
+    "signature verified",
     "message.received from +14155550123",
 )
 
