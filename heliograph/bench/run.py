@@ -79,7 +79,8 @@ class Stage:
             "max_s": options.timeout_s,
             **changes,
         }
-        first, self.place = self.place, self.place + messages
+        whole = -(-messages // settings["batch"]) * settings["batch"]  # httpload's last batch is a whole one
+        first, self.place = self.place, self.place + whole
         if self.place > CAPACITY:
             raise BenchError(f"a run has {CAPACITY:,} different numbers, and all are used")
         return Job(messages=messages, first=first, **settings)
