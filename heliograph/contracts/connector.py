@@ -20,7 +20,7 @@ __all__ = ["CarrierNews", "Connector", "InboundShort", "Outcome", "ReceiptNews",
 class SegmentSubmission:
     """One segment to hand over, once. Made by the lane, given back in its outcome."""
 
-    __slots__ = ("attempt", "live", "number", "octets", "queued_at", "submitted_at", "validity_left_s")
+    __slots__ = ("attempt", "late", "live", "number", "octets", "queued_at", "submitted_at", "validity_left_s")
 
     def __init__(
         self, live: Live, number: int, octets: bytes, attempt: int, validity_left_s: int, queued_at: float
@@ -37,6 +37,8 @@ class SegmentSubmission:
         """Monotonic seconds of entering the lane."""
         self.submitted_at = 0.0
         """Monotonic seconds of being written to the link."""
+        self.late = False
+        """Set by the pipeline when the carrier took it after its outcome was told as unknown."""
 
 
 class Outcome(Struct, frozen=True, gc=False):
@@ -97,6 +99,13 @@ class CarrierNews(Protocol):
 
     def receipts(self, connector: Connector, receipts: Sequence[ReceiptNews]) -> None:
         """The connector hears through :meth:`Connector.acknowledge` when they are durable."""
+        ...
+
+    def late(self, connector: Connector, submissions: Sequence[tuple[SegmentSubmission, str]]) -> None:
+        """A carrier took these after all, under these ids: their outcome was told as unknown before.
+
+        Nothing is sent or called back for it; from now on a receipt under the id finds the message.
+        """
         ...
 
     def inbound(self, connector: Connector, shorts: Sequence[InboundShort]) -> None:

@@ -149,6 +149,12 @@ class Dispatch:
     def receipts(self, connector: Connector, receipts: Sequence[ReceiptNews]) -> None:
         self.on_receipts(connector, receipts)
 
+    def late(self, connector: Connector, submissions: Sequence[tuple[SegmentSubmission, str]]) -> None:
+        batch = self._ledger.batch
+        for submission, raw_id in submissions:
+            submission.late = True
+            self.on_settled(batch, submission.live, submission, raw_id, connector)
+
     def inbound(self, connector: Connector, shorts: Sequence[InboundShort]) -> None:
         self.on_inbound(connector, shorts)
 

@@ -17,7 +17,7 @@ import msgspec
 from heliograph.contracts import Clock, Connector, Orphan, ReceiptNews, SegmentSubmission, Store
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.errors import StoreError
-from heliograph.model import END, Live
+from heliograph.model import END, Attempt, Live, State
 from heliograph.rules.lifecycle import News
 from heliograph.telemetry.metrics import Metrics
 
@@ -65,6 +65,8 @@ class Receipts:
         """A carrier took a segment: its id will come back in receipts, or has come back already."""
         if not raw_id:
             return
+        if submission.late:
+            self._answered_late(batch, submission, raw_id, connector.id)
         canonical = connector.canonical(raw_id)[0]
         self._ledger.submitted(batch, live, submission.number, connector.id, canonical, submission.attempt)
         if self._parked:
@@ -73,6 +75,31 @@ class Receipts:
                 receipt, arrived_us = parked
                 self._unpark(connector, receipt)
                 self._apply(batch, connector, receipt, live, submission.number, canonical, arrived_us)
+
+    def _answered_late(self, batch: Batch, submission: SegmentSubmission, raw_id: str, connector_id: int) -> None:
+        """What was told as unknown was taken: the attempt says so, and no state moves by it.
+
+        A submission of ``at_most_once`` was the only one: its segment keeps the attempt itself.
+        """
+        live, number = submission.live, submission.number
+        now_us = self._clock.now_us()
+        if live.message.at_most_once:
+            state = live.progress.state if live.segments is None else live.segments[number - 1].state
+            if state == State.UNKNOWN:
+                self._ledger.apply(batch, live, News(number, State.SENT, now_us, connector_id, raw_id, 0))
+            return
+        batch.changes.attempts.append(
+            Attempt(
+                message_id=live.message.id,
+                account_id=live.message.account_id,
+                segment=number,
+                number=submission.attempt,
+                connector_id=connector_id,
+                at_us=now_us,
+                status=0,
+                carrier_message_id=raw_id,
+            )
+        )
 
     def _recall(self, connector: Connector, receipt: ReceiptNews) -> tuple[Live, int, str] | None:
         for canonical in receipt.canonical:

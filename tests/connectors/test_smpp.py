@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,85 +12,11 @@ from heliograph.contracts import InboundShort, Outcome, ReceiptNews, SegmentSubm
 from heliograph.errors import Retry
 from heliograph.model import State
 from heliograph.smpp import constants as c
-from heliograph.smpp.pdus import Bind, BindReceiver, BindTransmitter, DeliverSm, SubmitSmResp
+from heliograph.smpp.pdus import BindReceiver, BindTransmitter, DeliverSm, SubmitSmResp
 from heliograph.smpplink.server import Server, ServerLink, serve
 from heliograph.smpplink.settings import ServerSettings
 from tests.connectors.build import live_of, smpp_settings, submissions
-
-
-class Told:
-    """Lets a test wait until what was told is enough."""
-
-    def __init__(self) -> None:
-        self._waiting: list[asyncio.Future[None]] = []
-
-    def _tell(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                future = asyncio.get_running_loop().create_future()
-                self._waiting.append(future)
-                await future
-
-
-class Carrier(Told):
-    """An SMSC whose behaviour a test sets. It answers each submit_sm with ``answer``, or not at all for None."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[ServerLink] = []
-        self.binds: list[Bind] = []
-        self.submits: list[Any] = []
-        self.acks: list[int] = []
-        self.unanswered: list[tuple[ServerLink, int]] = []
-        self.answer: Callable[[ServerLink, Any], Any] = self.accept
-        self._ids = 0x00B8BE18
-
-    def accept(self, link: ServerLink, pdu: Any) -> Any:
-        self._ids += 1
-        return SubmitSmResp(f"{self._ids:08X}")
-
-    def deliver(self, pdu: DeliverSm, link: ServerLink | None = None) -> None:
-        (link or next(link for link in self.links if link.can_receive)).deliver([(pdu, None)])
-
-    def receipt(self, message_id: str, stat: str = "DELIVRD", link: ServerLink | None = None) -> None:
-        text = (
-            f"id:{message_id} sub:001 dlvrd:001 submit date:2601020304 done date:2601020305 stat:{stat} err:000 text:"
-        )
-        self.deliver(DeliverSm(esm_class=c.ESM_TYPE_RECEIPT, short_message=text.encode()), link)
-
-    def bind(self, link: ServerLink, bind: Bind) -> int | None:
-        self.links.append(link)
-        self.binds.append(bind)
-        self._tell()
-        return 0
-
-    def requests(self, link: ServerLink, requests: list[Any]) -> None:
-        for request in requests:
-            self.submits.append(request.pdu)
-            answer = self.answer(link, request.pdu)
-            if answer is None:
-                self.unanswered.append((link, request.sequence_number))
-            else:
-                link.respond([(request.sequence_number, answer)])
-        self._tell()
-
-    def responses(self, link: ServerLink, responses: list[Any]) -> None:
-        self.acks += [response.status for response in responses]
-        self._tell()
-
-    def late_responses(self, link: ServerLink, responses: list[Any]) -> None: ...
-
-    def timed_out(self, link: ServerLink, timed_out: list[Any]) -> None: ...
-
-    def unbound(self, link: ServerLink, lost: list[object], reason: str) -> None:
-        if link in self.links:
-            self.links.remove(link)
+from tests.connectors.smsc import Carrier, Told
 
 
 class Pipeline(Told):
@@ -101,6 +27,7 @@ class Pipeline(Told):
         self.outcomes_told: list[Outcome] = []
         self.receipts_told: list[ReceiptNews] = []
         self.shorts_told: list[InboundShort] = []
+        self.late_told: list[tuple[SegmentSubmission, str]] = []
         self.readies = 0
         self.keeps: bool | None = True
 
@@ -116,6 +43,10 @@ class Pipeline(Told):
         self.receipts_told += receipts
         if self.keeps is not None:
             connector.acknowledge([receipt.handle for receipt in receipts], kept=self.keeps)
+        self._tell()
+
+    def late(self, connector: Any, submissions: Sequence[tuple[SegmentSubmission, str]]) -> None:
+        self.late_told += submissions
         self._tell()
 
     def inbound(self, connector: Any, shorts: Sequence[InboundShort]) -> None:
@@ -233,17 +164,18 @@ async def test_a_lost_link_leaves_what_was_unanswered_unknown_and_comes_back() -
         assert s.connector.free == 10
 
 
-async def test_no_answer_in_time_is_an_unknown_outcome_and_a_late_one_is_counted() -> None:
+async def test_no_answer_in_time_is_an_unknown_outcome_and_a_late_id_is_told() -> None:
     async with scene(response_timeout_s=1) as s:
         s.carrier.answer = lambda link, pdu: None
-        (outcome,) = await s.submit([one()])
-        assert outcome.unknown
-        link, sequence_number = s.carrier.unanswered.pop()
-        link.respond([(sequence_number, SubmitSmResp("1"))])
-        s.carrier.answer = s.carrier.accept
-        (outcome,) = await s.submit([one()])
-        assert outcome.carrier_message_id
-        assert s.connector.late_answers == 1
+        batch = [one("a"), one("b")]
+        assert [outcome.unknown for outcome in await s.submit(batch)] == [True, True]
+        (first, taken), (second, refused) = s.carrier.unanswered
+        second.respond([(refused, c.ESME_RSYSERR)])
+        first.respond([(taken, SubmitSmResp("1"))])
+        s.carrier.unanswered.clear()
+        await s.pipeline.until(lambda: s.connector.late_answers == 2)
+        assert s.pipeline.late_told == [(batch[0], "1")]
+        assert len(s.pipeline.outcomes_told) == 2
 
 
 async def test_more_than_fits_was_never_written() -> None:

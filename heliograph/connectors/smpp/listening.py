@@ -43,7 +43,7 @@ class Ear:
     def __init__(self, connector: Connector, settings: SmppSettings, ids: IdCodec) -> None:
         self.news: CarrierNews | None = None
         self.late_answers = 0
-        """Answers that came after their submission was given up: what they said could not be told any more."""
+        """Answers that came after their submission was given up."""
         self.whole = WholeMessages() if settings.concatenation == "payload" else None
         self._connector = connector
         self._ids = ids
@@ -96,8 +96,15 @@ class Ear:
         self._unknown([one.context for one in timed_out])
 
     def late_responses(self, link: Link, responses: list[LateResponse]) -> None:
-        """Part of ``LinkListener``."""
+        """Part of ``LinkListener``: a refusal changes nothing any more, an id will come back in a receipt."""
         self.late_answers += len(responses)
+        taken: list[tuple[Any, str]] = [
+            (response.context, response.message_id)
+            for response in responses
+            if not response.status and response.message_id
+        ]
+        if taken and self.news is not None:
+            self.news.late(self._connector, taken)
 
     def unbound(self, link: Link, lost: list[object], reason: str) -> None:
         """Part of ``LinkListener``."""
