@@ -72,6 +72,7 @@ class Lane:
         self._setbacks = Setbacks(ledger, connector.id)
         self._ready: deque[SegmentSubmission] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._closing = False
@@ -153,6 +154,7 @@ class Lane:
             batch.kept.append(lambda: self._permitted(asked))
         if asked or self._permits.changed:
             self._permits.changed = False
+            self._permits.leave()
             batch.changes.wires[self.connector.id] = self.wire
         self._write()
         if self._backlog.wants_refill and self.connector.bound and not self._closing:
@@ -217,10 +219,11 @@ class Lane:
         """One timer for pace and held retries: the earliest wins."""
         when = self._loop.time() + max(0.0, at - self._clock.monotonic())
         if self._timer is not None:
-            if self._timer.when() <= when and not self._timer.cancelled():
+            if self._timer_at <= when and not self._timer.cancelled():
                 return
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._timed)
+        self._timer_at = when
 
     def _timed(self) -> None:
         self._timer = None

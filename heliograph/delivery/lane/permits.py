@@ -14,12 +14,13 @@ _MOST_AHEAD = 1024
 class Permits:
     """Counts of segments that may be on the wire, by message; and how many more may be permitted."""
 
-    __slots__ = ("_ahead", "_ids", "_window", "changed", "open", "unwritten")
+    __slots__ = ("_ahead", "_ids", "_leaving", "_window", "changed", "open", "unwritten")
 
     def __init__(self, window: int) -> None:
         self._window = window
         self._ahead = window
         self._ids: dict[str, int] = {}
+        self._leaving: set[str] = set()
         self.open = 0
         """Segments permitted and not answered yet."""
         self.unwritten = 0
@@ -32,8 +33,16 @@ class Permits:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Messages that may be on the wire: what the row must say."""
-        return tuple(self._ids)
+        """Messages that may be on the wire: what the row must say.
+
+        One that was answered stays until the batch that says so is committed: a row written before that
+        (with a new message's insert) must still name it, or a crash between the two would repeat it unmarked.
+        """
+        return (*self._ids, *self._leaving) if self._leaving else tuple(self._ids)
+
+    def leave(self) -> None:
+        """What was released is told by the batch that is committed now: its row need not name it any more."""
+        self._leaving.clear()
 
     def room(self, segments_per_second: float) -> int:
         """Segments that may be permitted now: the window, and a little ahead so that it stays full."""
@@ -55,6 +64,7 @@ class Permits:
     def reserve(self, message_id: str, segments: int) -> None:
         """These segments are about to be permitted by a commit."""
         self._ids[message_id] = self._ids.get(message_id, 0) + segments
+        self._leaving.discard(message_id)
         self.open += segments
         self.unwritten += segments
 
@@ -70,5 +80,6 @@ class Permits:
         if left > 0:
             self._ids[message_id] = left
             return False
-        self._ids.pop(message_id, None)
+        if self._ids.pop(message_id, None) is not None:
+            self._leaving.add(message_id)
         return True
