@@ -20,7 +20,7 @@ __all__ = ["CarrierNews", "Connector", "InboundShort", "Outcome", "ReceiptNews",
 class SegmentSubmission:
     """One segment to hand over, once. Made by the lane, given back in its outcome."""
 
-    __slots__ = ("attempt", "late", "live", "number", "octets", "queued_at", "submitted_at", "validity_left_s")
+    __slots__ = ("attempt", "late", "live", "number", "octets", "queued_at", "submitted_at", "validity_left_s", "whole")
 
     def __init__(
         self, live: Live, number: int, octets: bytes, attempt: int, validity_left_s: int, queued_at: float
@@ -39,6 +39,11 @@ class SegmentSubmission:
         """Monotonic seconds of being written to the link."""
         self.late = False
         """Set by the pipeline when the carrier took it after its outcome was told as unknown."""
+        self.whole = False
+        """Set by a connector that sends the whole message at once: the carrier's id and its receipt are every
+
+        segment's.
+        """
 
 
 class Outcome(Struct, frozen=True, gc=False):

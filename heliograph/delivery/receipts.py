@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from heliograph.contracts import Clock, Connector, Orphan, ReceiptNews, SegmentSubmission, Store
 from heliograph.delivery.ledger import Batch, Ledger
@@ -26,6 +27,10 @@ __all__ = ["Receipts"]
 _log = logging.getLogger("heliograph.delivery")
 
 _MOST_PARKED = 50_000
+
+_WHOLE = 0
+"""The segment of a correlation whose id stands for every segment of the message."""
+
 _Parked = tuple[ReceiptNews, int]
 
 
@@ -65,34 +70,37 @@ class Receipts:
         """A carrier took a segment: its id will come back in receipts, or has come back already."""
         if not raw_id:
             return
+        segment = _WHOLE if submission.whole else submission.number
         if submission.late:
             self._answered_late(batch, submission, raw_id, connector.id)
+        elif submission.whole:
+            _went_along(batch, submission, raw_id, connector.id)
         canonical = connector.canonical(raw_id)[0]
-        self._ledger.submitted(batch, live, submission.number, connector.id, canonical, submission.attempt)
+        self._ledger.submitted(batch, live, segment, connector.id, canonical, submission.attempt)
         if self._parked:
             parked = self._parked.pop((connector.id, canonical), None)
             if parked is not None:
                 receipt, arrived_us = parked
                 self._unpark(connector, receipt)
-                self._apply(batch, connector, receipt, live, submission.number, canonical, arrived_us)
+                self._apply(batch, connector, receipt, live, segment, canonical, arrived_us)
 
     def _answered_late(self, batch: Batch, submission: SegmentSubmission, raw_id: str, connector_id: int) -> None:
         """What was told as unknown was taken: the attempt says so, and no state moves by it.
 
         A submission of ``at_most_once`` was the only one: its segment keeps the attempt itself.
         """
-        live, number = submission.live, submission.number
-        now_us = self._clock.now_us()
+        live, now_us = submission.live, self._clock.now_us()
         if live.message.at_most_once:
-            state = live.progress.state if live.segments is None else live.segments[number - 1].state
-            if state == State.UNKNOWN:
-                self._ledger.apply(batch, live, News(number, State.SENT, now_us, connector_id, raw_id, 0))
+            for number in _numbers(live, _WHOLE if submission.whole else submission.number):
+                state = live.progress.state if live.segments is None else live.segments[number - 1].state
+                if state == State.UNKNOWN:
+                    self._ledger.apply(batch, live, News(number, State.SENT, now_us, connector_id, raw_id, 0))
             return
         batch.changes.attempts.append(
             Attempt(
                 message_id=live.message.id,
                 account_id=live.message.account_id,
-                segment=number,
+                segment=submission.number,
                 number=submission.attempt,
                 connector_id=connector_id,
                 at_us=now_us,
@@ -122,17 +130,16 @@ class Receipts:
         number = (
             int(status) if status is not None and status.isascii() and status.isdigit() and len(status) < 9 else None
         )
-        news = News(segment, receipt.state, at_us, connector.id, None, number, receipt.error)
-        self._ledger.apply(batch, live, news)
+        for one in _numbers(live, segment, receipt.state):
+            self._ledger.apply(batch, live, News(one, receipt.state, at_us, connector.id, None, number, receipt.error))
         if receipt.state >= END:
             self._ledger.forget(connector.id, canonical)
             self._metrics.receipt(live.message.accepted_us, at_us)
         self._learn(connector, live, segment, receipt)
 
     def _learn(self, connector: Connector, live: Live, segment: int, receipt: ReceiptNews) -> None:
-        ours = (
-            live.progress.carrier_message_id if live.segments is None else live.segments[segment - 1].carrier_message_id
-        )
+        known = live.progress if live.segments is None else live.segments[max(segment, 1) - 1]
+        ours = known.carrier_message_id
         if ours and ours != receipt.raw_id:
             connector.paired(ours, receipt.raw_id)
 
@@ -174,8 +181,9 @@ class Receipts:
             live = lives.get(correlation.message_id)
             if live is not None:
                 state, error, status = msgspec.json.decode(orphan.fields, type=tuple[int, str | None, int | None])
-                news = News(correlation.segment, state, orphan.arrived_us, orphan.connector_id, None, status, error)
-                self._ledger.apply(batch, live, news)
+                for number in _numbers(live, correlation.segment, state):
+                    news = News(number, state, orphan.arrived_us, orphan.connector_id, None, status, error)
+                    self._ledger.apply(batch, live, news)
             batch.changes.orphans_matched.append(orphan.id)
         if matched:
             await self._ledger.commit(batch)
@@ -210,6 +218,24 @@ class Receipts:
         """Waits for what is being kept."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=timeout_s)
+
+
+def _went_along(batch: Batch, submission: SegmentSubmission, raw_id: str, connector_id: int) -> None:
+    """Segments that are still to be handed over have their id in the same commit: after a crash none is sent alone."""
+    live, message = submission.live, submission.live.message
+    if live.segments is None:
+        return
+    for index, one in enumerate(live.segments):
+        if one.sent_us is None and one.carrier_message_id is None:
+            named = live.segments[index] = replace(one, connector_id=connector_id, carrier_message_id=raw_id)
+            batch.changes.segments.append((message.id, message.account_id, named))
+
+
+def _numbers(live: Live, segment: int, state: int = END) -> Sequence[int]:
+    """The segments that a receipt of ``state`` moves. One that is not final says nothing that the answer did not."""
+    if state <= State.SENT:
+        return ()
+    return (segment,) if segment != _WHOLE else range(1, live.message.segments + 1)
 
 
 def _orphans(connector: Connector, receipt: ReceiptNews, now_us: int) -> list[Orphan]:

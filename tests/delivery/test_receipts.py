@@ -43,6 +43,8 @@ async def test_a_late_answer_is_kept_with_its_attempt_and_its_receipt_finds_the_
         assert [(one.number, one.status, one.error, one.carrier_message_id) for one in record.attempts] == [
             (1, 0, None, "late1")
         ]
+        await receipt(h, carrier, "late1", State.SENT)
+        assert (await h.record(message_id)).progress.state < State.SENT
         await receipt(h, carrier, "late1", State.DELIVERED)
         assert (await h.record(message_id)).progress.state == State.DELIVERED
         carrier.say([Outcome(carrier.open[0], "c2")])

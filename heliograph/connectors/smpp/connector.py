@@ -13,7 +13,6 @@ from typing import Any, Final
 from heliograph.connectors.smpp.listening import Ear, Link
 from heliograph.connectors.smpp.outgoing import Outgoing
 from heliograph.connectors.smpp.settings import SmppSettings
-from heliograph.connectors.smpp.whole import SharedHandle, is_untouched
 from heliograph.contracts import CarrierNews, Outcome, SegmentSubmission
 from heliograph.errors import ConfigError, Retry, SubmitFailed
 from heliograph.rules.idcodec import IdCodec
@@ -163,10 +162,6 @@ class SmppConnector:
         status = c.ESME_ROK if kept else c.ESME_RX_T_APPN
         answers: dict[Link, list[tuple[int, int]]] = {}
         for handle in handles:
-            if type(handle) is SharedHandle:
-                if not handle.settle(kept=kept):
-                    continue
-                handle = handle.handle
             link, sequence_number = handle
             if link in answers:
                 answers[link].append((sequence_number, status))
@@ -188,8 +183,7 @@ class SmppConnector:
     def _whole_pdu(self, submission: SegmentSubmission) -> Pdu | None:
         """The whole message with its first segment; None for a segment that left, or waits, with another."""
         assert self._whole is not None
-        live = submission.live
-        if live.message.segments == 1 or not is_untouched(live):
+        if not self._whole.takes(submission):
             return self._outgoing.pdu(submission)
         goes, outcome = self._whole.submit(submission)
         if outcome is not None:
@@ -199,7 +193,7 @@ class SmppConnector:
         try:
             return self._outgoing.whole(submission)
         except SubmitFailed as failure:
-            outcomes = self._whole.answered(Outcome(submission, failure=failure), None)
+            outcomes = self._whole.answered(Outcome(submission, failure=failure))
             for one in outcomes[1:]:
                 self._report_later(one)
             raise

@@ -44,16 +44,15 @@ class Ear:
         self.news: CarrierNews | None = None
         self.late_answers = 0
         """Answers that came after their submission was given up."""
-        self.whole = WholeMessages() if settings.concatenation == "payload" else None
+        self.whole = WholeMessages(connector.id) if settings.concatenation == "payload" else None
         self._connector = connector
-        self._ids = ids
         self._incoming = Incoming(settings, ids)
         self._overrides = parse_overrides(settings.statuses)
 
     def outcomes_of(self, context: Any, **what: Any) -> list[Outcome]:
         """The outcome of what had ``context``; of every segment that it took along."""
         outcome = Outcome(context, **what)
-        return [outcome] if self.whole is None else self.whole.answered(outcome, None)
+        return [outcome] if self.whole is None else self.whole.answered(outcome)
 
     def bound(self, link: Link) -> None:
         """There may be work to take."""
@@ -67,29 +66,16 @@ class Ear:
         if not responses:
             self.news.ready(self._connector)
             return
-        if self.whole is not None:
-            self.news.outcomes(
-                self._connector, [one for response in responses for one in self._whole_outcomes(response)]
-            )
-            return
-        outcomes = []
+        outcomes: list[Outcome] = []
         for response in responses:
             submission: Any = response.context
             if not response.status:
                 outcomes.append(Outcome(submission, response.message_id or None))
             else:
                 outcomes.append(Outcome(submission, None, failure_of(response.status, self._overrides)))
+        if self.whole is not None:
+            outcomes = [shared for outcome in outcomes for shared in self.whole.answered(outcome)]
         self.news.outcomes(self._connector, outcomes)
-
-    def _whole_outcomes(self, response: Response) -> list[Outcome]:
-        assert self.whole is not None
-        submission: Any = response.context
-        if response.status:
-            outcome = Outcome(submission, None, failure_of(response.status, self._overrides))
-            return self.whole.answered(outcome, None)
-        raw_id = response.message_id
-        outcome = Outcome(submission, raw_id or None)
-        return self.whole.answered(outcome, self._ids.for_response(raw_id) if raw_id else None)
 
     def timed_out(self, link: Link, timed_out: list[ResponseTimedOut]) -> None:
         """Part of ``LinkListener``: they were written, and nobody says what became of them."""
@@ -127,10 +113,7 @@ class Ear:
                 continue  # alert_notification has no answer, and nothing waits for it
             news = read((link, delivery.sequence_number), pdu)
             if type(news) is ReceiptNews:
-                if self.whole is None:
-                    receipts.append(news)
-                else:
-                    receipts += self.whole.receipts(news)
+                receipts.append(news)
             else:
                 shorts.append(news)  # type: ignore[arg-type]
         if self.news is None:

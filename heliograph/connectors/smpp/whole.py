@@ -1,9 +1,8 @@
 """Long messages that leave in one PDU, seen as the segments that the pipeline hands over one by one.
 
 The first segment that comes takes the whole message along; the others wait for its answer and share its outcome. The
-carrier gives one id and one receipt for all: the others are kept under that id with their number, and the receipt is
-told once for each. How many there are is remembered here; what a restart forgets ends as the pipeline ends what gets no
-receipt.
+carrier gives one id and one receipt for all: their submissions are marked ``whole``, so that the id is kept for every
+segment. Nothing that outlives the process is remembered here: a segment that went along has its id before it comes.
 """
 
 from __future__ import annotations
@@ -12,31 +11,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from heliograph.contracts import Outcome, ReceiptNews, SegmentSubmission
-from heliograph.model import Live, State
+from heliograph.contracts import Outcome, SegmentSubmission
+from heliograph.model import Live
 
-__all__ = ["SharedHandle", "WholeMessages", "is_untouched"]
+__all__ = ["WholeMessages"]
 
 _GROUPS_MAX: Final = 10_000
-_COUNTS_MAX: Final = 100_000
-"""Long messages whose receipt may still come, about 15 MB."""
-
-
-class SharedHandle:
-    """One delivery that is told several times: it is kept when all of them are."""
-
-    __slots__ = ("handle", "left")
-
-    def __init__(self, handle: object, left: int) -> None:
-        self.handle = handle
-        self.left = left
-
-    def settle(self, *, kept: bool) -> bool:
-        """Whether the delivery is to be answered now."""
-        if self.left <= 0:
-            return False
-        self.left = self.left - 1 if kept else 0
-        return not kept or not self.left
 
 
 class _Group:
@@ -53,14 +33,29 @@ class _Group:
 class WholeMessages:
     """The long messages of one connector. ``submit`` and ``answered`` give outcomes that are known at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, connector_id: int) -> None:
+        self._connector_id = connector_id
         self._groups: dict[str, _Group] = {}
-        self._counts: dict[str, tuple[int, int]] = {}
+
+    def takes(self, submission: SegmentSubmission) -> bool:
+        """Whether it belongs to a message that leaves, or left, whole; else it leaves by itself."""
+        live = submission.live
+        if live.message.segments == 1:
+            return False
+        group = self._groups.get(live.message.id)
+        return (
+            (group is not None and submission.number not in group.came)
+            or _is_untouched(live)
+            or self._id_of(submission) is not None
+        )
 
     def submit(self, submission: SegmentSubmission) -> tuple[bool, Outcome | None]:
         """(Whether it takes the whole message to the wire, its outcome where that is known already)."""
         message = submission.live.message
+        submission.whole = True
         group = self._groups.get(message.id)
+        if (group is None or submission.number in group.came) and (known := self._id_of(submission)) is not None:
+            return False, Outcome(submission, known)
         if group is None or submission.number in group.came:
             group = self._groups[message.id] = _Group()
             group.came.add(submission.number)
@@ -71,47 +66,33 @@ class WholeMessages:
         if group.outcome is None:
             group.waiting.append(submission)
             return False, None
-        if len(group.came) == message.segments:
-            del self._groups[message.id]
-        return False, _shared(group.outcome, submission)
+        self._forget(message.id, group, message.segments)
+        return False, replace(group.outcome, submission=submission)
 
-    def answered(self, outcome: Outcome, key: str | None) -> list[Outcome]:
-        """The outcome of the whole, and those of the segments that waited for it. ``key``: the id as it is kept."""
+    def answered(self, outcome: Outcome) -> list[Outcome]:
+        """The outcome of the whole, and those of the segments that waited for it."""
         message = outcome.submission.live.message
-        if key:
-            self._counts[key] = (message.segments, outcome.submission.number)
-            while len(self._counts) > _COUNTS_MAX:
-                del self._counts[next(iter(self._counts))]
         group = self._groups.get(message.id)
-        if group is None:
+        if group is None or not outcome.submission.whole:
             return [outcome]
-        group.outcome = outcome if not key else replace(outcome, carrier_message_id=key)
+        group.outcome = outcome
         waiting, group.waiting = group.waiting, []
-        if len(group.came) == message.segments:
-            del self._groups[message.id]
-        return [outcome, *(_shared(group.outcome, submission) for submission in waiting)]
+        self._forget(message.id, group, message.segments)
+        return [outcome, *(replace(outcome, submission=submission) for submission in waiting)]
 
-    def receipts(self, news: ReceiptNews) -> list[ReceiptNews]:
-        """A receipt, once for each segment of the message that it is about."""
-        key = next((key for key in news.canonical if key in self._counts), None)
-        if key is None:
-            return [news]
-        total, first = self._counts.pop(key) if news.state >= State.UNKNOWN else self._counts[key]
-        handle = SharedHandle(news.handle, total)
-        names = [key if number == first else _name(key, number) for number in range(1, total + 1)]
-        return [replace(news, handle=handle, canonical=(name,)) for name in names]
+    def _id_of(self, submission: SegmentSubmission) -> str | None:
+        """The carrier's id of a segment that went along with another and was not handed over until now."""
+        segments = submission.live.segments
+        one = None if segments is None else segments[submission.number - 1]
+        if one is None or one.sent_us is not None or one.connector_id != self._connector_id:
+            return None
+        return one.carrier_message_id
+
+    def _forget(self, message_id: str, group: _Group, segments: int) -> None:
+        if len(group.came) == segments:
+            del self._groups[message_id]
 
 
-def is_untouched(live: Live) -> bool:
+def _is_untouched(live: Live) -> bool:
     """Whether no segment of it was ever taken by a carrier: else the rest leaves as segments."""
     return live.segments is not None and all(one.sent_us is None for one in live.segments) and len(live.parts) > 1
-
-
-def _name(key: str, number: int) -> str:
-    """The id under which a segment is kept that has none of its own. The dot makes it no number."""
-    return f"{key}.{number}"
-
-
-def _shared(outcome: Outcome, submission: SegmentSubmission) -> Outcome:
-    key = outcome.carrier_message_id
-    return replace(outcome, submission=submission, carrier_message_id=_name(key, submission.number) if key else None)
