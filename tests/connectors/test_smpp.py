@@ -150,6 +150,49 @@ async def test_refusals_carry_their_number_and_what_to_do() -> None:
         ]
 
 
+REGISTRATION = {"0x1400": "1234567890"}
+
+
+async def test_tlvs_that_the_carrier_cannot_take_are_left_out_once() -> None:
+    async with scene(tlvs=REGISTRATION) as s:
+        s.carrier.answer = lambda link, pdu: c.ESME_ROPTPARNOTALLWD if pdu.tlvs else s.carrier.accept(link, pdu)
+        live = live_of()
+        (refused,) = await s.submit(submissions(live))
+        failure = refused.failure
+        assert failure is not None
+        assert (failure.code, failure.retry, failure.retry_after_s) == ("message_refused", Retry.LATER, 1.0)
+        (taken,) = await s.submit(submissions(live, attempt=2))
+        assert taken.carrier_message_id
+        assert [bool(pdu.tlvs) for pdu in s.carrier.submits] == [True, False]
+
+
+async def test_a_segment_that_is_refused_without_tlvs_too_has_ended() -> None:
+    async with scene(tlvs=REGISTRATION) as s:
+        s.carrier.answer = lambda link, pdu: c.ESME_RINVOPTPARAMVAL
+        live = live_of()
+        retries = [(await s.submit(submissions(live, attempt=number)))[0].failure for number in (1, 2)]
+        assert [failure.retry for failure in retries if failure] == [Retry.LATER, Retry.NEVER]
+
+
+async def test_without_tlvs_of_the_settings_or_with_a_word_of_the_operator_nothing_is_tried_again() -> None:
+    for fields in ({"concatenation": "sar"}, {"tlvs": REGISTRATION, "statuses": {"0xC1": "never"}}):
+        async with scene(**fields) as s:
+            s.carrier.answer = lambda link, pdu: c.ESME_ROPTPARNOTALLWD
+            live = live_of("x" * 200, reference_octets=s.connector.reference_octets)
+            outcomes = await s.submit(submissions(live))
+            assert [outcome.failure.retry for outcome in outcomes if outcome.failure] == [Retry.NEVER] * 2
+
+
+async def test_what_carries_a_whole_message_stays_when_tlvs_are_left_out() -> None:
+    async with scene(tlvs=REGISTRATION, concatenation="payload") as s:
+        s.carrier.answer = lambda link, pdu: c.ESME_RINVPARLEN if 0x1400 in pdu.tlvs else s.carrier.accept(link, pdu)
+        live = live_of("x" * 400, reference_octets=s.connector.reference_octets)
+        await s.submit(submissions(live))
+        outcomes = await s.submit(submissions(live, attempt=2)[::-1])
+        assert {outcome.carrier_message_id for outcome in outcomes} == {"00B8BE19"}
+        assert s.carrier.submits[1].tlvs == {c.TAG_MESSAGE_PAYLOAD: b"x" * 400}
+
+
 async def test_a_lost_link_leaves_what_was_unanswered_unknown_and_comes_back() -> None:
     async with scene() as s:
         s.carrier.answer = lambda link, pdu: None

@@ -91,8 +91,8 @@ class SmppConnector:
         self.assigns_recent_writer = settings.assign_recent_writer
         self.wants_receipts = bool(settings.registered_delivery)
         self.ids = IdCodec(settings.id_codec)
-        self._outgoing = Outgoing(settings)
         self._ear = Ear(self, settings, self.ids)
+        self._outgoing = Outgoing(settings, self._ear.plain)
         self._whole = self._ear.whole
         modes = [mode for mode in _MODES[settings.bind] for _ in range(settings.links)]
         self._links = [

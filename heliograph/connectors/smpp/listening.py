@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from heliograph.connectors.smpp.incoming import Incoming
+from heliograph.connectors.smpp.plain import PlainTries
 from heliograph.connectors.smpp.settings import SmppSettings
 from heliograph.connectors.smpp.whole import WholeMessages
 from heliograph.contracts import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews
@@ -41,13 +42,15 @@ class Ear:
     """The ``LinkListener`` of all links of one connector."""
 
     def __init__(self, connector: Connector, settings: SmppSettings, ids: IdCodec) -> None:
+        overrides = parse_overrides(settings.statuses)
         self.news: CarrierNews | None = None
         self.late_answers = 0
         """Answers that came after their submission was given up."""
+        self.plain = PlainTries(settings, overrides)
         self.whole = WholeMessages(connector.id) if settings.concatenation == "payload" else None
         self._connector = connector
         self._incoming = Incoming(settings, ids)
-        self._overrides = parse_overrides(settings.statuses)
+        self._overrides = overrides
 
     def outcomes_of(self, context: Any, **what: Any) -> list[Outcome]:
         """The outcome of what had ``context``; of every segment that it took along."""
@@ -72,7 +75,9 @@ class Ear:
             if not response.status:
                 outcomes.append(Outcome(submission, response.message_id or None))
             else:
-                outcomes.append(Outcome(submission, None, failure_of(response.status, self._overrides)))
+                status = response.status
+                failure = self.plain.failure(submission, status) or failure_of(status, self._overrides)
+                outcomes.append(Outcome(submission, None, failure))
         if self.whole is not None:
             outcomes = [shared for outcome in outcomes for shared in self.whole.answered(outcome)]
         self.news.outcomes(self._connector, outcomes)

@@ -5,6 +5,7 @@ All that is constant for a connector is worked out once. Source: SMPP 3.4 §4.4,
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from msgspec.structs import replace
@@ -53,6 +54,7 @@ class Outgoing:
         "_keeps_plus",
         "_mode",
         "_packs",
+        "_plain",
         "_priorities",
         "_protocol_id",
         "_reference_octets",
@@ -65,7 +67,9 @@ class Outgoing:
         "_validity_max_s",
     )
 
-    def __init__(self, settings: SmppSettings) -> None:
+    def __init__(self, settings: SmppSettings, plain: Container[SegmentSubmission] = ()) -> None:
+        """``plain`` holds the submissions that leave without the TLVs of the settings."""
+        self._plain = plain
         self._service_type = settings.service_type
         own = {AddressKind[kind.upper()]: (ton, npi) for kind, (ton, npi) in settings.source_ton_npi.items()}
         self._sources = tuple(own.get(kind, _TON_NPI[kind]) for kind in AddressKind)
@@ -95,9 +99,11 @@ class Outgoing:
         octets = submission.octets
         mode = self._mode
         tlvs = self._tlvs
+        if tlvs and submission in self._plain:
+            tlvs = {}
         header = 0
         if message.segments > 1 or encoding == _BINARY:
-            mode, octets, tlvs, header = self._placed(submission)
+            mode, octets, tlvs, header = self._placed(submission, tlvs)
         if self._packs and encoding == _GSM7:
             octets = self._in_alphabet(octets, header)
             if len(octets) > _SHORT_MESSAGE_MAX:
@@ -141,24 +147,25 @@ class Outgoing:
         octets = b"".join([part[size:] for part in live.parts])
         if self._packs and live.message.encoding == _GSM7:
             octets = self._in_alphabet(octets, 0)
+        tlvs = {} if submission in self._plain else self._tlvs
         return replace(
             self.pdu(submission),
             esm_class=self._mode | c.ESM_UDHI if size else self._mode,
             short_message=b"",
-            tlvs={**self._tlvs, c.TAG_MESSAGE_PAYLOAD: live.parts[0][:size] + octets},
+            tlvs={**tlvs, c.TAG_MESSAGE_PAYLOAD: live.parts[0][:size] + octets},
         )
 
-    def _placed(self, submission: SegmentSubmission) -> tuple[int, bytes, Tlvs, int]:
+    def _placed(self, submission: SegmentSubmission, tlvs: Tlvs) -> tuple[int, bytes, Tlvs, int]:
         """(esm_class, octets, TLVs, octets of header) of a segment that has a header, or is one of several."""
         message = submission.live.message
         octets = submission.octets
         own = _own_header_octets(submission)
         total, mode = message.segments, self._mode
         if total == 1 or self._concatenation == "payload":
-            return (mode | c.ESM_UDHI if own else mode), octets, self._tlvs, own
+            return (mode | c.ESM_UDHI if own else mode), octets, tlvs, own
         if self._concatenation == "sar":
             tlvs = {
-                **self._tlvs,
+                **tlvs,
                 c.TAG_SAR_MSG_REF_NUM: (message.reference & 0xFFFF).to_bytes(2, "big"),
                 c.TAG_SAR_TOTAL_SEGMENTS: bytes((total,)),
                 c.TAG_SAR_SEGMENT_SEQNUM: bytes((submission.number,)),
@@ -166,7 +173,7 @@ class Outgoing:
             return (mode | c.ESM_UDHI if own else mode), octets, tlvs, own
         extra = octets[1:own] if own else b""
         header = sms.concat_udh(message.reference, total, submission.number, self._reference_octets, extra)
-        return mode | c.ESM_UDHI, header + octets[own:], self._tlvs, len(header)
+        return mode | c.ESM_UDHI, header + octets[own:], tlvs, len(header)
 
     def _in_alphabet(self, octets: bytes, header: int) -> bytes:
         try:
