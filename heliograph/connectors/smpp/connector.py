@@ -6,7 +6,6 @@ Fulfils ``heliograph.contracts.Connector`` over ``heliograph.smpplink``.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -25,8 +24,6 @@ from heliograph.smpplink.settings import BindMode, LinkSettings, TlsSettings
 
 __all__ = ["SmppConnector", "link_settings"]
 
-_log = logging.getLogger("heliograph.connectors")
-
 _UNSAYABLE: Final = "message_refused"
 _TRANSMITS: Final = frozenset((BindMode.TRANSMITTER, BindMode.TRANSCEIVER))
 _MODES: Final = {
@@ -37,11 +34,12 @@ _MODES: Final = {
 }
 
 
-_MakeLink = Callable[[LinkSettings, LinkListener, str], Link]
+_MakeLink = Callable[[LinkSettings, LinkListener, str, Callable[[str], None]], Link]
+"""Gives a link from its settings, its listener, its name, and what hears of its troubles."""
 
 
-def _client_link(settings: LinkSettings, listener: LinkListener, name: str) -> Link:
-    return ClientLink(settings, listener, name=name)
+def _client_link(settings: LinkSettings, listener: LinkListener, name: str, on_trouble: Callable[[str], None]) -> Link:
+    return ClientLink(settings, listener, name=name, on_trouble=on_trouble)
 
 
 def link_settings(settings: SmppSettings, mode: BindMode) -> LinkSettings:
@@ -95,17 +93,18 @@ class SmppConnector:
         self._outgoing = Outgoing(settings, self._ear.plain)
         self._whole = self._ear.whole
         modes = [mode for mode in _MODES[settings.bind] for _ in range(settings.links)]
-        self._links = [
-            make_link(link_settings(settings, mode), self._ear, self._link_name(at, mode))
-            for at, mode in enumerate(modes, 1)
-        ]
+        self._links = [self._link(make_link, at, mode) for at, mode in enumerate(modes, 1)]
         self._senders = [link for link, mode in zip(self._links, modes, strict=True) if mode in _TRANSMITS]
         self.window = settings.window * len(self._senders)
         self._tasks: list[asyncio.Task[None]] = []
         self._later: list[Outcome] = []
 
-    def _link_name(self, number: int, mode: BindMode) -> str:
-        return f"{self.name}/{number} ({mode.value})"
+    def _link(self, make_link: _MakeLink, number: int, mode: BindMode) -> Link:
+        settings = link_settings(self.settings, mode)
+        trouble = self._ear.teller.trouble_of(number, settings)
+        link = make_link(settings, self._ear, f"{self.name}/{number} ({mode.value})", trouble)
+        self._ear.links[link] = (number, mode.value)
+        return link
 
     # --- the pipeline's side -------------------------------------------------------------------------------------
 
@@ -128,10 +127,13 @@ class SmppConnector:
     async def start(self, news: CarrierNews) -> None:
         """Begins to connect, and returns at once."""
         self._ear.news = news
+        self._ear.teller.stopping = False
+        self._ear.teller.start()
         self._tasks = [asyncio.create_task(link.run()) for link in self._links]
 
     async def stop(self, drain_s: float) -> None:
         """Takes no more, waits for what is unanswered, unbinds, closes. Reports every open outcome."""
+        self._ear.teller.stopping = True
         await asyncio.gather(*(link.stop(drain_s) for link in self._links))
         for task in self._tasks:
             task.cancel()
@@ -224,7 +226,7 @@ class SmppConnector:
             self._never_written(requests)
             return
         for context, error in unsayable:
-            _log.warning("connector %s: a segment cannot be said in SMPP: %s", self.name, error)
+            self._ear.teller.unsayable(error)
             failure = SubmitFailed(_UNSAYABLE, None, Retry.NEVER)
             self._report_all_later(self._ear.outcomes_of(context, failure=failure))
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from heliograph.connectors.smpp.incoming import Incoming
 from heliograph.connectors.smpp.plain import PlainTries
 from heliograph.connectors.smpp.settings import SmppSettings
+from heliograph.connectors.smpp.telling import Teller
 from heliograph.connectors.smpp.whole import WholeMessages
 from heliograph.contracts import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews
 from heliograph.rules.idcodec import IdCodec
@@ -46,6 +47,9 @@ class Ear:
         self.news: CarrierNews | None = None
         self.late_answers = 0
         """Answers that came after their submission was given up."""
+        self.teller = Teller(settings.name)
+        self.links: dict[Link, tuple[int, str]] = {}
+        """Number and kind of bind of each link."""
         self.plain = PlainTries(settings, overrides)
         self.whole = WholeMessages(connector.id) if settings.concatenation == "payload" else None
         self._connector = connector
@@ -59,6 +63,7 @@ class Ear:
 
     def bound(self, link: Link) -> None:
         """There may be work to take."""
+        self.teller.bound(*self.links[link])
         if self.news is not None:
             self.news.ready(self._connector)
 
@@ -77,6 +82,8 @@ class Ear:
             else:
                 status = response.status
                 failure = self.plain.failure(submission, status) or failure_of(status, self._overrides)
+                if failure.pauses_lane:
+                    self.teller.paused(failure)
                 outcomes.append(Outcome(submission, None, failure))
         if self.whole is not None:
             outcomes = [shared for outcome in outcomes for shared in self.whole.answered(outcome)]
@@ -99,6 +106,7 @@ class Ear:
 
     def unbound(self, link: Link, lost: list[object], reason: str) -> None:
         """Part of ``LinkListener``."""
+        self.teller.lost(self.links[link][0], reason, len(lost))
         self._unknown(lost)
 
     def _unknown(self, contexts: Sequence[object]) -> None:
