@@ -27,6 +27,7 @@ from heliograph.delivery.lane import LaneLimits
 from heliograph.delivery.outbox import Bounds as OutboxBounds
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.pipeline import Pipeline
+from heliograph.delivery.readiness import Readiness
 from heliograph.delivery.rescue import RescueSettings
 from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.delivery.webhooks import Webhooks
@@ -64,7 +65,7 @@ class Heliograph:
         self.clock = SystemClock()
         self._made: dict[str, tuple[ConnectorConfig, Connector]] = {}
         self._names: dict[int, str] = {}
-        self._not_ready: str | None = "the server is starting: try again in a moment"
+        self.readiness = Readiness(self.clock)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Heliograph:
@@ -117,7 +118,7 @@ class Heliograph:
         )
         self.url = await self.server.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_configuration())
-        self._not_ready = None
+        self.readiness.serve(self.store, self._look)
 
     async def _build_pipeline(self) -> None:
         config, clock = self.config, self.clock
@@ -174,7 +175,7 @@ class Heliograph:
                 metrics=self.metrics,
                 metrics_text=self.metrics.exposition,
                 allow_private_addresses=self.config.webhooks.allow_private_addresses,
-                ready=lambda: self._not_ready,
+                ready=self.readiness.reason,
                 bounds=Bounds(
                     body_octets=limits.body_octets,
                     batch_body_octets=limits.batch_body_octets,
@@ -265,14 +266,15 @@ class Heliograph:
         """A change by any process (a key revoked on the command line) holds here within two seconds."""
         while True:
             await asyncio.sleep(_CONFIG_EVERY_S)
-            try:
-                if await self.keys.refresh():
-                    self.directory.set_accounts(await self.store.accounts())
-                    await self._load_endpoints()
+            await self.readiness.look()
+            with contextlib.suppress(HeliographError):
                 self.metrics.depth = await self.store.depth()
-                self._not_ready = None
-            except StoreError as error:
-                self._not_ready = f"the store does not answer: {error}"
+
+    async def _look(self) -> None:
+        """Reads what another process may have changed."""
+        if await self.keys.refresh():
+            self.directory.set_accounts(await self.store.accounts())
+            await self._load_endpoints()
 
     def _lane_readings(self) -> Iterable[LaneReading]:
         for lane in self.pipeline.dispatch.lanes.values():
@@ -285,7 +287,7 @@ class Heliograph:
 
     async def stop(self, *, drain_s: float = _DRAIN_S) -> None:
         """Takes no more requests, lets carriers and webhooks answer, keeps everything else for the next start."""
-        self._not_ready = "the server is stopping: ask another, or try again"
+        self.readiness.stop()
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)

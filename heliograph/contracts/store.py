@@ -292,6 +292,21 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written now, in words: the last transaction failed as ``StoreBusy`` and none succeeded
+
+        since, or one has been under way for longer than 5 s. None: nothing speaks against the next one.
+        """
+        ...
+
+    async def probe(self) -> None:
+        """A transaction that changes nothing anybody sees, durable when it returns; it ends a ``trouble`` that is over.
+
+        Raises ``StoreBusy`` where nothing can be written.
+        """
+        ...
+
     # --- the pipeline's reads, all batched -----------------------------------------------------
     async def newest_id(self) -> str | None:
         """The greatest message id in the store: new ids must be later."""

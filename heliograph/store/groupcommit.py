@@ -60,6 +60,9 @@ ClaimKey = tuple[int, str, str]
 MAX_ROWS = 2_500
 """Rows of one transaction: about 15 ms of writing, so that nobody waits much longer behind it. A call is never cut."""
 
+_SLOW_S = 5.0
+"""A transaction that is under way for longer has met a disk or a database that does not answer."""
+
 _log = logging.getLogger("heliograph.store")
 
 _SetKey = tuple[int, str, str, int, int, int]
@@ -317,9 +320,11 @@ class GroupCommit:
     it; what belongs to messages under way is refused above twice as many.
     ``observe`` hears of each transaction: rows, and seconds it took. ``on_facts`` hears of each that
     had facts, before its waiters are answered: position, facts, lives (see ``Store.on_facts``).
+    ``failing`` says why the last transaction could not be kept; None since one was.
     """
 
     __slots__ = (
+        "_began",
         "_closed",
         "_max_rows",
         "_max_waiting",
@@ -327,6 +332,7 @@ class GroupCommit:
         "_rows",
         "_runner",
         "_write",
+        "failing",
         "observe",
         "on_facts",
     )
@@ -348,6 +354,19 @@ class GroupCommit:
         self._rows = 0
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
+        self._began: float | None = None
+        self.failing: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the next transaction will most likely fail, or wait: see ``Store.trouble``."""
+        if self.failing is None and self._began is not None and (took_s := perf_counter() - self._began) > _SLOW_S:
+            return f"a transaction has been waiting for the disk or the database for {took_s:.0f} s"
+        return self.failing
+
+    async def probe(self) -> None:
+        """Writes one row that means nothing (what lane 0, which there is none of, has on the wire)."""
+        await self.commit(Changes(wires={0: ()}))
 
     @property
     def waiting_rows(self) -> int:
@@ -384,6 +403,7 @@ class GroupCommit:
                     await self._settle(taken)
                 finally:
                     self._rows -= sum(weight for _, weight, _ in taken)
+                    self._began = None
         finally:
             self._runner = None
 
@@ -402,7 +422,7 @@ class GroupCommit:
         while pieces:
             piece = pieces.pop()
             try:
-                began = perf_counter()
+                self._began = began = perf_counter()
                 batch = Batch([changes for changes, _, _ in piece])
                 await self._write(batch)
             except asyncio.CancelledError:
@@ -411,6 +431,7 @@ class GroupCommit:
                 self._queue.clear()
                 raise
             except StoreBusy as busy:
+                self.failing = str(busy)
                 _fail(piece, _copies(busy))
             except Exception as fault:
                 if len(piece) > 1:
@@ -419,6 +440,7 @@ class GroupCommit:
                 else:
                     _fail(piece, _blame(fault))
             else:
+                self.failing = None
                 self._tell(batch, sum(weight for _, weight, _ in piece), perf_counter() - began)
                 _answer(piece, batch)
 

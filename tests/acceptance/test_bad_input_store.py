@@ -100,6 +100,26 @@ async def test_while_another_process_holds_the_database_callers_are_told_to_come
         assert (await s.ask("GET", "/v1/webhooks"))["webhooks"] == []
 
 
+async def ready(s: Stage) -> bool:
+    async with s.http.get(s.server.url + "/readyz") as answer:
+        assert answer.status == 200 or (answer.status == 503 and answer.headers["Retry-After"] == "1")
+        return answer.status == 200
+
+
+async def test_a_house_that_cannot_write_is_not_ready_and_finds_out_by_itself_when_it_can_again(tmp_path: Path) -> None:
+    async with stage(tmp_path) as s:
+        assert await ready(s)
+        async with locked(s):
+            await refused(s)
+            assert not await ready(s)  # though everything can be read
+
+        async def ready_again() -> bool:
+            return await ready(s)
+
+        await eventually(ready_again)  # nobody wrote anything
+        await s.until((await s.send(text="after"))["id"], "delivered")
+
+
 async def test_receipts_and_replies_that_cannot_be_kept_are_taken_later(tmp_path: Path) -> None:
     carrier = VirtualCarrier(CarrierSettings(receipts=ReceiptSettings(send=False), redeliver_ms=100))
     async with stage(tmp_path, carrier) as s, s.webhook("message.received", "message.delivered") as webhook:

@@ -217,3 +217,15 @@ async def test_a_sound_store_passes_its_check(store: Store, make: Make) -> None:
 
 async def test_depth_names_its_figures(store: Store) -> None:
     assert set(await store.depth()) == {"waiting", "outbox_rows", "pending_deliveries", "write_queue"}
+
+
+async def test_a_probe_is_a_transaction_that_nobody_sees(store: Store, make: Make) -> None:
+    new = make.born(owner=store.node_id)
+    await store.commit(make.accept(new, wires={1: (new.message.id,)}))
+    before = await store.check()
+    assert store.trouble is None
+    for _ in range(3):
+        await store.probe()
+    assert store.trouble is None
+    assert await store.check() == before
+    assert [live.message.id for live in await store.release()] == [new.message.id]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from heliograph.contracts import Acceptance, Changes, Claim, Committed, Correlation, InboundPart, NewMessage, Update
 from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import Content, Fact, Live, Message, Progress, SegmentProgress, State
+from heliograph.store import groupcommit
 from heliograph.store.groupcommit import Batch, GroupCommit, Rows
 
 
@@ -301,3 +302,48 @@ async def test_a_listener_that_fails_costs_no_answer(caplog: pytest.LogCaptureFi
     group.observe = fail
     assert isinstance(await group.commit(accept("m1")), Committed)
     assert "a listener to commits failed" in caplog.text
+
+
+async def test_trouble_lasts_from_a_transaction_that_failed_to_the_next_that_did_not() -> None:
+    writer = Writer()
+    group = GroupCommit(writer)
+
+    def full(batch: Batch) -> None:
+        raise StoreBusy("the disk is full")
+
+    writer.fault = full
+    with pytest.raises(StoreBusy):
+        await group.commit(accept("a"))
+    assert group.trouble == "the disk is full"
+    with pytest.raises(StoreBusy):
+        await group.probe()
+    writer.fault = lambda batch: None
+    await group.probe()
+    assert group.trouble is None
+
+
+async def test_one_callers_fault_is_no_trouble() -> None:
+    writer = Writer()
+
+    def guilty(batch: Batch) -> None:
+        raise ValueError("a row that cannot be kept")
+
+    writer.fault = guilty
+    group = GroupCommit(writer)
+    with pytest.raises(StoreError):
+        await group.commit(accept("a"))
+    assert group.trouble is None
+
+
+async def test_a_transaction_that_does_not_end_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = Writer()
+    monkeypatch.setattr(groupcommit, "_SLOW_S", 0.0)
+    writer.gate.clear()
+    group = GroupCommit(writer)
+    waiting = group.commit(accept("a"))
+    await asyncio.sleep(0)
+    assert "waiting for the disk" in str(group.trouble)
+    writer.gate.set()
+    await waiting
+    await group.close()
+    assert group.trouble is None

@@ -159,6 +159,15 @@ class PostgresStore(Configuration, Care):
         """Durable when it returns."""
         return await self._group.commit(changes)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written now (see the contract)."""
+        return self._group.trouble
+
+    async def probe(self) -> None:
+        """Writes something that nobody sees (see the contract)."""
+        await self._group.probe()
+
     async def _write(self, batch: Batch) -> None:
         """One transaction, for the group commit."""
         connection = self._ready()

@@ -194,6 +194,15 @@ class SqliteStore:
     async def commit(self, changes: Changes) -> Committed:
         return await self._group.commit(changes)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written now (see the contract)."""
+        return self._group.trouble
+
+    async def probe(self) -> None:
+        """Writes something that nobody sees (see the contract)."""
+        await self._group.probe()
+
     async def _transact(self, batch: Batch) -> None:
         if await self._writer.run(partial(self._write.write, batch=batch)):
             self._writer.later(self._extend_runs)
