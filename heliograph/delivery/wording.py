@@ -299,7 +299,7 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
         None if metadata is None else Raw(metadata.encode()),
         message.at_most_once,
         message.flash,
-        progress.possible_duplicate and state >= _SENT,
+        progress.possible_duplicate and (at_us is None or state >= _SENT),  # never so when it was queued
         error,
         iso(message.accepted_us),
         None if inbound else iso(message.expires_us),

@@ -223,6 +223,21 @@ def test_an_event_reads_the_same_at_every_telling() -> None:
     )
 
 
+def test_a_possible_duplicate_is_shown_as_soon_as_it_may_be_one() -> None:
+    waiting = Progress(connector_id=3, attempts=1, version=2, possible_duplicate=True)
+    row = record(progress=waiting)
+    shown = json.loads(wording.message_json(row))
+    assert (shown["state"], shown["possible_duplicate"]) == ("queued", True)
+    assert [segment["possible_duplicate"] for segment in shown["segment_list"]] == [True]
+    assert json.loads(msgspec.json.encode(wording.message_view(row, detail=False)))["possible_duplicate"] is True
+
+    # Its first event tells of a moment at which it was none, at every telling; later ones of what it is since.
+    later = record(progress=progress(possible_duplicate=True))
+    for now in (row, later):
+        assert wording.events_of(now)[0].data.possible_duplicate is False
+    assert [event.data.possible_duplicate for event in wording.events_of(later)] == [False, True, True]
+
+
 def test_an_event_holds_the_message_as_get_shows_it() -> None:
     for row in (record(), record(content=None), record(message=message(encoding=Encoding.BINARY), content=BINARY)):
         shown = json.loads(wording.message_json(row))
