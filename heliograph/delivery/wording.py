@@ -395,6 +395,7 @@ def _attempts(record: MessageRecord, operator: bool, connectors: Mapping[int, st
 
 
 def _latest_attempts(record: MessageRecord) -> list[Attempt]:
+    """The latest attempt of each segment. One that a carrier took went well, whatever became of the segment later."""
     told = {(row.segment, row.number) for row in record.attempts}
     return [
         Attempt(
@@ -404,8 +405,8 @@ def _latest_attempts(record: MessageRecord) -> list[Attempt]:
             number=part.attempts,
             connector_id=part.connector_id,
             at_us=at_us,
-            status=part.status,
-            error=None if part.state in _ARRIVED else part.error,
+            status=part.status if part.sent_us is None else 0,
+            error=part.error if part.sent_us is None else None,
             carrier_message_id=part.carrier_message_id,
         )
         for part in record.segments or (_only_segment(record.progress),)

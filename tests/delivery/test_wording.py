@@ -323,10 +323,37 @@ def test_segments_of_a_long_message_are_shown_each() -> None:
         (1, "delivered", None),
         (2, "undelivered", "absent"),
     ]
-    assert [(a["segment"], a["error"]) for a in shown["attempts"]] == [(1, None), (2, "absent")]
+    assert [(a["segment"], a["error"]) for a in shown["attempts"]] == [(1, None), (2, None)]
     assert (shown["segments_delivered"], shown["segments"]) == (1, 2)
     event = json.loads(wording.event_json(row, fact(3, State.UNDELIVERED, AT + 6)))
     assert event["data"]["segments_delivered"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "attempt"),
+    [
+        (progress(state=State.UNDELIVERED, status=27, error="absent"), {"error": None, "carrier_status": 0}),
+        (progress(state=State.UNKNOWN, error="receipt_missing"), {"error": None, "carrier_status": 0}),
+        (
+            progress(
+                state=State.REJECTED, sent_us=None, sent_seq=0, status=0x0B, error="recipient_invalid", ended_seq=2,
+                last_seq=2, carrier_message_id=None,
+            ),
+            {"error": "recipient_invalid", "carrier_status": 0x0B},
+        ),
+        (
+            progress(state=State.UNKNOWN, sent_us=None, sent_seq=0, status=None, error="outcome_unknown", ended_seq=2,
+                     last_seq=2, carrier_message_id=None),
+            {"error": "outcome_unknown", "carrier_status": None},
+        ),
+    ],
+)  # fmt: skip
+def test_an_attempt_shows_its_own_error_and_not_the_end_of_its_message(
+    ended: Progress, attempt: dict[str, Any]
+) -> None:
+    shown = json.loads(wording.message_json(record(progress=ended), operator=True))
+    assert shown["error"] == ended.error
+    assert [{name: one[name] for name in attempt} for one in shown["attempts"]] == [attempt]
 
 
 def test_lists_leave_out_segments_and_attempts() -> None:
