@@ -258,6 +258,9 @@ class Store(Protocol):
     before any waiter is answered: (position, facts, lives), the last two one for one (lives may be
     shorter than facts, or empty, where a caller gave none)."""
 
+    on_opt_outs: Callable[[], None] | None
+    """Called on the loop, within 1 s of it, when any process added opt-outs; ``may_be_opted_out`` knows them then."""
+
     # --- life ---------------------------------------------------------------------------------
     async def open(self) -> None:
         """Connects, checks the schema (``StoreOutdated``), takes the ``serve`` lock where there is one.

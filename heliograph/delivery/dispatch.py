@@ -82,6 +82,11 @@ class Dispatch:
         for lane in list(self.lanes.values()):
             await lane.sweep()
 
+    def opted_out(self) -> None:
+        """Somebody opted out: lanes look once more at what they have in memory."""
+        for lane in self.lanes.values():
+            lane.opted_out()
+
     # --- intake ----------------------------------------------------------------------------------
 
     def admit(self, connector_id: int, message: Message, permit: bool = True) -> Admission:

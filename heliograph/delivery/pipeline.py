@@ -51,6 +51,7 @@ class Pipeline:
         self.dispatch.on_settled = self.receipts.settled
         self.dispatch.on_receipts = self.receipts.receipts
         self.dispatch.on_inbound = self.inbound.inbound
+        store.on_opt_outs = self.dispatch.opted_out
 
     async def start(self, connectors: Sequence[Connector]) -> None:
         """Settles what the last run left, then opens the lanes."""

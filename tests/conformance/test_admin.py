@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from msgspec.structs import replace
 
 from heliograph.contracts import Store
@@ -71,3 +73,19 @@ async def test_changes_by_another_process_are_seen(store: Store, url: str) -> No
     await command.close()
     assert await store.config_version() > version
     assert await store.keys() == [made]
+
+
+async def test_an_opt_out_by_any_process_is_told(store: Store, url: str) -> None:
+    told = asyncio.Event()
+    store.on_opt_outs = told.set
+    await store.add_opt_outs([OptOut(account_id=1, recipient="+491", created_us=NOW)])
+    assert told.is_set()
+    told.clear()
+    command = open_store(url, serve=False)
+    await command.open()
+    try:
+        await command.add_opt_outs([OptOut(account_id=1, recipient="+492", created_us=NOW)])
+        await asyncio.wait_for(told.wait(), 10)
+        assert store.may_be_opted_out(1, "+492")
+    finally:
+        await command.close()

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from heliograph.contracts import Clock, Connector, Outcome, SegmentSubmission, Store, Update
 from heliograph.delivery.lane.backlog import Backlog
+from heliograph.delivery.lane.lateoptouts import LateOptOuts
 from heliograph.delivery.lane.permits import Permits
 from heliograph.delivery.lane.queue import LaneQueue
 from heliograph.delivery.lane.setbacks import Over, Setbacks, TryElsewhere
@@ -70,6 +71,7 @@ class Lane:
         self._queue = LaneQueue(limits)
         self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
         self._setbacks = Setbacks(ledger, connector.id)
+        self._late = LateOptOuts(store, clock, self, self._spawn)
         self._ready: deque[SegmentSubmission] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -190,9 +192,28 @@ class Lane:
         left_s = max(1, (live.message.expires_us - self._clock.now_us()) // 1_000_000)
         for number in work.numbers:
             attempts = live.progress.attempts if live.segments is None else live.segments[number - 1].attempts
-            self._ready.append(
-                SegmentSubmission(live, number, live.parts[number - 1], attempts + 1, left_s, work.entered_at)
-            )
+            submission = SegmentSubmission(live, number, live.parts[number - 1], attempts + 1, left_s, work.entered_at)
+            if work.entered_at > self._late.until or not self._late.suspects(submission):
+                self._ready.append(submission)
+
+    def opted_out(self) -> None:
+        """Somebody opted out: what is not written yet is looked at once more."""
+        self._late.changed()
+        self._ready = deque([one for one in self._ready if not self._late.suspects(one)])
+
+    def cleared(self, submissions: Sequence[SegmentSubmission]) -> None:
+        """Their recipients did not opt out."""
+        self._ready.extend(submissions)
+        self._write()
+
+    def barred(self, submissions: Sequence[SegmentSubmission]) -> None:
+        """Their recipients opted out: they are not written."""
+        batch, now_us = self._ledger.batch, self._clock.now_us()
+        self._permits.written(len(submissions))
+        for one in submissions:
+            self._setbacks.end(batch, one.live, one.number, State.REJECTED, "opted_out", now_us)
+            self._leave(one)
+        self.plan_turn()
 
     def _write(self) -> None:
         """Hands over what is permitted, as much as window and pace allow."""
@@ -294,8 +315,9 @@ class Lane:
 
     async def take(self, claimed: Sequence[tuple[Live, Content | None]]) -> None:
         """Messages claimed for this lane enter it; those that opted out meanwhile end here."""
+        now = self._clock.monotonic()  # before they are checked: who opts out from now on is found later
         barred = await self._barred([live.message for live, _ in claimed])
-        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        now_us = self._clock.now_us()
         batch = self._ledger.batch
         for live, content in claimed:
             message = live.message
@@ -321,7 +343,7 @@ class Lane:
     def give_back_all(self) -> None:
         """Everything in memory that is not on the wire goes back to the store."""
         works, holders = self._queue.empty()
-        for submission in self._ready:
+        for submission in (*self._ready, *self._late.empty()):
             self._permits.written(1)
             self._permits.release(submission.live.message.id, 1)
             holders.append(Work(submission.live, (submission.number,), submission.queued_at))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ class Configuration(Reads):
     """What is configured, and who opted out."""
 
     _opt_out_filter: OptOutFilter
+    on_opt_outs: Callable[[], None] | None = None
 
     async def _change(self, name: str, *values: Any, bump: str | None = "bump_config") -> list[Any]:
         """One statement and the new version of the configuration, together; nothing changed, nothing bumped."""
@@ -96,6 +97,8 @@ class Configuration(Reads):
             added = await self._change("add_opt_outs", *columns(ordered, 4), bump="bump_opt_outs")
             self._opt_out_filter.add((row[0], row[1]) for row in added)
             new += len(added)
+        if new and self.on_opt_outs is not None:
+            self.on_opt_outs()
         return new
 
     async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int:
@@ -113,11 +116,14 @@ class Configuration(Reads):
         """Learns what any process has added since the last look."""
         row = (await self._fetch("optout_version"))[0]
         filter, (version, oldest) = self._opt_out_filter, (row[0], row[1])
+        changed = not filter.unfilled and version != filter.newest[1]
         if filter.unfilled or filter.full:
             filter.refill([(row[0], row[1]) for row in await self._fetch("every_opt_out")])
-        elif version != filter.newest[1]:
+        elif changed:
             filter.add((row[0], row[1]) for row in await self._fetch("opt_outs_since", str(filter.newest[2]), None))
         filter.note((monotonic, version, oldest))
+        if changed and self.on_opt_outs is not None:
+            self.on_opt_outs()
 
 
 def _pieces(rows: Iterable[Any]) -> Iterable[list[Any]]:

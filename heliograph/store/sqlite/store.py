@@ -98,6 +98,7 @@ class SqliteStore:
         self._reads = Reads()
         self._purge = Purge(self._writer, self._shows)
         self._filter = OptOutFilter()
+        self.on_opt_outs: Callable[[], None] | None = None
         self._optout_sequence = 0
         self._looking: asyncio.Task[None] | None = None
         self._depth: tuple[float, list[int]] = (0.0, [0, 0, 0])
@@ -373,6 +374,8 @@ class SqliteStore:
             sequence, pairs = await self._reader.run(lambda db: added_since(db, 0))
             self._optout_sequence = max(sequence, self._optout_sequence)
             self._filter = OptOutFilter(pairs, expected=len(pairs))
+        if self._optout_sequence > since and self.on_opt_outs is not None:
+            self.on_opt_outs()
 
     async def _keep_looking(self) -> None:
         while True:
