@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from heliograph.contracts import Outcome
 from heliograph.delivery.lane import LaneLimits
 from heliograph.errors import Retry, SubmitFailed
-from heliograph.model import Route, State, TrafficType
+from heliograph.model import END, Route, State, TrafficType
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
 THROTTLED = SubmitFailed("carrier_throttled", 0x58, Retry.LATER, 0.5, pauses_lane=True)
@@ -90,6 +93,37 @@ async def test_elsewhere_means_the_next_connector_of_the_route(tmp_path: Path) -
         assert len(first.written) == len(second.written) == 1
         assert record.progress.connector_id == 2
         assert [(one.connector_id, one.status) for one in record.attempts] == [(1, 0x45)]
+
+
+@pytest.mark.parametrize("text", ["one segment", "several segments " * 20])
+async def test_each_connector_of_a_route_has_its_own_tries(tmp_path: Path, text: str) -> None:
+    first, second = MemoryCarrier(1, "first"), MemoryCarrier(2, "second")
+    unwell = SubmitFailed("carrier_error", 0x08, Retry.LATER, 1.0)  # three tries, then the next connector
+    first.answer, second.answer = first.refuse(unwell), second.refuse(unwell)
+    clock = HandClock()
+    async with house(tmp_path / "s.db", [first, second], clock=clock) as here:
+        accepted = await here.send(text=text)
+        ended = False
+
+        async def look() -> None:
+            nonlocal ended
+            ended = (await here.record(accepted.message.id)).progress.state >= END
+
+        async with asyncio.timeout(20):
+            while not ended:
+                clock.move(30)
+                for lane in here.pipeline.dispatch.lanes.values():
+                    lane.plan_turn()
+                await asyncio.sleep(0.002)
+                await look()
+        record = await here.record(accepted.message.id)
+        assert record.progress.state == State.FAILED
+        segments = record.message.segments
+        assert Counter((one.live.message.id, one.number) for one in first.written) == dict.fromkeys(
+            ((accepted.message.id, number + 1) for number in range(segments)), 3
+        )
+        assert len(second.written) == 3 * segments
+        assert all(not lane._setbacks.elsewhere for lane in here.pipeline.dispatch.lanes.values())
 
 
 async def test_a_lost_link_repeats_what_was_on_it_and_marks_exactly_that(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Lane:
         self._permits = Permits(connector.window)
         self._queue = LaneQueue(limits)
         self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
-        self._setbacks = Setbacks(ledger, connector.id)
+        self._setbacks = Setbacks(ledger, store, connector.id)
         self._late = LateOptOuts(store, clock, self, self._spawn)
         self._ready: deque[SegmentSubmission] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -175,6 +175,7 @@ class Lane:
                 for number in work.numbers:
                     self._setbacks.end(batch, live, number, State.EXPIRED, "expired", now_us)
                 self._queue.free_pair(work.pair)
+                self._forget(live.message, work.numbers)
                 self._shrink(live.message, len(work.numbers))
                 continue
             self._permits.reserve(live.message.id, len(work.numbers))
@@ -305,7 +306,13 @@ class Lane:
         message = submission.live.message
         if self._permits.release(message.id, 1):
             self._queue.free_pair((message.sender, message.recipient))
+        self._forget(message, (submission.number,))
         self._shrink(message, 1)
+
+    def _forget(self, message: Message, numbers: Sequence[int]) -> None:
+        if self._setbacks.elsewhere:
+            for number in numbers:
+                self._setbacks.forget(message.id, number)
 
     def _shrink(self, message: Message, segments: int) -> None:
         self._queue.shrink(message, segments)
@@ -317,6 +324,7 @@ class Lane:
         """Messages claimed for this lane enter it; those that opted out meanwhile end here."""
         now = self._clock.monotonic()  # before they are checked: who opts out from now on is found later
         barred = await self._barred([live.message for live, _ in claimed])
+        await self._setbacks.look_back(live for live, _ in claimed)
         now_us = self._clock.now_us()
         batch = self._ledger.batch
         for live, content in claimed:
@@ -365,6 +373,7 @@ class Lane:
             live.progress = progress
             if due_us <= self._clock.now_us():
                 self._backlog.mark((message.type, message.account_id))
+        self._forget(message, work.numbers)
         self._shrink(message, len(work.numbers))
 
     # --- life ------------------------------------------------------------------------------------

@@ -5,12 +5,15 @@ A refusal that will be tried again is a fact of its attempt alone; the rest are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+
 from msgspec import Struct
 from msgspec.structs import replace
 
-from heliograph.contracts import Outcome, SegmentSubmission, Update
+from heliograph.contracts import Outcome, SegmentSubmission, Store, Update
 from heliograph.delivery.ledger import Batch, Ledger
-from heliograph.errors import Retry, SubmitFailed
+from heliograph.errors import Retry, StoreError, SubmitFailed
 from heliograph.model import Attempt, Live, State
 from heliograph.rules.lifecycle import News
 from heliograph.rules.retry import Again, Elsewhere, GiveUp, next_step
@@ -37,9 +40,29 @@ class Over(Struct, frozen=True):
 class Setbacks:
     """Decides for one connector, and writes down what it decided."""
 
-    def __init__(self, ledger: Ledger, connector_id: int) -> None:
+    def __init__(self, ledger: Ledger, store: Store, connector_id: int) -> None:
         self._ledger = ledger
+        self._store = store
         self._connector_id = connector_id
+        self.elsewhere: dict[tuple[str, int], int] = {}
+        """Attempts that a segment made over other connectors: (message id, segment) → count. This one gave it none."""
+
+    async def look_back(self, lives: Iterable[Live]) -> None:
+        """Claimed messages that were tried before: over which connectors? Who tried least is never punished for it."""
+        tried = [live.message for live in lives if _was_tried(live)]
+        if not tried:
+            return
+        with suppress(StoreError):  # then the tries of others count too: fewer are left, none is lost
+            records = await self._store.records([(one.account_id, one.id) for one in tried])
+            for record in records.values():
+                for attempt in record.attempts:
+                    if attempt.connector_id != self._connector_id:
+                        key = (attempt.message_id, attempt.segment)
+                        self.elsewhere[key] = self.elsewhere.get(key, 0) + 1
+
+    def forget(self, message_id: str, number: int) -> None:
+        """The segment has left this lane."""
+        self.elsewhere.pop((message_id, number), None)
 
     def settle(self, batch: Batch, outcome: Outcome, other: int | None, now_us: int) -> TryAgain | TryElsewhere | Over:
         """What becomes of a segment that was not taken. ``other`` is the route's next connector, if there is one."""
@@ -59,7 +82,7 @@ class Setbacks:
     ) -> TryAgain | TryElsewhere | Over:
         step = next_step(
             failure,
-            attempts=submission.attempt,
+            attempts=submission.attempt - self.elsewhere.get((submission.live.message.id, submission.number), 0),
             tried_elsewhere_possible=other is not None,
             now_us=now_us,
             expires_us=submission.live.message.expires_us,
@@ -134,3 +157,7 @@ class Setbacks:
             progress = replace(old, version=old.version + 1, possible_duplicate=duplicate)
         batch.changes.updates.append(Update(message.id, message.account_id, old.version, progress))
         live.progress = progress
+
+
+def _was_tried(live: Live) -> bool:
+    return live.progress.attempts > 0 or (live.segments is not None and any(one.attempts for one in live.segments))
