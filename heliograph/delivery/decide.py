@@ -99,6 +99,8 @@ class Decider:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._senders: dict[str, tuple[str, int]] = {}
+        self._last_text: tuple[str, str, int] = ("", "", 0)
+        self._last_cut: Segmented | None = None
 
     def decide(self, submission: Submission) -> Draft:
         """Raises ``RequestRejected``."""
@@ -186,14 +188,23 @@ class Decider:
 
     def _cut(self, submission: Submission, reference_octets: int) -> Segmented:
         try:
-            if submission.text is not None:
-                return cut_text(submission.text, submission.encoding, reference_octets)
+            text = submission.text
+            if text is not None:
+                return self._cut_text(text, submission.encoding, reference_octets)
             return cut_data(submission.data or b"", submission.udh, reference_octets)
         except sms.CannotEncode as cannot:
             raise RequestRejected("encoding_impossible", str(cannot), field="text") from cannot
         except sms.TooLong as long:
             field = "text" if submission.text is not None else "data"
             raise RequestRejected("message_too_long", str(long), field=field) from long
+
+    def _cut_text(self, text: str, wish: str, reference_octets: int) -> Segmented:
+        """One text to many is cut once: it is the very same object for all of them."""
+        last = self._last_text
+        if self._last_cut is None or text is not last[0] or wish != last[1] or reference_octets != last[2]:
+            self._last_cut = cut_text(text, wish, reference_octets)
+            self._last_text = (text, wish, reference_octets)
+        return self._last_cut
 
 
 def opted_out(recipient: str) -> RequestRejected:

@@ -96,6 +96,17 @@ class Dispatch:
             return Admission.WAITING
         return lane.admit(message, permit)
 
+    async def reserve(self, connector_id: int, key: tuple[int, int], segments: int) -> int:
+        """Waits a moment for room for many segments of a (class, account); ``placed`` takes what this gives."""
+        lane = self.lanes.get(connector_id)
+        return 0 if lane is None else await lane.reserve(key, segments)
+
+    def placed(self, connector_id: int, key: tuple[int, int], segments: int) -> None:
+        """What ``reserve`` promised has been admitted, or will not be."""
+        lane = self.lanes.get(connector_id)
+        if lane is not None and segments:
+            lane.placed(key, segments)
+
     def wires(self, connector_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
         """What the rows of these lanes must say from the next commit on."""
         return {one: self.lanes[one].wire for one in connector_ids if one in self.lanes}

@@ -9,6 +9,7 @@ All submissions that arrive in one turn of the event loop go through together.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -200,12 +201,18 @@ class Intake:
                 drafts.extend(self._draft(submissions))
                 await asyncio.sleep(0)
             await self._gather([drafts], self._questions([drafts]))
-            now_us = self._clock.now_us()
-            ids = self._new_ids(drafts, now_us)
-            left = iter(ids)
-            for part in batched(drafts, _SLICE):
-                self._place(decision, part, left, now_us, changes, set(), permit=False)
-                await asyncio.sleep(0)
+            where, segments = _mostly(drafts)
+            promised = await self._dispatch.reserve(*where, segments) if where is not None else 0
+            try:
+                now_us = self._clock.now_us()
+                ids = self._new_ids(drafts, now_us)
+                left = iter(ids)
+                for part in batched(drafts, _SLICE):
+                    self._place(decision, part, left, now_us, changes, set(), permit=False)
+                    await asyncio.sleep(0)
+            finally:
+                if where is not None:
+                    self._dispatch.placed(*where, promised)
             self._conclude(decision, ids, now_us, changes)
         except BaseException as error:
             self._dispatch.abandon(decision.admitted)
@@ -484,6 +491,19 @@ def ids_of(first: str | None, count: int) -> list[str]:
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Slices of at most ``size``."""
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _mostly(drafts: Sequence[Draft | RequestRejected]) -> tuple[tuple[int, tuple[int, int]] | None, int]:
+    """Where most segments of a large request will go, (connector_id, (class, account)), and how many they are."""
+    segments: Counter[tuple[int, tuple[int, int]]] = Counter()
+    for draft in drafts:
+        if isinstance(draft, Draft):
+            asked = draft.submission
+            segments[draft.connector_id, (asked.type, asked.account.id)] += len(draft.parts)
+    if not segments:
+        return None, 0
+    ((where, most),) = segments.most_common(1)
+    return where, most
 
 
 def _fail(requests: Sequence[_Request], error: BaseException) -> None:

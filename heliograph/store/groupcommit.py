@@ -63,7 +63,13 @@ MAX_ROWS = 2_500
 _SLOW_S = 5.0
 """A transaction that is under way for longer has met a disk or a database that does not answer."""
 
+_BULK_ROWS = 500
+"""New messages of one call above which it is bulk: it lets everything else go first."""
+
 _log = logging.getLogger("heliograph.store")
+
+_Call = tuple[Changes, int, asyncio.Future[Committed]]
+"""(changes, their weight in rows, the answer)."""
 
 _SetKey = tuple[int, str, str, int, int, int]
 
@@ -318,6 +324,8 @@ class GroupCommit:
 
     ``max_waiting`` bounds the rows that wait. New messages are refused (:class:`StoreBusy`) above
     it; what belongs to messages under way is refused above twice as many.
+    Bulk (very many new messages in one call, which give no permits) lets all others go first, one
+    call a transaction: nobody waits behind more than one of them.
     ``observe`` hears of each transaction: rows, and seconds it took. ``on_facts`` hears of each that
     had facts, before its waiters are answered: position, facts, lives (see ``Store.on_facts``).
     ``failing`` says why the last transaction could not be kept; None since one was.
@@ -325,6 +333,7 @@ class GroupCommit:
 
     __slots__ = (
         "_began",
+        "_bulk",
         "_closed",
         "_max_rows",
         "_max_waiting",
@@ -350,7 +359,8 @@ class GroupCommit:
         self._max_rows = max_rows
         self.observe = observe
         self.on_facts: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None = None
-        self._queue: deque[tuple[Changes, int, asyncio.Future[Committed]]] = deque()
+        self._queue: deque[_Call] = deque()
+        self._bulk: deque[_Call] = deque()
         self._rows = 0
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
@@ -383,7 +393,9 @@ class GroupCommit:
             raise StoreBusy(f"{self._rows} rows wait to be written already; try again")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed] = loop.create_future()
-        self._queue.append((changes, weight, future))
+        # Permits and references keep their place: of these rows the newest must be written last.
+        bulk = weight > _BULK_ROWS and changes.acceptances and not changes.wires and not changes.references
+        (self._bulk if bulk else self._queue).append((changes, weight, future))
         self._rows += weight
         if self._runner is None:
             self._runner = loop.create_task(self._run(), name="store-group-commit")
@@ -397,7 +409,7 @@ class GroupCommit:
 
     async def _run(self) -> None:
         try:
-            while self._queue:
+            while self._queue or self._bulk:
                 taken = self._take()
                 try:
                     await self._settle(taken)
@@ -407,16 +419,20 @@ class GroupCommit:
         finally:
             self._runner = None
 
-    def _take(self) -> list[tuple[Changes, int, asyncio.Future[Committed]]]:
-        """All that wait, or as many as fit one transaction (one at least)."""
-        taken = [self._queue.popleft()]
-        rows = taken[0][1]
-        while self._queue and rows + self._queue[0][1] <= self._max_rows:
-            taken.append(self._queue.popleft())
+    def _take(self) -> list[_Call]:
+        """All that wait, or as many as fit one transaction (one at least); of bulk the first one, behind the others."""
+        queue, bulk = self._queue, self._bulk
+        most = self._max_rows // 2 if bulk else self._max_rows
+        taken: list[_Call] = []
+        rows = 0
+        while queue and (not taken or rows + queue[0][1] <= most):
+            taken.append(queue.popleft())
             rows += taken[-1][1]
+        if bulk:
+            taken.append(bulk.popleft())
         return taken
 
-    async def _settle(self, taken: list[tuple[Changes, int, asyncio.Future[Committed]]]) -> None:
+    async def _settle(self, taken: list[_Call]) -> None:
         """Writes these in as few transactions as their faults allow, in order, and answers them."""
         pieces = [taken]
         while pieces:
@@ -426,9 +442,10 @@ class GroupCommit:
                 batch = Batch([changes for changes, _, _ in piece])
                 await self._write(batch)
             except asyncio.CancelledError:
-                for rest in (piece, *pieces, list(self._queue)):
+                for rest in (piece, *pieces, list(self._queue), list(self._bulk)):
                     _fail(rest, lambda: StoreBusy("the store was stopped"))
                 self._queue.clear()
+                self._bulk.clear()
                 raise
             except StoreBusy as busy:
                 self.failing = str(busy)
@@ -454,7 +471,7 @@ class GroupCommit:
             _log.exception("a listener to commits failed")
 
 
-def _answer(piece: list[tuple[Changes, int, asyncio.Future[Committed]]], batch: Batch) -> None:
+def _answer(piece: list[_Call], batch: Batch) -> None:
     position = batch.position
     for (_, _, future), answer in zip(piece, batch.answers, strict=True):
         answer.position = position
@@ -462,7 +479,7 @@ def _answer(piece: list[tuple[Changes, int, asyncio.Future[Committed]]], batch: 
             future.set_result(answer)
 
 
-def _fail(piece: list[tuple[Changes, int, asyncio.Future[Committed]]], error: Callable[[], StoreError]) -> None:
+def _fail(piece: list[_Call], error: Callable[[], StoreError]) -> None:
     for _, _, future in piece:
         if not future.done():
             future.set_exception(error())

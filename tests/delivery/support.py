@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,12 @@ class House:
         result = received.results[0]
         assert isinstance(result, Accepted), result
         return result
+
+    async def send_many(self, numbers: Iterable[str]) -> list[Accepted]:
+        """One text to many, in one request."""
+        asked = [Submission(account=self.account, to=to, text="hello", sender="Shop") for to in numbers]
+        received = await self.pipeline.intake.accept(asked)
+        return [result for result in received.results if isinstance(result, Accepted)]
 
     async def record(self, message_id: str) -> MessageRecord:
         record = await self.store.message(self.account.id, message_id)

@@ -11,7 +11,7 @@ import pytest
 from heliograph.contracts import Outcome
 from heliograph.delivery.lane import LaneLimits
 from heliograph.errors import Retry, SubmitFailed
-from heliograph.model import END, Route, State, TrafficType
+from heliograph.model import AT_ONCE, END, Route, State, TrafficType
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
 THROTTLED = SubmitFailed("carrier_throttled", 0x58, Retry.LATER, 0.5, pauses_lane=True)
@@ -304,3 +304,37 @@ async def test_without_receipts_a_message_ends_when_it_is_handed_over(tmp_path: 
         record = await here.ends(accepted.message.id, State.UNKNOWN)
         assert record.progress.error is None
         assert record.progress.sent_us is not None
+
+
+async def test_a_batch_waits_for_room_in_a_fast_lane_instead_of_going_through_the_store(tmp_path: Path) -> None:
+    carrier = MemoryCarrier(1, window=100)
+    limits = LaneLimits(account_segments=600, lane_segments=1_000)
+    async with house(tmp_path / "s.db", [carrier], limits=limits) as here:
+        numbers = (f"+49151{number:08}" for number in range(10_000, 20_000))
+        first = await here.send_many(next(numbers) for _ in range(500))
+        await here.until(lambda: len(carrier.written) == 500 and not carrier.open)
+        here.clock.move(0.45)  # five hundred in so little time: a fast lane
+        carrier.answer = carrier.keep_open
+        second = await here.send_many(next(numbers) for _ in range(600))
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(here.send_many(next(numbers) for _ in range(600)))
+            await here.until(lambda: here.pipeline.dispatch.lanes[1]._inflow)
+            carrier.answer = carrier.take
+            carrier.say([carrier.take(one) for one in carrier.open])
+        third = waiting.result()
+        await here.until(lambda: len(carrier.written) == 1_700)
+    assert [one.progress.due_us for one in (*first, *second, *third) if one.progress.due_us is not None] == []
+
+
+async def test_a_batch_for_a_lane_that_is_not_fast_goes_to_the_store_at_once(tmp_path: Path) -> None:
+    carrier = MemoryCarrier(1, window=100)
+    limits = LaneLimits(account_segments=600, lane_segments=1_000)
+    async with house(tmp_path / "s.db", [carrier], limits=limits) as here:
+        carrier.answer = carrier.keep_open
+        numbers = (f"+49151{number:08}" for number in range(10_000, 20_000))
+        await here.send_many(next(numbers) for _ in range(600))
+        waiting = await here.send_many(next(numbers) for _ in range(600))
+        assert {one.progress.due_us for one in waiting} == {AT_ONCE}
+        carrier.answer = carrier.take
+        carrier.say([carrier.take(one) for one in carrier.open])
+        await here.until(lambda: len(carrier.written) == 1_200)

@@ -205,6 +205,51 @@ async def test_transactions_are_bounded() -> None:
     assert [len(ids) for ids in writer.news] == [2, 2, 2, 2]
 
 
+async def test_bulk_lets_all_others_go_first_and_goes_one_call_a_transaction() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(writer)
+    calls = [group.commit(accept("first"))]
+    await asyncio.sleep(0)  # the first transaction has begun: what follows waits behind it
+    calls += [group.commit(accept(*(f"{job}{n}" for n in range(600)))) for job in ("a", "b")]
+    calls += [group.commit(accept("small")), group.commit(Changes(updates=[update("old", 1)]))]
+    writer.gate.set()
+    await asyncio.gather(*calls)
+    assert [(ids[0], len(ids)) for ids in writer.news] == [("first", 1), ("small", 601), ("b0", 600)]
+    assert list(writer.updates[1]) == ["old"]
+
+
+async def test_bulk_comes_even_when_the_others_never_end() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(writer, max_rows=1_000)
+    calls = [group.commit(accept("first"))]
+    await asyncio.sleep(0)
+    calls.append(group.commit(accept(*(f"bulk{n}" for n in range(5_000)))))
+    calls += [group.commit(accept(*(f"{call}-{n}" for n in range(400)))) for call in range(5)]
+    writer.gate.set()
+    await asyncio.gather(*calls)
+    assert [len(ids) for ids in writer.news] == [1, 5_400, 800, 800]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [Changes(wires={1: ("m1",)}), Changes(references={(1, "A", "+4915112345678"): 7})],
+    ids=["wires", "references"],
+)
+async def test_bulk_with_rows_of_which_the_last_holds_keeps_its_place(rows: Changes) -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(writer, max_rows=700)
+    calls = [group.commit(accept("first"))]
+    await asyncio.sleep(0)
+    rows.acceptances = accept(*(f"large{n}" for n in range(600))).acceptances
+    calls += [group.commit(rows), group.commit(accept(*(f"small{n}" for n in range(200))))]
+    writer.gate.set()
+    await asyncio.gather(*calls)
+    assert [ids[0] for ids in writer.news] == ["first", "large0", "small0"]
+
+
 async def test_close_finishes_what_is_queued_and_takes_nothing_new() -> None:
     writer = Writer()
     writer.gate.clear()

@@ -6,7 +6,6 @@ Source: SMPP 3.4 §4.6 and appendix B; docs/explanation/states.md
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -45,7 +44,7 @@ class Incoming:
         self._by_tlv = settings.receipt_by_tlv
         self._alphabet = sms.Alphabet(settings.default_alphabet)
         self._zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
-        self._last_time = (datetime.min, "")
+        self._last_time: tuple[str, str | None] = ("", None)
         self._errors: Mapping[str, str] = {
             **(GSM_MAP_ERRORS if settings.receipt_errors == "gsm_map" else {}),
             **{_number(err): code for err, code in settings.receipt_error_codes.items()},
@@ -87,14 +86,16 @@ class Incoming:
             stat,
             error,
             err or None,
-            None if fields.done_at is None else self._time(fields.done_at),
+            self._time(fields) if fields.done_date else None,
         )
 
-    def _time(self, at: datetime) -> str:
+    def _time(self, fields: ReceiptFields) -> str | None:
         """The same time comes many times in a row: its text is kept until another comes."""
-        if at != self._last_time[0]:
-            zoned = at if self._zone is None else at.replace(tzinfo=self._zone)
-            self._last_time = (at, zoned.isoformat())
+        if fields.done_date != self._last_time[0]:
+            at = fields.done_at
+            if at is not None and self._zone is not None:
+                at = at.replace(tzinfo=self._zone)
+            self._last_time = (fields.done_date, None if at is None else at.isoformat())
         return self._last_time[1]
 
     def _short(self, handle: Any, pdu: DeliverSm | DataSm) -> InboundShort:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from heliograph.contracts import Clock, Connector, Outcome, SegmentSubmission, Store, Update
 from heliograph.delivery.lane.backlog import Backlog
+from heliograph.delivery.lane.inflow import Inflow
 from heliograph.delivery.lane.lateoptouts import LateOptOuts
 from heliograph.delivery.lane.permits import Permits
 from heliograph.delivery.lane.queue import LaneQueue
@@ -70,6 +71,7 @@ class Lane:
         self._permits = Permits(connector.window)
         self._queue = LaneQueue(limits)
         self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
+        self._inflow = Inflow(clock, self._queue.room)
         self._setbacks = Setbacks(ledger, store, connector.id)
         self._late = LateOptOuts(store, clock, self, self._spawn)
         self._ready: deque[SegmentSubmission] = deque()
@@ -118,6 +120,19 @@ class Lane:
         permits.reserve(message.id, segments)
         return Admission.PERMITTED
 
+    async def reserve(self, key: tuple[int, int], segments: int) -> int:
+        """Waits a moment for room for many segments of a (class, account).
+
+        Gives how many are promised: ``placed`` must follow with as many.
+        """
+        if key in self._backlog or self._closing or not self.connector.bound:
+            return 0
+        return await self._inflow.reserve(key, segments)
+
+    def placed(self, key: tuple[int, int], segments: int) -> None:
+        """What was promised has been admitted, or will not be."""
+        self._inflow.placed(key, segments)
+
     def enter(self, live: Live, admission: Admission, now: float) -> None:
         """The message is durable: it takes the place that was reserved."""
         if admission is Admission.PERMITTED:
@@ -159,6 +174,9 @@ class Lane:
             self._permits.leave()
             batch.changes.wires[self.connector.id] = self.wire
         self._write()
+        self._inflow.measure()
+        if self._inflow:
+            self._inflow.let_in()
         if self._backlog.wants_refill and self.connector.bound and not self._closing:
             self._spawn(self._backlog.refill())
 
@@ -306,7 +324,8 @@ class Lane:
         message = submission.live.message
         if self._permits.release(message.id, 1):
             self._queue.free_pair((message.sender, message.recipient))
-        self._forget(message, (submission.number,))
+        if self._setbacks.elsewhere:
+            self._setbacks.forget(message.id, submission.number)
         self._shrink(message, 1)
 
     def _forget(self, message: Message, numbers: Sequence[int]) -> None:
@@ -316,6 +335,7 @@ class Lane:
 
     def _shrink(self, message: Message, segments: int) -> None:
         self._queue.shrink(message, segments)
+        self._inflow.left += segments
         self._backlog.left((message.type, message.account_id))
 
     # --- to and from the store -------------------------------------------------------------------

@@ -22,6 +22,7 @@ from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller, check_depth, decode, idempotency_of, read_json
 from heliograph.ingress.rest.problems import Problem, Reply, problem_of, refusal
 from heliograph.ingress.rest.targets import check_events, check_url
+from heliograph.ingress.rest.turns import Turns
 from heliograph.model import Encoding, State, TrafficType
 
 __all__ = ["SEND_FIELDS", "SEND_SCOPE", "BatchBody", "SendBody", "SendReply", "Sending", "check_encoding"]
@@ -130,6 +131,7 @@ class Sending:
         self._connectors = connectors
         self._batch_messages = batch_messages
         self._private = allow_private_addresses
+        self._turns = Turns()
 
     async def one(self, call: Call) -> Reply:
         """One message: 202, or a problem."""
@@ -149,10 +151,11 @@ class Sending:
         """Many messages in one transaction: 202 with a result for each in order, or a problem for all."""
         try:
             principal = caller(call, self._keys, SEND_SCOPE)
-            items = await self._items(call, principal)
-            submissions = [item for item in items if isinstance(item, Submission)]
-            idempotency = idempotency_of(call, principal)
-            received = await self._intake.accept(submissions, idempotency=idempotency)
+            async with self._turns.of(principal.account.id, len(call.body)):
+                items = await self._items(call, principal)
+                submissions = [item for item in items if isinstance(item, Submission)]
+                idempotency = idempotency_of(call, principal)
+                received = await self._intake.accept(submissions, idempotency=idempotency)
         except (RequestRejected, StoreError) as error:
             return self._refuse(error)
         answers = iter(received.results)
