@@ -140,6 +140,7 @@ class Heliograph:
             ),
         )
         self.metrics.read_lanes = self._lane_readings
+        self.metrics.read_lags = lambda: {**self.outbox.lags(), "counts": self.counting.lag}
         self.keys = KeyRing(self.store, clock.now_us)
         self.counting = Counting(self.store)
 

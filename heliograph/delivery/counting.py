@@ -37,14 +37,22 @@ class Counting:
         self._store = store
         self._counts: dict[int, Counter[Any]] = {}
         self._position = 0
+        self._newest = 0
+        self._kept = 0
         self._live = False
         self._task: asyncio.Task[None] | None = None
 
     def told(self, position: int, facts: Sequence[Fact]) -> None:
         """The facts of one commit, in order of positions."""
+        self._newest = position
         if self._live and position > self._position:
             self._add(facts)
             self._position = position
+
+    @property
+    def lag(self) -> int:
+        """How many positions are not counted durably yet."""
+        return max(0, self._newest - self._kept)
 
     def _add(self, facts: Sequence[Fact]) -> None:
         counts = self._counts
@@ -66,7 +74,7 @@ class Counting:
 
     async def _catch_up(self) -> None:
         self._counts = {}
-        self._position = await self._store.counts_position()
+        self._position = self._kept = await self._store.counts_position()
         while rows := (await self._store.outbox(self._position, _PAGE_ROWS)).rows:
             for position, facts in rows:
                 self._add(facts)
@@ -79,11 +87,13 @@ class Counting:
         counts, self._counts = self._counts, {}
         if not counts:
             return
+        position = self._position
         try:
-            await self._store.add_counts(self._position, _rows(counts))
+            await self._store.add_counts(position, _rows(counts))
         except StoreError:
             self._live = False  # the outbox still has it
             raise
+        self._kept = position
 
     async def _run(self) -> None:
         while True:

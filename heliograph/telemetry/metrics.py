@@ -69,6 +69,9 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_lane_window": Kind("gauge", "Submissions allowed without an answer.", ("connector",)),
     "heliograph_lane_pace": Kind("gauge", "Segments per second that are allowed now; 0 is no limit.", ("connector",)),
     "heliograph_links_bound": Kind("gauge", "Links that may transmit.", ("connector",)),
+    "heliograph_outbox_lag_rows": Kind(
+        "gauge", "Outbox rows (on PostgreSQL: transactions) that the slowest reader of a kind is behind: webhook, "
+        "callbacks, counts.", ("reader",)),
     "heliograph_store_depth": Kind(
         "gauge", "Rows that wait in the store: waiting, outbox_rows, pending_deliveries, write_queue.", ("what",)),
 }  # fmt: skip
@@ -100,6 +103,8 @@ class Metrics:
         self._commit_rows = self.histograms["heliograph_store_commit_rows"]
         self.read_lanes: Callable[[], Iterable[LaneReading]] = tuple
         """Called at a scrape: what the lanes are doing."""
+        self.read_lags: Callable[[], Mapping[str, int]] = dict
+        """Called at a scrape: how far each kind of reader of the outbox is behind."""
         self.depth: Mapping[str, int] = {}
         """What waits in the store, as it was read last (``Store.depth``)."""
 
@@ -181,6 +186,7 @@ class Metrics:
             "heliograph_lane_window": {lane.connector: lane.window for lane in lanes},
             "heliograph_lane_pace": {lane.connector: lane.pace for lane in lanes},
             "heliograph_links_bound": {lane.connector: lane.links for lane in lanes},
+            "heliograph_outbox_lag_rows": self.read_lags(),
             "heliograph_store_depth": self.depth,
         }
         for name, kind in METRICS.items():

@@ -40,6 +40,7 @@ def test_everything_counted_is_exposed() -> None:
     metrics.trouble("lane")
     metrics.closed("header_timeout")
     metrics.read_lanes = lambda: [LaneReading("main", 5, 2, 100, 50.0, 1)]
+    metrics.read_lags = lambda: {"webhook": 12, "counts": 0}
     metrics.depth = {"waiting": 7}
     got = samples(metrics)
     expected = {
@@ -66,6 +67,8 @@ def test_everything_counted_is_exposed() -> None:
         ("heliograph_lane_window", "main"): 100,
         ("heliograph_lane_pace", "main"): 50,
         ("heliograph_links_bound", "main"): 1,
+        ("heliograph_outbox_lag_rows", "webhook"): 12,
+        ("heliograph_outbox_lag_rows", "counts"): 0,
         ("heliograph_store_depth", "waiting"): 7,
     }
     assert {key: got.get(key) for key in expected} == expected

@@ -224,6 +224,15 @@ class Outbox:
             "lag_rows": max((self._position - line.watermark(self._position) for line in lines), default=0),
         }
 
+    def lags(self) -> Mapping[str, int]:
+        """How many positions the slowest endpoint of each kind has yet to pass: the kinds are those of endpoints."""
+        lags: dict[str, int] = {}
+        newest = self._position
+        for line in self._lines.values():
+            lag = max(0, newest - line.watermark(newest))
+            lags[line.endpoint.kind] = max(lag, lags.get(line.endpoint.kind, 0))
+        return lags
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._tick_s)
