@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -257,8 +257,11 @@ class Heliograph:
 
     async def reload(self, config: Config) -> None:
         """A new configuration: only what it changes is touched."""
+        before = self._made
         await self.apply(config)
         await self.pipeline.set_connectors(self._connectors(), drain_s=_DRAIN_S)
+        for name, what in _differences(before, self._made):
+            journal.connector_changed(name, what)
 
     async def _load_endpoints(self) -> None:
         self.outbox.set_endpoints(await self.store.endpoints())
@@ -304,6 +307,16 @@ class Heliograph:
             await self.store.close()
 
 
+def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, str]]:
+    """(connector, what became of it), in the order of their names."""
+    words = {
+        **dict.fromkeys(before.keys() - after.keys(), "removed"),
+        **dict.fromkeys(after.keys() - before.keys(), "added"),
+        **{name: "changed" for name in before.keys() & after.keys() if before[name] is not after[name]},
+    }
+    return sorted(words.items())
+
+
 def run_serve(config_path: Path | None) -> int:
     """``heliograph serve``: runs until SIGTERM or SIGINT. Gives the exit code."""
     import uvloop
@@ -341,6 +354,7 @@ async def _serve(config: Config, config_path: Path | None) -> int:
         with contextlib.suppress(asyncio.CancelledError):
             await reloader
         journal.stopping("told by a signal")
+    journal.stopped()
     return 0
 
 

@@ -20,15 +20,12 @@ __all__ = [
     "connector_changed",
     "endpoint_gone",
     "inbound_unassigned",
-    "key_made",
     "lane_paused",
     "link_bound",
     "link_lost",
     "link_refused",
     "mask",
-    "master_key_made",
     "messages_rescued",
-    "not_serving",
     "number",
     "request_failed",
     "serving",
@@ -104,19 +101,14 @@ def serving(listen: str, store: str, node: int) -> None:
     _log.info("serving", listen=listen, store=store, node=node)
 
 
-def not_serving(why: str) -> None:
-    """The server could not start."""
-    _log.error("not_serving", why=why)
-
-
 def stopping(reason: str) -> None:
     """No more requests are taken; what was begun is finished."""
     _log.info("stopping", reason=reason)
 
 
-def stopped(unanswered: int) -> None:
-    """Everything is closed; ``unanswered`` submissions had no answer and will be looked after at the next start."""
-    _log.info("stopped", unanswered=unanswered)
+def stopped() -> None:
+    """Everything that was begun is kept or answered, and closed."""
+    _log.info("stopped")
 
 
 def configuration_read(connectors: int, routes: int, numbers: int) -> None:
@@ -132,16 +124,6 @@ def configuration_kept(faults: int, first: str) -> None:
 def connector_changed(connector: str, what: str) -> None:
     """A reload ``added``, ``changed`` or ``removed`` a connector."""
     _log.info("connector_changed", connector=connector, what=what)
-
-
-def key_made(prefix: str, account: str) -> None:
-    """An API key was made; only its readable start is told."""
-    _log.info("key_made", prefix=prefix, account=account)
-
-
-def master_key_made(path: str) -> None:
-    """No key for sealing was configured: one was made."""
-    _log.warning("master_key_made", path=path, remedy="keep a copy of it: without it sealed secrets are lost")
 
 
 def request_failed(method: str, path: str, error: BaseException) -> None:
@@ -199,7 +181,7 @@ def store_migrated(before: int, after: int) -> None:
 
 
 def backup_written(path: str, octets: int) -> None:
-    """A consistent copy was written."""
+    """A consistent copy was written before the schema was changed."""
     _log.info("backup_written", path=path, octets=octets)
 
 
@@ -210,10 +192,13 @@ def messages_rescued(unknown: int, possible_duplicates: int) -> None:
 
 # --- customers ------------------------------------------------------------------------------------
 def webhook_failing(endpoint: str, host: str, why: str, tries: int) -> None:
-    """A webhook does not take its events. The host alone is told, never the whole address."""
+    """A webhook took nothing for ``tries`` requests in a row and rests between tries now: told once until it does.
+
+    The host alone is told, never the whole address.
+    """
     _log.warning("webhook_failing", endpoint=endpoint, host=host, why=why, tries=tries)
 
 
 def endpoint_gone(endpoint: str, why: str) -> None:
-    """A webhook wants nothing more, or took nothing until the last try."""
+    """A webhook wants nothing more."""
     _log.warning("endpoint_gone", endpoint=endpoint, why=why)

@@ -17,6 +17,7 @@ from heliograph.contracts import Answer, HttpFailure
 from heliograph.delivery.wording import event_json
 from heliograph.model import Content, Direction, Live, PendingDelivery, State
 from heliograph.rules.redelivery import RETRY_WAITS_S
+from heliograph.telemetry import journal
 from tests.delivery.outbox_stage import ACCOUNT, AT, SECOND, SECRET, Stage
 
 MINUTE = 60.0
@@ -240,7 +241,11 @@ async def test_an_endpoint_that_keeps_refusing_batches_gets_none_any_more(stage:
     assert len(stage.http.posts) == 13
 
 
-async def test_an_endpoint_that_is_gone_is_deleted_with_all_it_was_owed(stage: Stage) -> None:
+async def test_an_endpoint_that_is_gone_is_deleted_with_all_it_was_owed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(journal, "endpoint_gone", lambda endpoint, why: said.append(endpoint))
     await stage.open(stage.endpoint(), stage.endpoint("other"))
     stage.http.answer = lambda _: refuse(500)
     stage.deliver()
@@ -251,7 +256,7 @@ async def test_an_endpoint_that_is_gone_is_deleted_with_all_it_was_owed(stage: S
     told = len(stage.http.ids("https://hook.example.org/"))
     stage.deliver(3)
     await stage.tick(HOUR)
-    assert stage.store.deleted == ["hook"]
+    assert stage.store.deleted == said == ["hook"]
     assert [d for d in stage.store.deliveries.values() if d.endpoint_id == "hook"] == []
     assert len(stage.http.ids("https://hook.example.org/")) == told
     assert len(set(stage.http.events("https://other.example.org/"))) == 7
@@ -342,13 +347,18 @@ async def test_all_connections_are_bounded_and_shared_in_turn() -> None:
     await stage.outbox.close()
 
 
-async def test_an_endpoint_that_fails_on_gets_fewer_requests_and_then_rests(stage: Stage) -> None:
+async def test_an_endpoint_that_fails_on_gets_fewer_requests_and_then_rests(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(journal, "webhook_failing", lambda endpoint, host, why, _: said.append((endpoint, host, why)))
     await stage.open(stage.endpoint())
     stage.http.answer = lambda _: HttpFailure("unreachable", "nobody there")
     stage.deliver(200)
     await stage.tick()
     tried = len(stage.http.posts)
     assert tried < 40
+    assert said == [("hook", "hook.example.org", "unreachable")]  # once, not for each of them
     await stage.tick()
     assert len(stage.http.posts) == tried
     stage.http.answer = lambda _: Answer(200)

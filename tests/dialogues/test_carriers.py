@@ -8,6 +8,7 @@ import pytest
 
 from heliograph.simulator import CarrierSettings, ReceiptSettings, Refusal, VirtualCarrier
 from heliograph.smpp import constants as c
+from heliograph.telemetry import journal
 from tests.dialogues.stage import HANDSET, NUMBER, configuration, eventually, stage
 
 
@@ -102,7 +103,11 @@ async def test_receipts_find_their_message(tmp_path: Path, receipts: ReceiptSett
         assert carrier.log.counts["submit"] == 20
 
 
-async def test_a_new_configuration_leaves_alone_what_it_does_not_change(tmp_path: Path) -> None:
+async def test_a_new_configuration_leaves_alone_what_it_does_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(journal, "connector_changed", lambda name, what: told.append((name, what)))
     carriers = {"stays": VirtualCarrier(), "changes": VirtualCarrier(), "goes": VirtualCarrier()}
     async with stage(tmp_path, carriers) as s:
         waiting = await s.send(text="before")
@@ -114,6 +119,7 @@ async def test_a_new_configuration_leaves_alone_what_it_does_not_change(tmp_path
         await s.bound()
         assert [carrier.log.counts["bind"] for carrier in carriers.values()] == [1, 2]
         assert carriers["stays"].log.counts["lost"] == 0
+        assert told == [("changes", "changed"), ("goes", "removed")]
 
         after = await s.send(text="after")
         await s.until(after["id"], "delivered")

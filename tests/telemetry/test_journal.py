@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import heliograph
 from heliograph.telemetry import journal
 
 
@@ -87,6 +90,19 @@ def test_levels_below_the_wanted_one_are_silent(stream: io.StringIO) -> None:
     journal.stopping("SIGTERM")
     journal.store_unavailable("the disk is full")
     assert [line["event"] for line in lines(stream)] == ["store_unavailable"]
+
+
+def test_every_function_of_the_journal_is_called_where_its_fact_happens() -> None:
+    called = {
+        node.func.attr
+        for file in Path(heliograph.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "journal"
+    }
+    assert set(journal.__all__) - {"mask", "number"} == called
 
 
 def test_every_function_of_the_journal_can_be_told(stream: io.StringIO) -> None:

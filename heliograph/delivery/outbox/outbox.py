@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
@@ -42,6 +43,7 @@ from heliograph.delivery.wording import event_json, events_of
 from heliograph.errors import StoreError
 from heliograph.model import Endpoint, Fact, Live, PendingDelivery, event_id
 from heliograph.rules.redelivery import MOST_AGE_US, next_try_us, open_slots, rest_s
+from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Bounds", "Outbox"]
@@ -412,7 +414,7 @@ class Outbox:
         if line.hosts is not None:
             self._leave(line, target, failed=verdict is Verdict.AGAIN, heard=heard)
         elif verdict is Verdict.AGAIN:
-            self._distrust(line, heard)
+            self._distrust(line, heard, error)
         elif verdict is Verdict.ONE_BY_ONE:
             line.refused_batches += 1
         else:
@@ -422,10 +424,13 @@ class Outbox:
                 line.refused_batches = 0
         return heard, error
 
-    def _distrust(self, line: Line, heard: Heard | None) -> None:
+    def _distrust(self, line: Line, heard: Heard | None, error: str) -> None:
         """A failure: an endpoint that fails on gets fewer requests."""
         self._counts["again"] += 1
         line.failures += 1
+        if rest_s(line.failures) and not rest_s(line.failures - 1):
+            host = urlsplit(line.endpoint.url).hostname or ""
+            journal.webhook_failing(line.endpoint.id, host, error, line.failures)
         wait_s = max(rest_s(line.failures), _asked_s(heard))
         if wait_s:
             line.rest_until = max(line.rest_until, self._clock.monotonic() + wait_s)
@@ -764,7 +769,7 @@ class Outbox:
         self._counts["gone"] += 1
         if line.callbacks is not None or line.closed:
             return
-        _log.warning("endpoint %s answered 410 Gone and is deleted", line.endpoint.id)
+        journal.endpoint_gone(line.endpoint.id, "it answered 410 Gone and is deleted")
         self._remove(line, delete=True)
         left = tuple(other for other in self._by_account[line.endpoint.account_id] if other is not line)
         self._by_account[line.endpoint.account_id] = left

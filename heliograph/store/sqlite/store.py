@@ -53,6 +53,7 @@ from heliograph.store.sqlite.queries import ask, query, write_all
 from heliograph.store.sqlite.reads import Reads
 from heliograph.store.sqlite.transaction import Writer
 from heliograph.store.sqlite.worker import Worker
+from heliograph.telemetry import journal
 
 __all__ = ["SqliteStore"]
 
@@ -125,7 +126,9 @@ class SqliteStore:
         if self._serve and not self._place.exclusive:
             self._lock.take()
         try:
-            await asyncio.to_thread(self._prepare, self._serve)
+            before, after = await asyncio.to_thread(self._prepare, self._serve)
+            if 0 < before < after:
+                self._tell_migrated(before, after)
             await self._writer.run(self._wake_writer)
             await self._look_for_opt_outs()
         except BaseException:
@@ -160,7 +163,7 @@ class SqliteStore:
                         f"{path} has schema {version}, this program needs {schema.NEWEST}: run heliograph store migrate"
                     )
                 if version and not self._place.exclusive:
-                    care.copy_to(db, f"{path}.before-{schema.NEWEST}")
+                    care.copy_to(db, _copy_before(path))
                 return schema.apply(db)
             finally:
                 db.close()
@@ -170,6 +173,12 @@ class SqliteStore:
             raise StoreBusy(f"the database {path} cannot be opened{hint}") from error
         except (apsw.Error, OSError) as error:
             raise translated(error, path) from error
+
+    def _tell_migrated(self, before: int, after: int) -> None:
+        if not self._place.exclusive:
+            copy = _copy_before(self._place.path)
+            journal.backup_written(copy, os.path.getsize(copy))
+        journal.store_migrated(before, after)
 
     def _wake_writer(self, db: apsw.Connection) -> None:
         self._write.recent.look(db)
@@ -410,6 +419,11 @@ class SqliteStore:
             "pending_deliveries": deliveries,
             "write_queue": self._group.waiting_rows,
         }
+
+
+def _copy_before(path: str) -> str:
+    """Where the copy is that is made before the schema changes."""
+    return f"{path}.before-{schema.NEWEST}"
 
 
 def _make_private(path: str) -> None:

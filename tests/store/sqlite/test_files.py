@@ -14,6 +14,7 @@ import pytest
 
 from heliograph.errors import StoreError, StoreInUse, StoreOutdated
 from heliograph.store.sqlite import SqliteStore, restore, schema
+from heliograph.telemetry import journal
 from tests.conformance.values import Make
 
 
@@ -28,7 +29,11 @@ async def test_an_older_file_is_migrated_after_a_backup(path: str, make: Make, m
     monkeypatch.setattr(schema, "NEWEST", 2)
     with pytest.raises(StoreOutdated, match="heliograph store migrate"):
         await SqliteStore(path, serve=False).open()
+    told: list[tuple[str, object, object]] = []
+    monkeypatch.setattr(journal, "backup_written", lambda path, octets: told.append(("backup", path, octets > 0)))
+    monkeypatch.setattr(journal, "store_migrated", lambda before, after: told.append(("migrated", before, after)))
     await store.open()
+    assert told == [("backup", f"{path}.before-2", True), ("migrated", 1, 2)]
     assert await store.message(1, new.message.id) is not None
     assert await store._reader.run(lambda db: db.execute("SELECT id FROM later").get) == 7
     await store.close()
