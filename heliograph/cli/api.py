@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,8 @@ from heliograph.cli.faults import CommandFailed
 __all__ = ["Api", "refused"]
 
 _TIMEOUT_S = 30.0
+_PIECE_OCTETS = 65_536
+_PIECES: dict[str, Any] = {"preload_content": False}
 
 
 class Api:
@@ -32,6 +34,18 @@ class Api:
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """What the server answers to a GET."""
         return self._ask("GET", path, fields=dict(query or {}))
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """A long answer to a GET, piece by piece. What is refused is raised before the first piece."""
+        try:
+            answer = self._pool.request("GET", self._url + path, fields=dict(query), headers=self._headers, **_PIECES)
+            if answer.status >= 400:
+                raise refused(answer.status, _problem_in(answer.read()))
+            yield from answer.stream(_PIECE_OCTETS)
+        except urllib3.exceptions.HTTPError as error:
+            raise CommandFailed(
+                f"the answer from {self._url} has no end", "what came is not all of it: check the server, and try again"
+            ) from error
 
     def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
         """What the server answers to a POST."""
@@ -54,6 +68,13 @@ class Api:
         if answer.status >= 400:
             raise refused(answer.status, value)
         return value
+
+
+def _problem_in(octets: bytes) -> Any:
+    try:
+        return msgspec.json.decode(octets)
+    except msgspec.DecodeError:
+        return None
 
 
 def refused(status: int, problem: Any) -> CommandFailed:

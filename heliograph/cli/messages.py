@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from heliograph.cli.options import Json, Key, Url
+
+if TYPE_CHECKING:
+    from heliograph.cli.api import Api
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Look at messages, over a running server.")
 
 
+State = Annotated[list[str] | None, typer.Option(help="Only messages in this state; may be repeated.")]
+To = Annotated[str | None, typer.Option(help="Only messages to this number.")]
+From = Annotated[str | None, typer.Option("--from", help="Only messages from this sender.")]
+Tag = Annotated[str | None, typer.Option(help="Only messages that have this tag.")]
+ClientRef = Annotated[str | None, typer.Option(help="Only messages that you gave this name.")]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only messages accepted then or later: ISO 8601, or a day in UTC.")
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only messages accepted before then.")]
+Connector = Annotated[str | None, typer.Option(help="Only messages of this connector (scope routes:read).")]
+
+
 @app.command("list")
 def list_messages(
-    state: Annotated[list[str] | None, typer.Option(help="Only messages in this state; may be repeated.")] = None,
-    to: Annotated[str | None, typer.Option(help="Only messages to this number.")] = None,
+    state: State = None,
+    to: To = None,
+    sender: From = None,
+    tag: Tag = None,
+    client_ref: ClientRef = None,
+    accepted_from: Since = None,
+    accepted_to: Until = None,
+    connector: Connector = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended; with the same filter.")] = None,
     url: Url = "http://127.0.0.1:8080",
     key: Key = "",
     json: Json = False,
@@ -27,8 +49,8 @@ def list_messages(
     from heliograph.cli.api import Api
     from heliograph.cli.output import print_json, print_table
 
-    query = {"state": ",".join(state or ()), "to": to, "cursor": cursor, "limit": str(limit)}
-    page = Api(url, key).get("/v1/messages", {name: value for name, value in query.items() if value})
+    query = _query(state, to, sender, tag, client_ref, accepted_from, accepted_to, connector)
+    page = _page(Api(url, key), query, limit, cursor)
     if json:
         print_json(page)
         return
@@ -37,6 +59,85 @@ def list_messages(
     print_table(columns, rows, empty="No messages.")
     if page["next"]:
         print(f"More with --cursor {page['next']}")
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Option(help="csv or ndjson.")] = "csv",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; without it standard output.")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV cells as they are, for programs, not for spreadsheets.")
+    ] = False,
+    state: State = None,
+    to: To = None,
+    sender: From = None,
+    tag: Tag = None,
+    client_ref: ClientRef = None,
+    accepted_from: Since = None,
+    accepted_to: Until = None,
+    connector: Connector = None,
+    url: Url = "http://127.0.0.1:8080",
+    key: Key = "",
+) -> None:
+    """Write messages into a file, newest first: all that the filter wants."""
+    import sys
+
+    from heliograph.cli.api import Api
+    from heliograph.cli.output import waiting
+
+    query = _query(state, to, sender, tag, client_ref, accepted_from, accepted_to, connector)
+    query |= {"format": format, **({"cells": "raw"} if raw else {})}
+    pieces = Api(url, key).stream("/v1/messages/export", query)
+    if output is None:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        return
+    first = next(pieces, b"")  # a refusal leaves the file that is there
+    octets = len(first)
+    with waiting("exporting"), output.open("wb") as file:
+        file.write(first)
+        for piece in pieces:
+            octets += file.write(piece)
+    print(f"{octets:,} octets in {output}.", file=sys.stderr)
+
+
+def _query(
+    state: list[str] | None,
+    to: str | None,
+    sender: str | None,
+    tag: str | None,
+    client_ref: str | None,
+    accepted_from: str | None,
+    accepted_to: str | None,
+    connector: str | None,
+) -> dict[str, str]:
+    """The options of a list as parameters of the API."""
+    given = {
+        "state": ",".join(state or ()) or None,
+        "to": to,
+        "from": sender,
+        "tag": tag,
+        "client_ref": client_ref,
+        "accepted_from": accepted_from,
+        "accepted_to": accepted_to,
+        "connector": connector,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _page(api: Api, query: dict[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
+    """A full page, also where the server needs several requests to find so many."""
+    found: list[Any] = []
+    while True:
+        more = {"limit": str(limit - len(found)), **({"cursor": cursor} if cursor else {})}
+        page = api.get("/v1/messages", query | more)
+        found += page["messages"]
+        cursor = page["next"]
+        if cursor is None or len(found) >= limit:
+            return {"messages": found, "next": cursor}
 
 
 @app.command()

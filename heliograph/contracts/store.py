@@ -38,6 +38,7 @@ __all__ = [
     "Correlation",
     "InboundPart",
     "ListFilter",
+    "MessagePage",
     "MessageRecord",
     "NewMessage",
     "Orphan",
@@ -215,12 +216,32 @@ class MessageRecord(Struct, frozen=True, kw_only=True):
 
 
 class ListFilter(Struct, frozen=True, kw_only=True):
-    """What ``GET /v1/messages`` asks. ``before`` is the id after which the page begins (exclusive)."""
+    """What ``GET /v1/messages`` asks. ``before`` is the id after which the page begins (exclusive).
+
+    ``tag`` is one of the message's tags; ``from_us`` (inclusive) and ``to_us`` (exclusive) bound ``accepted_us``.
+    """
 
     states: tuple[int, ...] = ()
     recipient: str | None = None
+    sender: str | None = None
+    tag: str | None = None
+    client_ref: str | None = None
+    from_us: int | None = None
+    to_us: int | None = None
+    connector_id: int | None = None
     before: str | None = None
     limit: int = 50
+
+
+class MessagePage(Struct, frozen=True):
+    """Messages newest first. The next page is ``before`` ``next``; None where nothing older is left.
+
+    A page has fewer messages than asked, perhaps none, where the store looked through its share of
+    messages that the filter does not want: each page costs a bounded time.
+    """
+
+    records: tuple[MessageRecord, ...]
+    next: str | None
 
 
 class Backlog(Struct, frozen=True):
@@ -413,8 +434,12 @@ class Store(Protocol):
         """Many messages with all their rows (for events that are told later)."""
         ...
 
-    async def messages(self, account_id: int, asked: ListFilter) -> list[MessageRecord]:
-        """Newest first (without attempts and events). At most ``limit``."""
+    async def messages(self, account_id: int, asked: ListFilter) -> MessagePage:
+        """Newest first (without attempts and events). At most ``limit``.
+
+        Pages hold under inserts: what is new comes before the first page. A clock that was set back by more
+        than a minute moves what was accepted meanwhile out of ranges of time.
+        """
         ...
 
     async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:

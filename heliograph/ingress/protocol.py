@@ -242,6 +242,11 @@ class Connection(HttpToolsProtocol):
         elif self._phase is _Phase.ANSWER:
             self._enter(_Phase.IDLE)
 
+    def resume_writing(self) -> None:
+        """The peer took what was waiting: a long answer to a slow reader goes on."""
+        super().resume_writing()
+        self._stuck_since = None
+
     def late(self, now: float) -> str | None:
         """By which limit the peer has used up its time, if it has."""
         limits = self.limits

@@ -62,7 +62,7 @@ async def _check(url: str) -> None:
     await store.open()
     try:
         findings = await store.check()
-        newest = await store.messages((await store.accounts())[0].id, ListFilter(limit=10))
+        newest = (await store.messages((await store.accounts())[0].id, ListFilter(limit=10))).records
     finally:
         await store.close()
     assert all(finding.ok for finding in findings), findings

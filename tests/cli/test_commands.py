@@ -31,7 +31,7 @@ COMMANDS = {
     "simulate": (),
     "send": (),
     "inspect": (),
-    "messages": ("list", "show"),
+    "messages": ("list", "export", "show"),
     "keys": ("create", "list", "revoke"),
     "optout": ("add", "list", "remove"),
     "store": ("migrate", "check", "backup", "restore"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Iterator
@@ -60,9 +61,24 @@ def test_messages_are_listed_in_pages(run: Run, key: str) -> None:
         assert run("send", "+4915550123456", f"number {number}", "--from", "12345", "--wait").code == 0
     page = json.loads(run("messages", "list", "--to", "+4915550123456", "--limit", "2", "--json").out)
     assert [message["text"] for message in page["messages"]] == ["number 2", "number 1"]
-    rest = run("messages", "list", "--to", "+4915550123456", "--cursor", page["next"], "--state", "delivered")
+    rest = run("messages", "list", "--to", "+4915550123456", "--cursor", page["next"])
     assert "number 0" in rest.out
     assert run("messages", "list", "--to", "+447911123456").out == "No messages.\n"
+    assert run("messages", "list", "--tag", "none", "--from", "12345", "--client-ref", "x").out == "No messages.\n"
+
+
+def test_messages_are_exported(run: Run, key: str, tmp_path: Path) -> None:
+    for n in range(3):
+        run("send", "+4915550123457", f"=number {n}", "--from", "12345")
+    asked = ("messages", "export", "--to", "+4915550123457", "--accepted-from", "2026-01-01")
+    lines = run(*asked, "--format", "ndjson").out.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["=number 2", "=number 1", "=number 0"]
+    path = tmp_path / "messages.csv"
+    assert f"octets in {path}" in run(*asked, "--output", path).err
+    rows = list(csv.DictReader(path.open(newline="")))
+    assert [row["text"] for row in rows] == ["'=number 2", "'=number 1", "'=number 0"]
+    assert "ormat must be" in run(*asked, "--format", "xls", "--output", path).err
+    assert len(list(csv.DictReader(path.open(newline="")))) == 3
 
 
 def test_a_message_that_is_not_delivered_is_exit_code_1(run: Run, key: str) -> None:

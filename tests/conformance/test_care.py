@@ -45,7 +45,7 @@ async def test_contents_go_before_records(store: Store, make: Make) -> None:
     assert await purge_all(store, "contents", NOW + 6) == 10
     records = await store.records([(1, message_id) for message_id in [*old, *young, open_one.message.id]])
     assert [message_id for message_id, record in records.items() if record.content is None] == old
-    assert len(await store.messages(1, ListFilter(limit=100))) == 15
+    assert len((await store.messages(1, ListFilter(limit=100))).records) == 15
 
 
 async def test_records_go_with_everything_of_theirs(store: Store, make: Make) -> None:
@@ -56,7 +56,7 @@ async def test_records_go_with_everything_of_theirs(store: Store, make: Make) ->
     assert await purge_all(store, "records", NOW + HOUR) == 10
     assert await store.live([(1, message_id) for message_id in old]) == {}
     assert await store.logged(1, old[0]) == []
-    kept = [record.message.id for record in await store.messages(1, ListFilter(limit=100))]
+    kept = [record.message.id for record in (await store.messages(1, ListFilter(limit=100))).records]
     assert sorted(kept) == sorted([*young, open_one.message.id])
     assert await purge_all(store, "records", NOW + 3 * HOUR) == 4
     assert all(finding.ok for finding in await store.check())
@@ -67,7 +67,7 @@ async def test_purge_goes_on_where_open_messages_stand_between(store: Store, mak
         await ended(store, make, 5, NOW + n)
         await store.commit(make.accept(*(make.born(accepted_us=NOW + n) for _ in range(5))))
     assert await purge_all(store, "records", NOW + HOUR, 7) == 30
-    assert len(await store.messages(1, ListFilter(limit=100))) == 30
+    assert len((await store.messages(1, ListFilter(limit=100))).records) == 30
 
 
 async def test_the_outbox_is_kept_until_everybody_has_passed(store: Store, make: Make) -> None:

@@ -16,7 +16,7 @@ HANDSET = "+4915112345678"
 
 async def received(here: House, account_id: int, count: int = 1) -> list[str]:
     async def messages():  # type: ignore[no-untyped-def]
-        return await here.store.messages(account_id, ListFilter(states=(State.RECEIVED,)))
+        return (await here.store.messages(account_id, ListFilter(states=(State.RECEIVED,)))).records
 
     found = await messages()
     await here.until(lambda: True)
@@ -93,5 +93,5 @@ async def test_a_set_that_never_completes_is_delivered_as_far_as_it_came(tmp_pat
         clock.move(3601)
         assert await here.pipeline.inbound.give_up_parts(3600) == 1
         assert await received(here, here.account.id) == ["only this"]
-        found = await here.store.messages(here.account.id, ListFilter())
+        found = (await here.store.messages(here.account.id, ListFilter())).records
         assert found[0].message.tags == '["partial"]'

@@ -188,6 +188,7 @@ async def test_the_document_describes_every_endpoint(api: House) -> None:
     assert {path: sorted(methods) for path, methods in document["paths"].items()} == {
         "/v1/messages": ["get", "post"],
         "/v1/messages/batch": ["post"],
+        "/v1/messages/export": ["get"],
         "/v1/messages/{id}": ["get"],
         "/v1/messages/{id}/events": ["get"],
         "/v1/inspect": ["post"],

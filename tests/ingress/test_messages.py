@@ -111,7 +111,7 @@ async def test_both_forms_of_a_batch_answer_in_order(api: House) -> None:
         results = answer.json["results"]
         assert [result["to"] for result in results] == numbers
         assert len({result["id"] for result in results}) == 20
-    newest = await api.store.messages(1, ListFilter(limit=1))
+    newest = (await api.store.messages(1, ListFilter(limit=1))).records
     assert newest[0].message.entrance == "rest_batch"
 
 
@@ -133,7 +133,18 @@ async def test_a_list_is_newest_first_and_goes_on_where_it_ended(api: House) -> 
     ("query", "code", "field"),
     [
         ("cursor=nonsense", "cursor_invalid", "cursor"),
-        ("cursor=", "cursor_invalid", "cursor"),
+        ("cursor=", "field_invalid", "cursor"),
+        ("cursor=AAAAAAAAAAAAAAAAAAAAAAAA", "cursor_invalid", "cursor"),
+        ("cursor=m0r4q8kd1v7e2n5b9s3f", "cursor_invalid", "cursor"),
+        ("cursor=%C3%A9", "cursor_invalid", "cursor"),
+        ("tag=", "field_invalid", "tag"),
+        ("tag=a&tag=b", "field_invalid", "tag"),
+        ("client_ref=%00", "field_invalid", "client_ref"),
+        (f"from={'x' * 65}", "field_invalid", "from"),
+        ("accepted_from=yesterday", "field_invalid", "accepted_from"),
+        ("accepted_to=2026-11-22T10:00:00", "field_invalid", "accepted_to"),
+        ("accepted_to=99999-01-01", "field_invalid", "accepted_to"),
+        ("acepted_to=2026-11-22", "field_unknown", "acepted_to"),
         ("limit=0", "field_invalid", "limit"),
         ("limit=501", "field_invalid", "limit"),
         ("limit=99999999999999999999", "field_invalid", "limit"),
@@ -179,7 +190,7 @@ async def test_the_same_request_with_the_same_key_is_done_once(api: House) -> No
     assert again.body == first.body
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
-    assert len(await api.store.messages(1, ListFilter())) == 1
+    assert len((await api.store.messages(1, ListFilter())).records) == 1
 
 
 async def test_one_key_for_two_requests_is_refused(api: House) -> None:
@@ -207,7 +218,7 @@ async def test_a_batch_with_a_key_is_done_once_with_its_refusals_in_place(api: H
     assert [result.get("code") for result in first.json["results"]] == [None, "field_missing", "number_malformed", None]
     assert again.body == first.body
     assert again.headers["idempotent-replayed"] == "true"
-    assert len(await api.store.messages(1, ListFilter())) == 2
+    assert len((await api.store.messages(1, ListFilter())).records) == 2
 
 
 async def test_the_same_key_at_the_same_time_is_done_once(api: House) -> None:

@@ -142,7 +142,7 @@ async def test_every_refusal_is_the_same_through_both_doors(small: House) -> Non
         assert said(lean) == (case.status, case.code, case.field), name
         assert lean.json == cold.json, name
         assert lean.headers.get("www-authenticate") == cold.headers.get("www-authenticate"), name
-    assert await small.store.messages(1, ListFilter()) == []
+    assert (await small.store.messages(1, ListFilter())).records == ()
 
 
 async def test_every_refusal_is_counted_once(small: House) -> None:

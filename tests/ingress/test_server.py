@@ -301,7 +301,7 @@ async def test_a_body_behind_a_wish_to_upgrade_is_refused_and_never_half_read(ap
         writer.write(request)
         assert (await answer(reader))[0] == 400
         assert await is_closed(reader)
-        assert await api.store.messages(1, ListFilter()) == []
+        assert (await api.store.messages(1, ListFilter())).records == ()
 
 
 async def test_an_old_client_is_answered(api: House) -> None:
@@ -324,5 +324,5 @@ async def test_a_client_that_leaves_before_its_answer_leaves_nothing_behind(api:
         writer.write(request)
         writer.transport.abort()
         async with asyncio.timeout(5):
-            while not await api.store.messages(1, ListFilter()) or api.server.connections:
+            while not (await api.store.messages(1, ListFilter())).records or api.server.connections:
                 await asyncio.sleep(0.005)

@@ -16,26 +16,26 @@ from starlette.exceptions import HTTPException
 
 from heliograph import __version__, sms
 from heliograph.access import Principal
-from heliograph.contracts import ListFilter
-from heliograph.delivery.wording import EventView, MessageView, events_of, iso, message_json, message_view
+from heliograph.delivery.wording import EventView, MessageView, events_of, iso, message_json
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
+from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
 from heliograph.ingress.rest.targets import check_events, check_url
-from heliograph.model import Endpoint, State, normalize_id
+from heliograph.model import Endpoint, normalize_id
 
 if TYPE_CHECKING:
     from heliograph.ingress.rest.build import Services
 
 __all__ = ["OPERATIONS", "cold_api"]
 
-_STATES = {state.word: int(state) for state in State}
-_MOST_LISTED = 500
+_Answer = Callable[[Request], Awaitable[Reply | Response]]
+
 _NOTHING_FOREIGN = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
 """The page of the API has its style inside and asks nobody for anything."""
 _NOT_KEPT = ((b"cache-control", b"no-store"),)
@@ -75,13 +75,6 @@ class CallbacksView(Struct, frozen=True):
     secret: str
 
 
-class MessageList(Struct, frozen=True):
-    """A page, newest first. ``next`` is the cursor of the next one, or null."""
-
-    messages: list[MessageView]
-    next: str | None
-
-
 _EXAMPLE = {"to": "+14155550123", "from": "12345", "text": "Your table is ready."}
 OPERATIONS = (
     Operation("POST", "/v1/messages", "Send a message", "messages:send", SendBody, SendReply, 202, example=_EXAMPLE),
@@ -95,20 +88,7 @@ OPERATIONS = (
         202,
         example={"messages": [_EXAMPLE, _EXAMPLE | {"to": "+14155550124"}]},
     ),
-    Operation(
-        "GET",
-        "/v1/messages",
-        "List messages, newest first",
-        "messages:read",
-        None,
-        MessageList,
-        query={
-            "state": "Only these states, with commas between them.",
-            "to": "Only messages to this recipient.",
-            "cursor": "What the page before gave as next.",
-            "limit": "Messages in the page, 1 to 500; 50 by default.",
-        },
-    ),
+    *LIST_OPERATIONS,
     Operation(
         "GET", "/v1/messages/{id}", "Show a message with segments and attempts", "messages:read", None, MessageView
     ),
@@ -179,11 +159,13 @@ class _Routes:
     def __init__(self, services: Services, doors: Sequence[Door]) -> None:
         self._services = services
         self._doors = doors
+        self._lists = Lists(services, self._caller)
 
     def add(self, app: FastAPI) -> None:
-        answers: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
+        answers: dict[tuple[str, str], _Answer] = {
             **{("POST", door.path): self._through(door) for door in self._doors},
-            ("GET", "/v1/messages"): self.list,
+            ("GET", "/v1/messages"): self._lists.list,
+            ("GET", "/v1/messages/export"): self._lists.export,
             ("GET", "/v1/messages/{id}"): self.show,
             ("GET", "/v1/messages/{id}/events"): self.events,
             ("POST", "/v1/inspect"): self.inspect,
@@ -221,13 +203,14 @@ class _Routes:
         call = Call(request.method, request.url.path, b"", None if header is None else header.encode("latin-1"))
         return caller(call, self._services.keys, scope)
 
-    def _endpoint(self, answer: Callable[[Request], Awaitable[Reply]]) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
         """What FastAPI calls: every error becomes a problem here."""
         metrics = self._services.metrics
 
         async def endpoint(request: Request) -> Response:
             try:
-                return _response(await answer(request))
+                found = await answer(request)
+                return found if isinstance(found, Response) else _response(found)
             except (RequestRejected, StoreError) as error:
                 metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)
                 return _response(refusal(error))
@@ -257,16 +240,6 @@ class _Routes:
         if record is None or message_id is None:
             raise _no_message()
         return Reply(200, _encode({"events": events_of(record, await store.logged(account_id, message_id))}))
-
-    async def list(self, request: Request) -> Reply:
-        principal = self._caller(request, "messages:read")
-        asked = _filter(request, principal)
-        found = await self._services.store.messages(principal.account.id, asked)
-        operator = "routes:read" in principal.scopes
-        names = self._services.connectors
-        views = [message_view(one, operator=operator, connectors=names, detail=False) for one in found]
-        following = found[-1].message.id if len(found) == asked.limit else None
-        return Reply(200, _encode(MessageList(views, following)))
 
     async def inspect(self, request: Request) -> Reply:
         principal = self._caller(request, "inspect")
@@ -360,39 +333,6 @@ def _response(reply: Reply) -> Response:
         response.raw_headers.append((b"content-type", reply.media_type))
     response.raw_headers.extend(reply.headers)
     return response
-
-
-def _filter(request: Request, principal: Principal) -> ListFilter:
-    query = request.query_params
-    for name in query:
-        if name not in ("state", "to", "cursor", "limit"):
-            raise RequestRejected(
-                "field_unknown", f"There is no parameter {name[:64]}: use state, to, cursor, limit.", field=name[:64]
-            )
-    states = []
-    for word in filter(None, query.get("state", "").split(",")):
-        if word not in _STATES:
-            raise RequestRejected("field_invalid", f"state must be one of {', '.join(_STATES)}.", field="state")
-        states.append(_STATES[word])
-    recipient = query.get("to")
-    if recipient is not None:
-        if not recipient.isprintable() or not 1 <= len(recipient) <= 64:
-            raise RequestRejected("field_invalid", "to must be the number that was sent to.", field="to")
-        try:
-            recipient = sms.recipient(recipient, principal.account.default_region).e164
-        except ValueError:
-            pass  # a short code that handsets write to, or a sender: looked for as it stands
-    before = None
-    if "cursor" in query:
-        before = normalize_id(query["cursor"])
-        if before is None:
-            raise RequestRejected(
-                "cursor_invalid", "Give the cursor that the page before gave as next, unchanged.", field="cursor"
-            )
-    limit = query.get("limit", "50")
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= _MOST_LISTED:
-        raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
-    return ListFilter(states=tuple(states), recipient=recipient, before=before, limit=int(limit))
 
 
 def _webhook_view(endpoint: Endpoint, secret: str | None) -> WebhookView:

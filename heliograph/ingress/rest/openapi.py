@@ -19,7 +19,7 @@ class Operation(Struct, frozen=True):
     """One operation: its body and answer are Structs, ``scope`` is what a key needs.
 
     ``list_name``: the answer is a list of them under this name. ``query`` maps parameters to their meaning;
-    ``example`` is a body that does something sensible.
+    ``example`` is a body that does something sensible; ``media`` are kinds of files that answer, too.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Operation(Struct, frozen=True):
     list_name: str | None = None
     query: Mapping[str, str] = {}
     example: Any = None
+    media: tuple[str, ...] = ()
 
 
 _ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"
@@ -157,12 +158,15 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 def _answer(operation: Operation) -> dict[str, Any]:
     if operation.status == 204:
         return {"description": "Done."}
+    files: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in operation.media}
     if operation.list_name is not None:
         name = _LISTS[operation.list_name]
+    elif operation.answer is None and files:
+        return {"description": operation.summary, "content": files}
     else:
         name = "BatchReply" if operation.answer is None else operation.answer.__name__
     schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"description": operation.summary, "content": {"application/json": {"schema": schema}}}
+    return {"description": operation.summary, "content": {"application/json": {"schema": schema}, **files}}
 
 
 def _problem() -> dict[str, Any]:

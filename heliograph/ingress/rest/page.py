@@ -154,12 +154,13 @@ def _answers(operation: Schema, document: Schema) -> str:
                 ("4xx, 5xx", '<a href="#Problem">Problem</a>', '<a href="#problems">with one of these codes</a>')
             )
         else:
-            content = _content(answer)
-            if content is None:
+            if "content" not in answer:
                 rows.append((status, "nothing", escape(answer["description"])))
-            else:
-                value = document["components"]["schemas"][_name(content["schema"])]
-                rows.append((status, _type(content["schema"]), escape(value.get("description", ""))))
+            for media, content in answer.get("content", {}).items():
+                schema = content["schema"]
+                value = document["components"]["schemas"][_name(schema)] if "$ref" in schema else {}
+                kind = _type(schema) if value else _code(media)
+                rows.append((status, kind, escape(value.get("description", "where Accept asks for it."))))
     return _table("status", "body", rows)
 
 

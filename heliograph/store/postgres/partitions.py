@@ -29,6 +29,7 @@ PARENTS: Mapping[str, tuple[str, int]] = {
     "attempts": ("message_id", 100),
     "events": ("message_id", 100),
     "correlations": ("message_id", 100),
+    "message_labels": ("message_id", 100),
 }
 """Table → its column of the message id, and the fillfactor of its partitions.
 

@@ -24,6 +24,14 @@ _HOLDERS = """RECURSIVE holder (account_id) AS (
     ) AS next
 )"""
 
+_WANTED = """($5::int2[] = '{}' OR m.state = ANY ($5)) AND ($6::text IS NULL OR m.recipient = $6)
+    AND ($7::text IS NULL OR m.sender = $7) AND ($8::int4 IS NULL OR m.connector_id = $8)
+    AND ($9::text IS NULL OR m.client_ref = $9) AND ($10::text IS NULL OR EXISTS (
+        SELECT FROM message_labels AS t
+        WHERE t.account_id = m.account_id AND t.label = 't' || $10 AND t.message_id = m.id
+    ))
+    AND ($11::int8 IS NULL OR m.accepted_us >= $11) AND ($12::int8 IS NULL OR m.accepted_us < $12)"""
+
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
@@ -31,13 +39,18 @@ def parse(text: str) -> dict[str, str]:
     """Name → statement.
 
     ``{message}`` stands for all columns of a message (``m``), ``{set_progress}`` for what an update
-    (``u``) sets, ``{holders}`` for a recursive ``holder (account_id)`` of every account that has messages.
+    (``u``) sets, ``{wanted}`` for what a list asks of a message, ``{holders}`` for a
+    recursive ``holder (account_id)`` of every account that has messages.
     """
     pieces = _NAME.split(text)
     names = ", ".join(f"m.{name}" for name in (*MESSAGE, *PROGRESS))
     sets = ", ".join(f"{name} = u.{name}" for name in PROGRESS)
     return {
-        name: body.strip().replace("{message}", names).replace("{set_progress}", sets).replace("{holders}", _HOLDERS)
+        name: body.strip()
+        .replace("{message}", names)
+        .replace("{set_progress}", sets)
+        .replace("{holders}", _HOLDERS)
+        .replace("{wanted}", _WANTED)
         for name, body in zip(pieces[1::2], pieces[2::2], strict=True)
     }
 

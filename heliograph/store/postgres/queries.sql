@@ -457,20 +457,34 @@ WHERE newest.position >= pg_current_xact_id()::text::int8 + meta.outbox_base
 
 -- name: list
 SELECT {message} FROM messages AS m
-WHERE m.account_id = $1 AND m.id < $2
-ORDER BY m.id DESC LIMIT $3
-
--- name: list_by_state
-SELECT {message} FROM messages AS m
-WHERE m.account_id = $1 AND m.id < $2 AND m.state = ANY ($4::int2[])
-ORDER BY m.id DESC LIMIT $3
+WHERE m.account_id = $1 AND m.id < $2 AND m.id >= $3 AND {wanted}
+ORDER BY m.id DESC LIMIT $4
 
 -- name: list_by_recipient
 WITH theirs AS MATERIALIZED (
-    SELECT {message} FROM messages AS m WHERE m.recipient = $4 AND m.account_id = $1 AND m.id < $2
+    SELECT {message} FROM messages AS m WHERE m.recipient = $6 AND m.account_id = $1 AND m.id < $2 AND m.id >= $3
 )
-SELECT * FROM theirs WHERE $5::int2[] = '{}' OR state = ANY ($5)
-ORDER BY id DESC LIMIT $3
+SELECT * FROM theirs AS m WHERE {wanted}
+ORDER BY id DESC LIMIT $4
+
+-- name: list_by_label
+SELECT {message}
+FROM (
+    SELECT account_id, message_id FROM message_labels
+    WHERE account_id = $1 AND label = $13 AND message_id < $2 AND message_id >= $3
+    ORDER BY message_id DESC
+) AS l
+JOIN messages AS m ON m.account_id = l.account_id AND m.id = l.message_id
+WHERE l.account_id BETWEEN 0 AND 2147483647 AND m.id >= $3 AND {wanted}
+ORDER BY l.message_id DESC LIMIT $4
+
+-- name: list_floor
+SELECT id FROM messages WHERE account_id = $1 AND id < $2 AND id >= $3 ORDER BY id DESC OFFSET $4 LIMIT 1
+
+-- name: list_floor_of_label
+SELECT message_id FROM message_labels
+WHERE account_id = $1 AND label = $5 AND message_id < $2 AND message_id >= $3
+ORDER BY message_id DESC OFFSET $4 LIMIT 1
 
 -- name: logged
 SELECT message_id, account_id, sequence, at_us, kind, detail FROM events

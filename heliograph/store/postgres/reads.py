@@ -11,6 +11,7 @@ from heliograph.contracts import (
     Correlation,
     InboundPart,
     ListFilter,
+    MessagePage,
     MessageRecord,
     Orphan,
     OutboxPage,
@@ -19,6 +20,7 @@ from heliograph.contracts import (
 from heliograph.errors import StoreBusy
 from heliograph.model import Attempt, Content, Live, LoggedEvent, PendingDelivery, SegmentProgress, State, id_time_us
 from heliograph.store.postgres.connection import Pool, translated
+from heliograph.store.postgres.listing import MOST_WINDOWS, Way
 from heliograph.store.postgres.partitions import WEEK_US, first_id
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.rows import (
@@ -33,7 +35,6 @@ from heliograph.store.postgres.rows import (
 
 __all__ = ["Reads"]
 
-_AFTER_EVERY_ID = "n"
 _DAY_US = 86_400_000_000
 _LATE_COMMIT_US = 3_600_000_000
 """No message is written so long after its id was made."""
@@ -221,16 +222,22 @@ class Reads:
         records = await self._records(lives, attempts)
         return {record.message.id: record for record in records}
 
-    async def messages(self, account_id: int, asked: ListFilter) -> list[MessageRecord]:
-        """Newest first (without attempts and events)."""
-        page = (account_id, asked.before or _AFTER_EVERY_ID, asked.limit)
-        if asked.recipient is not None:
-            rows = await self._fetch("list_by_recipient", *page, asked.recipient, list(asked.states))
-        elif asked.states:
-            rows = await self._fetch("list_by_state", *page, list(asked.states))
-        else:
-            rows = await self._fetch("list", *page)
-        return await self._records([live_of(row) for row in rows], {})
+    async def messages(self, account_id: int, asked: ListFilter) -> MessagePage:
+        """Newest first (without attempts and events), window by window where no index knows the filter."""
+        way = Way.of(account_id, asked)
+        lives: list[Live] = []
+        before = way.before
+        for _ in range(MOST_WINDOWS):
+            floor = await self._value(way.floor, *way.floor_values(before)) if way.floor else None
+            left = asked.limit - len(lives)
+            rows = await self._fetch(way.query, *way.values(before, floor, left))
+            lives += map(live_of, rows)
+            full = len(lives) >= asked.limit
+            if full or floor is None:
+                break
+            before = floor
+        records = await self._records(lives, {})
+        return MessagePage(tuple(records), lives[-1].message.id if full else floor)
 
     async def _records(self, lives: Sequence[Live], attempts: Mapping[str, list[Attempt]]) -> list[MessageRecord]:
         ids = [(live.message.account_id, live.message.id) for live in lives]

@@ -14,6 +14,7 @@ from heliograph.store.postgres.queries import MESSAGE, PROGRESS
 
 __all__ = [
     "CONTENT_COLUMNS",
+    "LABEL_COLUMNS",
     "MESSAGE_COLUMNS",
     "NARROW_COLUMNS",
     "SEGMENT_COLUMNS",
@@ -22,6 +23,7 @@ __all__ = [
     "columns",
     "content_after_message",
     "content_records",
+    "label_records",
     "live_of",
     "message_records",
     "pack_events",
@@ -37,6 +39,7 @@ MESSAGE_COLUMNS: tuple[str, ...] = (*MESSAGE, *PROGRESS, "queue_us")
 _AT = MESSAGE.index
 _DIRECTION, _TYPE, _REFERENCE, _WANTED = _AT("direction"), _AT("type"), _AT("reference"), _AT("receipt_wanted")
 _ENTRANCE, _ROUTE, _PRICED = _AT("entrance"), _AT("route"), _AT("currency")
+_ID, _ACCOUNT, _CLIENT_REF, _TAGS = _AT("id"), _AT("account_id"), _AT("client_ref"), _AT("tags")
 _LATER = PROGRESS.index("sent_us")
 _PLAIN = astuple(Message(id="", account_id=0, sender="", recipient="", accepted_us=0, expires_us=0))
 _KIND, _FLAGS = _PLAIN[_DIRECTION:_TYPE], _PLAIN[_REFERENCE:_WANTED]
@@ -54,6 +57,7 @@ NARROW_COLUMNS: tuple[str, ...] = (
 """What a plain message needs; the schema's defaults are those of the values (a test holds them equal)."""
 
 CONTENT_COLUMNS: tuple[str, ...] = ("account_id", "message_id", "kind", "octets", "udh_octets", "key_id")
+LABEL_COLUMNS: tuple[str, ...] = ("account_id", "label", "message_id")
 SEGMENT_COLUMNS: tuple[str, ...] = ("account_id", "message_id", *SegmentProgress.__struct_fields__)
 
 _SEGMENT = SegmentProgress.__struct_fields__
@@ -63,6 +67,7 @@ _AFTER_PROGRESS = len(MESSAGE) + len(PROGRESS)
 _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
 _facts = msgspec.msgpack.Decoder(tuple[Fact, ...])
+_tags = msgspec.json.Decoder(list[str]).decode
 _pairs = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
 
 
@@ -136,6 +141,22 @@ def content_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:
         for new in news
         for message, content in ((new.message, new.content),)
     ]
+
+
+def label_records(full: Iterable[Sequence[Any]]) -> list[tuple[int, str, str]]:
+    """The labels of rows in the order of ``MESSAGE_COLUMNS``, in the order of ``LABEL_COLUMNS``.
+
+    A client_ref stands behind ``r``, a tag behind ``t``. A plain message has none, and no such row. The database
+    keeps no NUL in a text: a tag with one cannot be asked for.
+    """
+    found: list[tuple[int, str, str]] = []
+    for row in full:
+        client_ref, tags = row[_CLIENT_REF], row[_TAGS]
+        if client_ref is not None:
+            found.append((row[_ACCOUNT], f"r{client_ref}", row[_ID]))
+        if tags is not None:
+            found.extend((row[_ACCOUNT], f"t{tag}", row[_ID]) for tag in dict.fromkeys(_tags(tags)) if "\0" not in tag)
+    return found
 
 
 def segment_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:

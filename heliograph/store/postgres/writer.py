@@ -160,6 +160,8 @@ async def _insert(connection: Connection, news: Sequence[NewMessage]) -> None:
         await connection.copy_records_to_table("messages", records=narrow, columns=shapes.NARROW_COLUMNS)
     if full:
         await connection.copy_records_to_table("messages", records=full, columns=shapes.MESSAGE_COLUMNS)
+        if labels := shapes.label_records(full):
+            await connection.copy_records_to_table("message_labels", records=labels, columns=shapes.LABEL_COLUMNS)
     await connection.copy_records_to_table(
         "contents", records=shapes.content_records(news), columns=shapes.CONTENT_COLUMNS
     )

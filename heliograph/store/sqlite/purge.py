@@ -34,6 +34,8 @@ _WINDOWS = {
 }
 _PLAIN = {"claims": ("expired_claims", "delete_claims"), "references": ("old_references", "delete_references")}
 
+_DELETES_OF_RUN = ("delete_run_accounts", "delete_run_recipients", "forget_senders", "forget_labels", "delete_run")
+
 
 class Purge:
     """Deletes in steps. ``done_until`` of each kind is how far this round has come."""
@@ -119,6 +121,6 @@ def _tidy(db: apsw.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     db.execute(query("delete_correlations"), (oldest, _CARE))
     if run is not None:
-        for name in ("delete_run_accounts", "delete_run_recipients", "delete_run"):
+        for name in _DELETES_OF_RUN:
             db.execute(query(name), (run,))
     db.execute("COMMIT")

@@ -94,7 +94,7 @@ def read_all(db: apsw.Connection, name: str, rows: Sequence[Row], after: Row = (
     return found
 
 
-def ask(db: apsw.Connection, name: str, parameters: Row = ()) -> JsonRows:
+def ask(db: apsw.Connection, name: str, parameters: Row | dict[str, Any] = ()) -> JsonRows:
     """Runs a query that answers with one row of JSON."""
     found: JsonRows = _decode(db.execute(query(name), parameters).get)
     return found

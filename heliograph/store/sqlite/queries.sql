@@ -210,6 +210,19 @@ SELECT ?1, recipient, account_id, key FROM messages WHERE key > ?2 AND key <= ?3
 INSERT OR IGNORE INTO run_accounts (account_id, run)
 SELECT DISTINCT account_id, ?1 FROM run_recipients WHERE run = ?1
 
+-- name: index_senders
+INSERT INTO run_senders (run, sender, account_id)
+SELECT DISTINCT ?1, sender, account_id FROM messages WHERE key > ?2 AND key <= ?3
+
+-- name: index_labels
+INSERT OR IGNORE INTO run_labels (run, label, account_id, key)
+SELECT ?1, 'r' || client_ref, account_id, key FROM messages
+WHERE key > ?2 AND key <= ?3 AND client_ref IS NOT NULL
+UNION ALL
+SELECT ?1, 't' || t.value, m.account_id, m.key FROM messages m CROSS JOIN json_each(m.tags) t
+WHERE m.key > ?2 AND m.key <= ?3 AND m.tags IS NOT NULL
+ORDER BY 2, 3, 4
+
 -- name: run_of
 SELECT coalesce((SELECT run FROM runs WHERE first_key <= ?1 ORDER BY run DESC LIMIT 1), (SELECT min(run) FROM runs))
 
@@ -221,6 +234,15 @@ INSERT OR IGNORE INTO run_recipients (run, recipient, account_id, key) VALUES (?
 
 -- name: index_late_account
 INSERT OR IGNORE INTO run_accounts (account_id, run) VALUES (?, ?)
+
+-- name: index_late_sender
+INSERT OR IGNORE INTO run_senders (run, sender, account_id) SELECT ?1, sender, account_id FROM messages WHERE key = ?2
+
+-- name: forget_senders
+DELETE FROM run_senders WHERE run = ?
+
+-- name: forget_labels
+DELETE FROM run_labels WHERE run = ?
 
 -- ===== the pipeline's reads =====
 
@@ -381,30 +403,55 @@ WITH asked (key, tail, account_id) AS (VALUES {rows})
 SELECT json_group_array(json_array({MESSAGE}, {CONTENT}, {ATTEMPTS})) FROM asked a
 CROSS JOIN messages m ON m.key = a.key AND m.tail = a.tail AND m.account_id = a.account_id
 
+-- name: WANTED
+(:states IS NULL OR m.state IN (SELECT value FROM json_each(:states)))
+      AND (:recipient IS NULL OR m.recipient = :recipient) AND (:sender IS NULL OR m.sender = :sender)
+      AND (:connector IS NULL OR m.connector_id = :connector)
+      AND (:client_ref IS NULL OR m.client_ref = :client_ref)
+      AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(m.tags) t WHERE t.value = :tag))
+      AND (:from_us IS NULL OR m.accepted_us >= :from_us) AND (:to_us IS NULL OR m.accepted_us < :to_us)
+
 -- name: list_tail
 SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
-    SELECT * FROM messages WHERE key > ?1 AND key < ?2 AND account_id = ?3
-      AND (?4 IS NULL OR recipient = ?4) AND (?5 IS NULL OR state IN (SELECT value FROM json_each(?5)))
-    ORDER BY key DESC LIMIT ?6) m
+    SELECT * FROM messages m WHERE m.key > :after AND m.key < :before AND m.account_id = :account AND {WANTED}
+    ORDER BY m.key DESC LIMIT :left) m
 
 -- name: list_account
 -- One upper bound of the key: of two SQLite would use one alone, and walk over all later runs for each.
 SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
     SELECT m.* FROM run_accounts a
     CROSS JOIN runs r ON r.run = a.run
-    CROSS JOIN messages m ON m.key >= r.first_key AND m.key <= min(r.last_key, ?2 - 1)
-    WHERE a.account_id = ?3 AND a.run <= ?1 AND a.run > ?7 AND m.account_id = ?3 AND ?4 IS NULL
-      AND (?5 IS NULL OR m.state IN (SELECT value FROM json_each(?5)))
-    ORDER BY a.run DESC, m.key DESC LIMIT ?6) m
+    CROSS JOIN messages m ON m.key >= max(r.first_key, :lowest) AND m.key <= min(r.last_key, :before - 1)
+    WHERE a.account_id = :account AND a.run <= :run AND a.run > :floor AND m.account_id = :account AND {WANTED}
+    ORDER BY a.run DESC, m.key DESC LIMIT :left) m
+
+-- name: list_sender
+-- The + keeps SQLite from making an index of its own over all messages.
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM runs r
+    CROSS JOIN run_senders i ON i.run = r.run AND i.sender = :sender AND i.account_id = :account
+    CROSS JOIN messages m ON m.key >= max(r.first_key, :lowest) AND m.key <= min(r.last_key, :before - 1)
+    WHERE r.run <= :run AND r.run > :floor AND +m.account_id = :account AND {WANTED}
+    ORDER BY r.run DESC, m.key DESC LIMIT :left) m
 
 -- name: list_recipient
 SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
     SELECT m.* FROM runs r
-    CROSS JOIN run_recipients i ON i.run = r.run AND i.recipient = ?4 AND i.account_id = ?3
+    CROSS JOIN run_recipients i ON i.run = r.run AND i.recipient = :recipient AND i.account_id = :account
     CROSS JOIN messages m ON m.key = i.key
-    WHERE r.run <= ?1 AND r.run > ?7 AND i.key < ?2
-      AND (?5 IS NULL OR m.state IN (SELECT value FROM json_each(?5)))
-    ORDER BY r.run DESC, i.key DESC LIMIT ?6) m
+    WHERE r.run <= :run AND r.run > :floor AND i.key < :before AND i.key >= :lowest AND {WANTED}
+    ORDER BY r.run DESC, i.key DESC LIMIT :left) m
+
+-- name: list_label
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM runs r
+    CROSS JOIN run_labels i ON i.run = r.run AND i.label = :label AND i.account_id = :account
+    CROSS JOIN messages m ON m.key = i.key
+    WHERE r.run <= :run AND r.run > :floor AND i.key < :before AND i.key >= :lowest AND {WANTED}
+    ORDER BY r.run DESC, i.key DESC LIMIT :left) m
+
+-- name: first_key_after_run
+SELECT first_key FROM runs WHERE run > ? ORDER BY run LIMIT 1
 
 -- name: run_before
 SELECT coalesce(max(run), 0) FROM runs WHERE first_key < ?

@@ -1,4 +1,6 @@
-"""The index of recipients and accounts, made some thousand messages at a time, after they were committed.
+"""The index of recipients, accounts, senders and labels, made some thousand messages at a time, after the commits.
+
+A label is a client_ref (behind ``r``) or a tag (behind ``t``): a message that has none has no entry.
 
 An index that is kept row by row would touch a page of its own for nearly every message (recipients
 come in no order), which costs more than the message itself. A run is sorted once and appended:
@@ -50,6 +52,8 @@ class Runs:
             db.execute(query("widen_run"), (run, key))
             db.execute(query("index_late_recipient"), (run, recipient, account_id, key))
             db.execute(query("index_late_account"), (account_id, run))
+            db.execute(query("index_late_sender"), (run, key))
+            db.execute(query("index_labels"), (run, key - 1, key))
 
     @property
     def full(self) -> bool:
@@ -72,6 +76,8 @@ class Runs:
             db.execute(query("insert_run"), (run, after, last))
             db.execute(query("index_recipients"), (run, after, last))
             db.execute(query("index_accounts"), (run,))
+            db.execute(query("index_senders"), (run, after, last))
+            db.execute(query("index_labels"), (run, after, last))
         db.execute("COMMIT")
         if last is not None:
             self._last_run, self._last_key = run, last

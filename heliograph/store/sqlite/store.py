@@ -25,6 +25,7 @@ from heliograph.contracts import (
     Correlation,
     InboundPart,
     ListFilter,
+    MessagePage,
     MessageRecord,
     Orphan,
     OutboxPage,
@@ -46,6 +47,7 @@ from heliograph.model import (
 from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
 from heliograph.store.sqlite import admin, care, lanes, schema, shows
 from heliograph.store.sqlite.connection import Place, connect, translated
+from heliograph.store.sqlite.listing import Listing, list_step
 from heliograph.store.sqlite.lock import ServeLock
 from heliograph.store.sqlite.optouts import OptOutFilter, added_since
 from heliograph.store.sqlite.purge import Purge
@@ -315,11 +317,11 @@ class SqliteStore:
     async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
         return await self._shows.run(lambda db: shows.records(db, ids)) if ids else {}
 
-    async def messages(self, account_id: int, asked: ListFilter) -> list[MessageRecord]:
-        listing = shows.Listing(account_id, asked, [])
+    async def messages(self, account_id: int, asked: ListFilter) -> MessagePage:
+        listing = Listing(account_id, asked)
         while not listing.done:
-            await self._shows.run(lambda db: shows.list_step(db, listing))
-        return listing.found
+            await self._shows.run(lambda db: list_step(db, listing))
+        return listing.page
 
     async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
         return await self._shows.run(lambda db: shows.logged(db, account_id, message_id))

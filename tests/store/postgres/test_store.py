@@ -31,7 +31,7 @@ async def test_a_message_lives_through_its_whole_life(store: PostgresStore) -> N
     page = await store.outbox(0, 10)
     assert [(at, [one.message_id for one in facts]) for at, facts in page.rows] == [(done.position, [live.message.id])]
     assert (await store.live([(account.id, live.message.id)]))[live.message.id].progress == live.progress
-    assert [record.progress for record in await store.messages(account.id, ListFilter())] == [live.progress]
+    assert [record.progress for record in (await store.messages(account.id, ListFilter())).records] == [live.progress]
 
 
 async def test_a_stale_update_takes_its_rows_with_it_and_nothing_else(store: PostgresStore) -> None:
@@ -174,6 +174,6 @@ async def test_lists_are_filtered_and_newest_first(store: PostgresStore, asked: 
     messages = [new(recipient=recipient, owner=1) for recipient in ("+491", "+492", "+491", "+492")]
     await store.commit(accept(*messages))
     await store.commit(Changes(updates=[step(made(one), state=State.SENT) for one in messages[::2]]))
-    page = await store.messages(1, asked)
+    page = (await store.messages(1, asked)).records
     assert [record.message.id for record in page] == [messages[2].message.id, messages[0].message.id]
-    assert await store.messages(2, asked) == []
+    assert (await store.messages(2, asked)).records == ()

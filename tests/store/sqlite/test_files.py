@@ -24,9 +24,11 @@ async def test_an_older_file_is_migrated_after_a_backup(path: str, make: Make, m
     await store.open()
     await store.commit(make.accept(new))
     await store.close()
-    later = {**schema._migrations(), 2: "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7);"}
+    next_one = schema.NEWEST + 1
+    step = "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7);"
+    later = {**schema._migrations(), next_one: step}
     monkeypatch.setattr(schema, "_migrations", lambda: later)
-    monkeypatch.setattr(schema, "NEWEST", 2)
+    monkeypatch.setattr(schema, "NEWEST", next_one)
     with pytest.raises(StoreOutdated, match="heliograph store migrate"):
         await SqliteStore(path, serve=False).open()
     told: list[tuple[str, object, object]] = []
@@ -40,19 +42,20 @@ async def test_an_older_file_is_migrated_after_a_backup(path: str, make: Make, m
     monkeypatch.undo()
     with pytest.raises(StoreOutdated, match="newer heliograph"):
         await SqliteStore(path, serve=True).open()
-    before = SqliteStore(f"{path}.before-2", serve=True)
+    before = SqliteStore(f"{path}.before-{next_one}", serve=True)
     await before.open()
     assert await before.message(1, new.message.id) is not None
     await before.close()
 
 
 async def test_the_command_migrates(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await SqliteStore(path, serve=False).migrate() == (0, 1)
-    later = {**schema._migrations(), 2: "CREATE TABLE later (id INTEGER PRIMARY KEY);"}
+    now = schema.NEWEST
+    assert await SqliteStore(path, serve=False).migrate() == (0, now)
+    later = {**schema._migrations(), now + 1: "CREATE TABLE later (id INTEGER PRIMARY KEY);"}
     monkeypatch.setattr(schema, "_migrations", lambda: later)
-    monkeypatch.setattr(schema, "NEWEST", 2)
-    assert await SqliteStore(path, serve=False).migrate() == (1, 2)
-    assert await SqliteStore(path, serve=False).migrate() == (2, 2)
+    monkeypatch.setattr(schema, "NEWEST", now + 1)
+    assert await SqliteStore(path, serve=False).migrate() == (now, now + 1)
+    assert await SqliteStore(path, serve=False).migrate() == (now + 1, now + 1)
 
 
 async def test_many_processes_make_the_file_once(path: str) -> None:

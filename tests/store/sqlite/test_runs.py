@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import apsw
 
 from heliograph.contracts import Changes, ListFilter
@@ -46,7 +49,7 @@ async def test_runs_go_with_their_messages(store: SqliteStore, make: Make) -> No
     assert await runs(store) == [(2, 0, RUN)]  # the last one says how far the index reaches
     new = make.born()
     await store.commit(make.accept(new, correlations=[make.correlation(new, "c")]))
-    assert [record.message.id for record in await store.messages(1, ListFilter())] == [new.message.id]
+    assert [record.message.id for record in (await store.messages(1, ListFilter())).records] == [new.message.id]
 
 
 async def test_a_listing_reads_each_run_once(store: SqliteStore, make: Make) -> None:
@@ -63,7 +66,9 @@ async def test_a_listing_reads_each_run_once(store: SqliteStore, make: Make) -> 
             return False
 
         db.set_progress_handler(one_more, 100)
-        parameters = (run, 1 << 62, 1, None, "[45]", 50, run - 1)
+        parameters: dict[str, Any] = dict.fromkeys(re.findall(r":([a-z_]+)", query("list_account")))
+        parameters |= {"run": run, "floor": run - 1, "before": 1 << 62, "lowest": 0, "account": 1, "left": 50}
+        parameters["states"] = "[45]"
         assert db.execute(query("list_account"), parameters).get == "[]"
         db.set_progress_handler(None)
         return count

@@ -1,0 +1,181 @@
+"""A list as a file: page by page from the store, line by line to the client, nothing held in between.
+
+A page is read only when the client has taken the one before: a slow client costs a page of memory and no
+transaction; one that takes nothing is closed by the server's ``write_timeout_s``, and its reading ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+from fastapi.responses import StreamingResponse
+from msgspec import UNSET, Raw, Struct
+from msgspec.structs import replace
+from starlette.types import Receive, Scope, Send
+
+from heliograph.contracts import ListFilter, MessagePage, Store
+from heliograph.delivery.wording import MessageView, message_view
+from heliograph.errors import RequestRejected, StoreBusy
+from heliograph.telemetry import journal
+
+__all__ = ["COLUMNS", "FORMATS", "OPERATOR_COLUMNS", "Exports", "Format", "csv_lines", "ndjson_lines", "safe_cell"]
+
+_PAGE = 100
+"""Messages of a page: a few milliseconds of the loop, so that nobody waits for an export."""
+_MOST_AT_ONCE = 8
+_MOST_OF_AN_ACCOUNT = 2
+_TRIES = 20
+_WAIT_S = 0.5
+
+COLUMNS = (
+    "id", "direction", "channel", "state", "to", "from", "type", "encoding", "segments", "segments_delivered",
+    "client_ref", "tags", "metadata", "at_most_once", "flash", "possible_duplicate", "error", "accepted_at",
+    "expires_at", "sent_at", "ended_at", "text", "data", "udh",
+)  # fmt: skip
+"""Columns of a CSV file: the fields of a message, in this order."""
+
+OPERATOR_COLUMNS = ("connector", "route", "route_reason", "carrier_status", "carrier_message_id")
+"""Behind them, for keys with the scope ``routes:read``."""
+
+_FORMULAS = tuple("=+-@\t\r\n|%＝＋－＠")
+"""What a cell may begin with that a spreadsheet computes (full-width forms too), or that hides it.
+
+Source: OWASP, CSV Injection (read 2026-11-22).
+"""
+
+
+class Format(Struct, frozen=True):
+    """A kind of file; ``accepted`` are the media types that ask for it."""
+
+    name: str
+    media_type: str
+    accepted: tuple[str, ...]
+
+
+FORMATS: Mapping[str, Format] = {
+    "csv": Format("csv", "text/csv", ("text/csv",)),
+    "ndjson": Format("ndjson", "application/x-ndjson", ("application/x-ndjson", "application/ndjson")),
+}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _File(StreamingResponse):
+    """An answer that is counted while it is under way, however it ends."""
+
+    begin: Callable[[], None]
+    end: Callable[[], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.begin()
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.end()
+
+
+class Exports:
+    """Exports under way: a few at a time, and fewer for one account."""
+
+    def __init__(self, store: Store, connectors: Mapping[int, str]) -> None:
+        self._store = store
+        self._connectors = connectors
+        self._under_way: Counter[int] = Counter()
+
+    async def stream(
+        self, account_id: int, asked: ListFilter, format: Format, *, operator: bool, safe: bool
+    ) -> StreamingResponse:
+        """The answer, its first page read already: what can be refused is refused before it begins."""
+        if self._under_way.total() >= _MOST_AT_ONCE or self._under_way[account_id] >= _MOST_OF_AN_ACCOUNT:
+            raise RequestRejected(
+                "overloaded",
+                f"An account has at most {_MOST_OF_AN_ACCOUNT} exports at a time: ask again when one has ended.",
+                status=503,
+                retry_after_s=5,
+            )
+        page = await self._store.messages(account_id, replace(asked, limit=_PAGE))
+        names = f'attachment; filename="messages.{format.name}"'
+        body = self._body(account_id, asked, page, format, operator, safe)
+        made = _File(body, media_type=format.media_type, headers={"content-disposition": names})
+        made.begin, made.end = partial(self._begin, account_id), partial(self._end, account_id)
+        return made
+
+    def _begin(self, account_id: int) -> None:
+        self._under_way[account_id] += 1
+
+    def _end(self, account_id: int) -> None:
+        self._under_way[account_id] -= 1
+        if not self._under_way[account_id]:
+            del self._under_way[account_id]
+
+    async def _body(
+        self, account_id: int, asked: ListFilter, page: MessagePage, format: Format, operator: bool, safe: bool
+    ) -> AsyncIterator[bytes]:
+        try:
+            if format.name == "csv":
+                columns = COLUMNS + OPERATOR_COLUMNS if operator else COLUMNS
+                yield csv_lines([dict(zip(columns, columns, strict=True))], columns, safe=False)
+            while True:
+                views = [
+                    message_view(one, operator=operator, connectors=self._connectors, detail=False)
+                    for one in page.records
+                ]
+                if views and format.name == "csv":
+                    yield csv_lines(map(_fields, views), columns, safe=safe)
+                elif views:
+                    yield ndjson_lines(views)
+                if page.next is None:
+                    return
+                page = await self._next(account_id, replace(asked, limit=_PAGE, before=page.next))
+        except StoreBusy as error:  # the client sees an answer without its end
+            journal.store_unavailable(str(error))
+            raise
+
+    async def _next(self, account_id: int, asked: ListFilter) -> MessagePage:
+        for _ in range(_TRIES):
+            try:
+                return await self._store.messages(account_id, asked)
+            except StoreBusy:
+                await asyncio.sleep(_WAIT_S)
+        return await self._store.messages(account_id, asked)
+
+
+def ndjson_lines(views: Iterable[MessageView]) -> bytes:
+    """A line of JSON each."""
+    return b"".join(_encode(view) + b"\n" for view in views)
+
+
+def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Iterable[str], *, safe: bool) -> bytes:
+    """Lines of CSV (RFC 4180, UTF-8)."""
+    names = tuple(columns)
+    text = io.StringIO()
+    write = csv.writer(text).writerow
+    for row in rows:
+        cells = [_cell(row.get(name)) for name in names]
+        write(list(map(safe_cell, cells)) if safe else cells)
+    return text.getvalue().encode()
+
+
+def safe_cell(cell: str) -> str:
+    """A cell that no spreadsheet computes: a ``'`` before what could be a formula, also behind blanks."""
+    return f"'{cell}" if cell.startswith(_FORMULAS) or cell.lstrip().startswith(_FORMULAS) else cell
+
+
+def _fields(view: MessageView) -> dict[str, Any]:
+    names = zip(view.__struct_encode_fields__, view.__struct_fields__, strict=True)
+    return {name: getattr(view, field) for name, field in names}
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is UNSET:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return bytes(value).decode() if isinstance(value, Raw) else str(value)

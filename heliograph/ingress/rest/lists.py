@@ -1,0 +1,197 @@
+"""Lists of messages: the filter, a page, and the whole list as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from msgspec import Struct
+from msgspec.structs import replace
+
+from heliograph import sms
+from heliograph.access import Principal
+from heliograph.contracts import ListFilter
+from heliograph.delivery.wording import MessageView, message_view
+from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.asking import moment_us, parameters, words
+from heliograph.ingress.rest.cursors import cursor, position
+from heliograph.ingress.rest.export import FORMATS, Exports
+from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.problems import Reply
+from heliograph.model import State
+
+if TYPE_CHECKING:
+    from heliograph.ingress.rest.build import Services
+
+__all__ = ["LIST_OPERATIONS", "Lists", "MessageList"]
+
+_STATES = {state.word: int(state) for state in State}
+_MOST_LISTED = 500
+_MOST_ADDRESS = 64
+_MOST_SHORT_CODE = 6
+_ROUTES = "routes:read"
+
+FILTERS: Mapping[str, str] = {
+    "state": "Only these states, with commas between them.",
+    "to": "Only messages to this recipient.",
+    "from": "Only messages from this sender.",
+    "tag": "Only messages that have this tag.",
+    "client_ref": "Only messages that you gave this name.",
+    "accepted_from": "Only messages accepted at this time or later: ISO 8601 with its zone, or a day in UTC.",
+    "accepted_to": "Only messages accepted before this time.",
+    "connector": "Only messages of this connector. Only for keys with the scope routes:read.",
+}
+"""What a list can be asked for, alone or together."""
+
+_PAGE = {
+    "cursor": "What the page before gave as next; the filter must be the same.",
+    "limit": f"Messages in the page, 1 to {_MOST_LISTED}; 50 by default.",
+}
+_FILE = {
+    "format": "csv or ndjson. Without it the Accept header decides, and csv where that does not.",
+    "cells": "CSV only: safe, the default, puts a ' before cells that a spreadsheet would compute; raw does not.",
+}
+
+
+class MessageList(Struct, frozen=True):
+    """A page, newest first. ``next`` is the cursor of the next one, or null."""
+
+    messages: list[MessageView]
+    next: str | None
+
+
+LIST_OPERATIONS = (
+    Operation(
+        "GET",
+        "/v1/messages",
+        "List messages, newest first",
+        "messages:read",
+        None,
+        MessageList,
+        query={**FILTERS, **_PAGE},
+        media=tuple(one.media_type for one in FORMATS.values()),
+    ),
+    Operation(
+        "GET",
+        "/v1/messages/export",
+        "Export messages as a file, newest first",
+        "messages:read",
+        None,
+        None,
+        query={**FILTERS, **_FILE},
+        media=tuple(one.media_type for one in FORMATS.values()),
+    ),
+)
+
+
+class Lists:
+    """The endpoints of lists. ``caller`` says who asks, or refuses."""
+
+    def __init__(self, services: Services, caller: Callable[[Request, str], Principal]) -> None:
+        self._store = services.store
+        self._connectors = services.connectors
+        self._caller = caller
+        self._exports = Exports(services.store, services.connectors)
+
+    async def list(self, request: Request) -> Reply | StreamingResponse:
+        """A page; the whole list where Accept asks for one of the formats of a file."""
+        wanted = _accepted(request)
+        if wanted is not None:
+            return await self._file(request, wanted)
+        principal = self._caller(request, "messages:read")
+        given = parameters(request, (*FILTERS, *_PAGE))
+        account_id = principal.account.id
+        asked = self._filter(given, principal)
+        if "cursor" in given:
+            asked = replace(asked, before=position(account_id, asked, given["cursor"]))
+        asked = replace(asked, limit=_limit(given))
+        page = await self._store.messages(account_id, asked)
+        operator = _ROUTES in principal.scopes
+        views = [
+            message_view(one, operator=operator, connectors=self._connectors, detail=False) for one in page.records
+        ]
+        following = None if page.next is None else cursor(account_id, asked, page.next)
+        return Reply(200, _encode(MessageList(views, following)))
+
+    async def export(self, request: Request) -> StreamingResponse:
+        """Everything that the filter wants, as a file."""
+        return await self._file(request, _accepted(request) or "csv")
+
+    async def _file(self, request: Request, usual: str) -> StreamingResponse:
+        principal = self._caller(request, "messages:read")
+        given = parameters(request, (*FILTERS, *_FILE))
+        name = _choice(given, "format", tuple(FORMATS), usual)
+        safe = _choice(given, "cells", ("safe", "raw"), "safe") == "safe"
+        asked = self._filter(given, principal)
+        return await self._exports.stream(
+            principal.account.id, asked, FORMATS[name], operator=_ROUTES in principal.scopes, safe=safe
+        )
+
+    def _filter(self, given: Mapping[str, str], principal: Principal) -> ListFilter:
+        region = principal.account.default_region
+        return ListFilter(
+            states=tuple(_STATES[word] for word in words(given, "state", _STATES)),
+            recipient=_address(given, "to", region),
+            sender=_address(given, "from", region),
+            tag=given.get("tag"),
+            client_ref=given.get("client_ref"),
+            from_us=moment_us(given, "accepted_from"),
+            to_us=moment_us(given, "accepted_to"),
+            connector_id=self._connector(given, principal),
+        )
+
+    def _connector(self, given: Mapping[str, str], principal: Principal) -> int | None:
+        name = given.get("connector")
+        if name is None:
+            return None
+        if _ROUTES not in principal.scopes:
+            raise RequestRejected(
+                "forbidden", "Only a key with the scope routes:read sees connectors: leave connector out.", status=403
+            )
+        for number, known in self._connectors.items():
+            if known == name:
+                return number
+        raise RequestRejected("field_invalid", f"There is no connector {name[:64]}.", field="connector")
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _accepted(request: Request) -> str | None:
+    """The format of a file that the Accept header puts first, if it is one."""
+    first = request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower()
+    return next((name for name, one in FORMATS.items() if first in one.accepted), None)
+
+
+def _choice(given: Mapping[str, str], name: str, known: tuple[str, ...], usual: str) -> str:
+    word = given.get(name, usual)
+    if word not in known:
+        raise RequestRejected("field_invalid", f"{name} must be {' or '.join(known)}.", field=name)
+    return word
+
+
+def _limit(given: Mapping[str, str]) -> int:
+    limit = given.get("limit", "50")
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= _MOST_LISTED:
+        raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
+    return int(limit)
+
+
+def _address(given: Mapping[str, str], name: str, region: str | None) -> str | None:
+    """An address as messages have it; what is no number (a short code, a word) is looked for as it stands."""
+    text = given.get(name)
+    if text is None:
+        return None
+    if text[0] == " " and text[1:].isdigit():
+        text = f"+{text[1:]}"  # a plus that was not written as %2B
+    if not text.isprintable() or len(text) > _MOST_ADDRESS:
+        raise RequestRejected("field_invalid", f"{name} must be a number, a short code or a sender's name.", field=name)
+    if text.isdigit() and len(text) <= _MOST_SHORT_CODE:
+        return text
+    try:
+        return sms.recipient(text, region).e164
+    except ValueError:
+        return text
