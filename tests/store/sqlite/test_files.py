@@ -35,7 +35,7 @@ async def test_an_older_file_is_migrated_after_a_backup(path: str, make: Make, m
     monkeypatch.setattr(journal, "backup_written", lambda path, octets: told.append(("backup", path, octets > 0)))
     monkeypatch.setattr(journal, "store_migrated", lambda before, after: told.append(("migrated", before, after)))
     await store.open()
-    assert told == [("backup", f"{path}.before-2", True), ("migrated", 1, 2)]
+    assert told == [("backup", f"{path}.before-{next_one}", True), ("migrated", next_one - 1, next_one)]
     assert await store.message(1, new.message.id) is not None
     assert await store._reader.run(lambda db: db.execute("SELECT id FROM later").get) == 7
     await store.close()
