@@ -18,6 +18,7 @@ from heliograph.model import Endpoint
 __all__ = ["CALLBACKS", "Webhooks"]
 
 _CLAIM_LIFE_US = 24 * 3600 * 1_000_000
+_FOR_EVER_US = 1 << 62
 _MOST_ENDPOINTS = 100
 _SCOPE = "http"
 CALLBACKS = "callback"
@@ -64,10 +65,22 @@ class Webhooks:
             if any(one.kind == CALLBACKS for one in await self._store.endpoints(account_id)):
                 self._with_callbacks.add(account_id)
                 return
-            endpoint = self._new(account_id, CALLBACKS, "", (), 1)
-            await self._store.commit(Changes(acceptances=[Acceptance((), endpoints=(endpoint,))]))
+            await self._make_callbacks(account_id)
             await self.changed()
             self._with_callbacks.add(account_id)
+
+    async def _make_callbacks(self, account_id: int) -> None:
+        """Makes it, unless another node is quicker: the claim belongs to one of them, for as long as the account."""
+        endpoint = self._new(account_id, CALLBACKS, "", (), 1)
+        claim = Claim(
+            account_id=account_id,
+            scope=CALLBACKS,
+            key=CALLBACKS,
+            body_hash=bytes(32),
+            created_us=endpoint.created_us,
+            expires_us=_FOR_EVER_US,
+        )
+        await self._store.commit(Changes(acceptances=[Acceptance((), claim, (endpoint,))]))
 
     async def callbacks_secret(self, account_id: int) -> str:
         """What the callbacks of an account's messages are signed with (``whsec_…``), made when there is none yet."""

@@ -71,7 +71,7 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_links_bound": Kind("gauge", "Links that may transmit.", ("connector",)),
     "heliograph_outbox_lag_rows": Kind(
         "gauge", "Outbox rows (on PostgreSQL: transactions) that the slowest reader of a kind is behind: webhook, "
-        "callbacks, counts.", ("reader",)),
+        "callback, counts.", ("reader",)),
     "heliograph_store_depth": Kind(
         "gauge", "Rows that wait in the store: waiting, outbox_rows, pending_deliveries, write_queue.", ("what",)),
 }  # fmt: skip

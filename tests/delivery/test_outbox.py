@@ -285,16 +285,16 @@ async def test_requests_and_the_events_they_told_are_counted(stage: Stage) -> No
 
 
 async def test_how_far_the_slowest_endpoint_of_a_kind_is_behind(stage: Stage) -> None:
-    await stage.open(stage.endpoint("quick"), stage.endpoint("slow"), stage.endpoint("calls", kind="callbacks", url=""))
-    assert stage.outbox.lags() == {"webhook": 0, "callbacks": 0}
+    await stage.open(stage.endpoint("quick"), stage.endpoint("slow"), stage.endpoint("calls", kind="callback", url=""))
+    assert stage.outbox.lags() == {"webhook": 0, "callback": 0}
     stage.http.gates["https://slow.example.org/"] = gate = asyncio.Event()
     for _ in range(5):
         stage.deliver()
     await stage.until(lambda: len(stage.http.ids("https://quick.example.org/")) == 5)
-    assert stage.outbox.lags() == {"webhook": 5, "callbacks": 0}
+    assert stage.outbox.lags() == {"webhook": 5, "callback": 0}
     gate.set()
     await stage.settle()
-    assert stage.outbox.lags() == {"webhook": 0, "callbacks": 0}
+    assert stage.outbox.lags() == {"webhook": 0, "callback": 0}
 
 
 async def test_what_breaks_inside_is_counted_as_trouble(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
