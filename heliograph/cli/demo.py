@@ -148,6 +148,7 @@ async def _set_up(stack: AsyncExitStack, port: int, *, strict: bool) -> _Stage:
     import aiohttp
 
     from heliograph.app import Heliograph
+    from heliograph.cli.faults import CommandFailed
     from heliograph.cli.webhooksink import WebhookSink
     from heliograph.simulator import ReceiptSettings, VirtualCarrier
     from heliograph.telemetry import journal
@@ -162,7 +163,13 @@ async def _set_up(stack: AsyncExitStack, port: int, *, strict: bool) -> _Stage:
     key = await _make_key(config)
     server = await stack.enter_async_context(Heliograph(config))
     http = await stack.enter_async_context(aiohttp.ClientSession())
-    await carrier.bound()
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await carrier.bound()
+    except TimeoutError:
+        raise CommandFailed(
+            f"the virtual carrier saw no bind within {_TIMEOUT_S:g} s", "run it again with --traceback in front"
+        ) from None
     return _Stage(carrier, sink, http, server.url, key)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
-__all__ = ["WebhookSink"]
+__all__ = ["PATIENCE_S", "WebhookSink"]
+
+PATIENCE_S: Final = 10.0
+"""How long an event is waited for: on one machine it takes milliseconds."""
 
 
 class WebhookSink:
@@ -45,7 +48,7 @@ class WebhookSink:
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
             event = Webhook(self.secret).verify(body, headers)
-        except WebhookVerificationError:
+        except (WebhookVerificationError, ValueError):  # wrong, or no signature at all
             self.refused += 1
             return web.Response(status=400)
         self.events += event if isinstance(event, list) else [event]
@@ -59,8 +62,20 @@ class WebhookSink:
             await self._news.wait()
         return self.events[seen:]
 
-    async def wait_for(self, right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait for the first event that is right."""
+    async def wait_for(
+        self, right: Callable[[dict[str, Any]], bool], *, timeout_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
+        """Wait for the first event that is right. Raises ``TimeoutError``, which says what came instead."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._first(right)
+        except TimeoutError:
+            came = ", ".join(f"{event['type']} of {event['subject']}" for event in self.events) or "none"
+            raise TimeoutError(
+                f"no such event within {timeout_s:g} s; came: {came}; {self.refused} had a wrong signature"
+            ) from None
+
+    async def _first(self, right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         seen = 0
         while True:
             for event in await self.next_after(seen):

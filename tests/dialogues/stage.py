@@ -21,7 +21,7 @@ import aiohttp
 
 from heliograph.access import make_key
 from heliograph.app import Heliograph
-from heliograph.cli.webhooksink import WebhookSink
+from heliograph.cli.webhooksink import WebhookSink as Sink
 from heliograph.config import Config, load
 from heliograph.contracts import SystemClock
 from heliograph.model import CUSTOMER_SCOPES
@@ -59,18 +59,6 @@ async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
         while not (found := await look()):
             await asyncio.sleep(0.01)
         return found
-
-
-class Sink(WebhookSink):
-    """A customer's webhook that waits ten seconds for an event, no longer."""
-
-    async def wait_for(self, right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                return await super().wait_for(right)
-        except TimeoutError:
-            got = [(event["type"], event["subject"]) for event in self.events]
-            raise AssertionError(f"no such event among {got}; {self.refused} had a wrong signature") from None
 
 
 def configuration(
