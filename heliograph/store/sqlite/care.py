@@ -10,6 +10,7 @@ import apsw
 from heliograph.contracts import StoreCheck
 from heliograph.errors import StoreError
 from heliograph.store.sqlite.connection import Place, connect, translated
+from heliograph.store.sqlite.folders import sync_folder
 from heliograph.store.sqlite.lock import ServeLock
 from heliograph.store.sqlite.queries import query
 from heliograph.store.sqlite.schema import NEWEST, refuse_newer, version_of
@@ -37,6 +38,7 @@ def copy_to(source: apsw.Connection, path: str) -> None:
         finally:
             copy.close()
         os.replace(partial, path)
+        sync_folder(path)
     except BaseException:
         _remove(partial)
         raise
@@ -83,6 +85,7 @@ def restore(path: str, backup_path: str) -> None:
         if os.path.exists(path):
             os.replace(path, f"{path}.replaced")
         os.replace(f"{path}.restored", path)
+        sync_folder(path)
     except (apsw.Error, OSError) as error:
         raise _worded(error, backup_path) from error
     finally:

@@ -47,6 +47,7 @@ from heliograph.model import (
 from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
 from heliograph.store.sqlite import admin, care, lanes, schema, shows
 from heliograph.store.sqlite.connection import Place, connect, translated
+from heliograph.store.sqlite.folders import sync_folder
 from heliograph.store.sqlite.listing import Listing, list_step
 from heliograph.store.sqlite.lock import ServeLock
 from heliograph.store.sqlite.optouts import OptOutFilter, added_since
@@ -166,7 +167,10 @@ class SqliteStore:
                     )
                 if version and not self._place.exclusive:
                     care.copy_to(db, _copy_before(path))
-                return schema.apply(db)
+                versions = schema.apply(db)
+                if not version and not self._place.exclusive:
+                    sync_folder(path)  # before anybody hears that something is kept in this file
+                return versions
             finally:
                 db.close()
         except apsw.CantOpenError as error:

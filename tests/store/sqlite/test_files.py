@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,36 @@ async def test_an_older_file_is_migrated_after_a_backup(path: str, make: Make, m
     await before.open()
     assert await before.message(1, new.message.id) is not None
     await before.close()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """What each folder held when it was synced."""
+    found: list[set[str]] = []
+
+    def sync(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            found.append(set(os.listdir(fd)))
+
+    monkeypatch.setattr("heliograph.store.sqlite.folders.os.fsync", sync)
+    return found
+
+
+async def test_the_name_of_a_new_file_and_of_its_copies_is_durable(path: str, synced: list[set[str]]) -> None:
+    name = Path(path).name
+    store = SqliteStore(path, serve=True)
+    await store.open()
+    assert [name in folder for folder in synced] == [True]
+    await store.close()
+    await store.open()
+    assert len(synced) == 1  # it is there already
+    await store.backup(f"{path}.copy")
+    await store.close()
+    assert f"{name}.copy" in synced[-1]
+    assert f"{name}.copy.partial" not in synced[-1]
+    await asyncio.to_thread(restore, path, f"{path}.copy")
+    assert {name, f"{name}.replaced"} <= synced[-1]
+    assert f"{name}.restored" not in synced[-1]
 
 
 async def test_the_command_migrates(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
