@@ -324,8 +324,8 @@ class GroupCommit:
 
     ``max_waiting`` bounds the rows that wait. New messages are refused (:class:`StoreBusy`) above
     it; what belongs to messages under way is refused above twice as many.
-    Bulk (very many new messages in one call, which give no permits) lets all others go first, one
-    call a transaction: nobody waits behind more than one of them.
+    Bulk (very many new messages in one call, which give no permits) lets all others go first: one call
+    in every second transaction while others wait.
     ``observe`` hears of each transaction: rows, and seconds it took. ``on_facts`` hears of each that
     had facts, before its waiters are answered: position, facts, lives (see ``Store.on_facts``).
     ``failing`` says why the last transaction could not be kept; None since one was.
@@ -334,6 +334,7 @@ class GroupCommit:
     __slots__ = (
         "_began",
         "_bulk",
+        "_bulk_turn",
         "_closed",
         "_max_rows",
         "_max_waiting",
@@ -361,6 +362,7 @@ class GroupCommit:
         self.on_facts: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None = None
         self._queue: deque[_Call] = deque()
         self._bulk: deque[_Call] = deque()
+        self._bulk_turn = False
         self._rows = 0
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
@@ -420,16 +422,17 @@ class GroupCommit:
             self._runner = None
 
     def _take(self) -> list[_Call]:
-        """All that wait, or as many as fit one transaction (one at least); of bulk the first one, behind the others."""
-        queue, bulk = self._queue, self._bulk
-        most = self._max_rows // 2 if bulk else self._max_rows
+        """All that wait, or as many as fit one transaction (one at least); bulk one call at a time, and only in every
+        second transaction while others wait."""
+        queue = self._queue
         taken: list[_Call] = []
         rows = 0
-        while queue and (not taken or rows + queue[0][1] <= most):
+        while queue and (not taken or rows + queue[0][1] <= self._max_rows):
             taken.append(queue.popleft())
             rows += taken[-1][1]
-        if bulk:
-            taken.append(bulk.popleft())
+        self._bulk_turn = bool(self._bulk) and (not taken or not self._bulk_turn)
+        if self._bulk_turn:
+            taken.append(self._bulk.popleft())
         return taken
 
     async def _settle(self, taken: list[_Call]) -> None:

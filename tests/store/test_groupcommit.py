@@ -213,9 +213,14 @@ async def test_bulk_lets_all_others_go_first_and_goes_one_call_a_transaction() -
     await asyncio.sleep(0)  # the first transaction has begun: what follows waits behind it
     calls += [group.commit(accept(*(f"{job}{n}" for n in range(600)))) for job in ("a", "b")]
     calls += [group.commit(accept("small")), group.commit(Changes(updates=[update("old", 1)]))]
+    writer.during = lambda batch: (
+        calls.append(group.commit(accept(f"later{len(writer.news)}"))) if len(calls) < 7 else None
+    )
     writer.gate.set()
-    await asyncio.gather(*calls)
-    assert [(ids[0], len(ids)) for ids in writer.news] == [("first", 1), ("small", 601), ("b0", 600)]
+    for call in calls:  # grows meanwhile
+        await call
+    told = [(ids[0], len(ids)) for ids in writer.news]
+    assert told == [("first", 1), ("small", 602), ("later1", 1), ("b0", 600)]  # every second one has bulk
     assert list(writer.updates[1]) == ["old"]
 
 
@@ -229,7 +234,7 @@ async def test_bulk_comes_even_when_the_others_never_end() -> None:
     calls += [group.commit(accept(*(f"{call}-{n}" for n in range(400)))) for call in range(5)]
     writer.gate.set()
     await asyncio.gather(*calls)
-    assert [len(ids) for ids in writer.news] == [1, 5_400, 800, 800]
+    assert [len(ids) for ids in writer.news] == [1, 5_800, 800, 400]
 
 
 @pytest.mark.parametrize(

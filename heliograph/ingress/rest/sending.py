@@ -5,7 +5,6 @@ The lean doors and FastAPI call ``one`` and ``batch`` here.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import re
@@ -35,7 +34,8 @@ _ACCEPTED = State.QUEUED
 """The furthest that a message is when it is accepted; a replay tells what was told then."""
 _REPLAYED = ((b"idempotent-replayed", b"true"),)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_SLICE = 250
+_SLICE = 500
+"""Items of a batch that are read at once: about 1 ms."""
 _METADATA_DEPTH = 8
 _METADATA_OCTETS = 4096
 
@@ -179,13 +179,23 @@ class Sending:
             if body != _AnyBatch(messages=body.messages):
                 raise _invalid("messages", "Give messages alone, or one text with to, from and the rest beside it.")
             self._bound(len(body.messages), "messages")
-            return await _sliced(body.messages, lambda raw: self._item(raw, principal))
+            return await self._sliced(body.messages, lambda raw: self._item(raw, principal))
         if body.to is None:
             raise RequestRejected("field_missing", "Give messages, or one text with to as a list.", field="messages")
         self._bound(len(body.to), "to")
         fields = {name: getattr(body, name) for name in SendBody.__struct_fields__ if name != "to"}
         common = submission_of(SendBody(to="", **fields), principal, "rest_batch", self._private)
-        return await _sliced(body.to, lambda raw: self._to(raw, common))
+        return await self._sliced(body.to, lambda raw: self._to(raw, common))
+
+    async def _sliced(
+        self, raws: Sequence[msgspec.Raw], read: Callable[[msgspec.Raw], Submission | RequestRejected]
+    ) -> list[Submission | RequestRejected]:
+        items: list[Submission | RequestRejected] = []
+        for start in range(0, len(raws), _SLICE):
+            if start:
+                await self._intake.slices.next()
+            items.extend(map(read, raws[start : start + _SLICE]))
+        return items
 
     def _to(self, raw: msgspec.Raw, common: Submission) -> Submission | RequestRejected:
         try:
@@ -228,16 +238,6 @@ class Sending:
             route_reason=message.route_reason or UNSET,
             connector=self._connectors.get(accepted.progress.connector_id, UNSET),
         )
-
-
-async def _sliced(
-    raws: Sequence[msgspec.Raw], read: Callable[[msgspec.Raw], Submission | RequestRejected]
-) -> list[Submission | RequestRejected]:
-    items: list[Submission | RequestRejected] = []
-    for start in range(0, len(raws), _SLICE):
-        items.extend(map(read, raws[start : start + _SLICE]))
-        await asyncio.sleep(0)
-    return items
 
 
 def submission_of(
