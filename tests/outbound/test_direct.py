@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,10 @@ from heliograph.contracts import Answer, HttpFailure, Post
 from heliograph.outbound import direct
 from heliograph.outbound.direct import DirectHttp
 from heliograph.outbound.resolving import Address
+from tests.certificates import Authority, folder
 
-CERTIFICATE = Path(__file__).with_name("localhost.pem")
-"""Self-signed for localhost, for these tests alone."""
+AUTHORITY = Authority(folder())
+CERTIFICATE = AUTHORITY.issue("server", "localhost")
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(http: DirectHttp
 
 
 async def test_tls_is_spoken_with_a_name_that_is_vouched_for(http: DirectHttp) -> None:
-    http._tls = ssl.create_default_context(cafile=str(CERTIFICATE))
+    http._tls = ssl.create_default_context(cafile=str(AUTHORITY.file))
     peer = Peer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
     async with listening(peer, _server_tls()) as port:
         assert await http.post(post(port, "https")) == Answer(200, None, b"ok")

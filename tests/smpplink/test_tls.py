@@ -1,30 +1,30 @@
 """TLS of links: the name asked for, the authority trusted, the client's certificate.
 
-``tls/`` holds an authority made for these tests, a server's certificate for ``smsc.example``, and a client's.
+There are an authority made for these tests, a server's certificate for ``smsc.example``, and a client's.
 """
 
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 import pytest
 
 from heliograph.smpplink.settings import LinkSettings, TlsSettings, client_context
+from tests.certificates import Authority, folder
 from tests.smpplink.peers import TEXT, House
 
-FILES = Path(__file__).parent / "tls"
-TRUSTED = TlsSettings(
-    server_name="smsc.example", ca_file=str(FILES / "ca.pem"), certificate_file=str(FILES / "client.pem")
-)
+AUTHORITY = Authority(folder())
+SERVER = AUTHORITY.issue("server", "smsc.example")
+CLIENT = AUTHORITY.issue("client")
+TRUSTED = TlsSettings(server_name="smsc.example", ca_file=str(AUTHORITY.file), certificate_file=str(CLIENT))
 
 
 def server_context(*, ask: bool = False) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(FILES / "server.pem")
+    context.load_cert_chain(SERVER)
     if ask:
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(FILES / "ca.pem")
+        context.load_verify_locations(AUTHORITY.file)
     return context
 
 
