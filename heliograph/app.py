@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from heliograph.access import KeyRing
-from heliograph.config import Config, ConnectorConfig, load
+from heliograph.config import AccountSettings, Config, ConnectorConfig, load
 from heliograph.connectors import KINDS
 from heliograph.contracts import Connector, Store, SystemClock
 from heliograph.delivery.counting import Counting
@@ -35,14 +35,16 @@ from heliograph.errors import ConfigError, HeliographError, StoreError
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.server import HttpLimits, HttpServer
-from heliograph.model import Account, Fact, IdSource, Live, Number, Route
+from heliograph.model import Account, Fact, IdSource, Live, Number, Route, TrafficType
 from heliograph.outbound import DirectHttp, HelperHttp
+from heliograph.rules.schedule import Quiet
+from heliograph.rules.windows import inverted, minutes_of
 from heliograph.sms.numbers import prepare_numbers
 from heliograph.store import open_store
 from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import LaneReading, Metrics
 
-__all__ = ["Heliograph", "run_serve"]
+__all__ = ["Heliograph", "quiet_of", "run_serve"]
 
 _CONFIG_EVERY_S = 1.0
 _DRAIN_S = 10.0
@@ -169,6 +171,7 @@ class Heliograph:
         return build(
             Services(
                 intake=self.pipeline.intake,
+                schedules=self.pipeline.schedules,
                 store=self.store,
                 keys=self.keys,
                 webhooks=self.webhooks,
@@ -204,6 +207,9 @@ class Heliograph:
                 made[declared.name] = (declared, KINDS[declared.kind].make(declared.settings, ids[declared.name]))
         accounts = await self._ensure_accounts(config)
         self.directory.set_accounts(list(accounts.values()))
+        self.directory.set_quiet(
+            {accounts[name].id: quiet for name, one in config.accounts.items() if (quiet := quiet_of(one)) is not None}
+        )
         self.directory.set_routes(
             [
                 Route(
@@ -356,6 +362,19 @@ async def _serve(config: Config, config_path: Path | None) -> int:
         journal.stopping("told by a signal")
     journal.stopped()
     return 0
+
+
+def quiet_of(account: AccountSettings) -> Quiet | None:
+    """An account's quiet hours as the pipeline knows them: the hours that they leave."""
+    if account.quiet_hours is None:
+        return None
+    begin, _, end = account.quiet_hours.partition("-")
+    types = {kind.word: int(kind) for kind in TrafficType}
+    return Quiet(
+        types=tuple(types[word] for word in account.quiet_types),
+        hours=inverted(minutes_of(begin), minutes_of(end)),
+        time_zone=account.time_zone,
+    )
 
 
 async def _reload_when_told(server: Heliograph, config_path: Path | None, told: asyncio.Event) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Look at messages, over a running server.")
+app = typer.Typer(no_args_is_help=True, help="Look at messages and change what has not left, over a running server.")
 
 
 State = Annotated[list[str] | None, typer.Option(help="Only messages in this state; may be repeated.")]
@@ -166,6 +166,70 @@ def show(
     rows = [(event["sequence"], event["time"], event["type"], event["data"].get("error")) for event in events]
     print("\nevents")
     print_table(("sequence", "time", "type", "error"), rows, empty="none")
+
+
+@app.command()
+def due(
+    before: Annotated[str | None, typer.Option(help="Only messages due before this time (RFC 3339).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    url: Url = "http://127.0.0.1:8080",
+    key: Key = "",
+    json: Json = False,
+) -> None:
+    """List what waits for its date, soonest first."""
+    from heliograph.cli.api import Api
+    from heliograph.cli.output import print_json, print_table
+
+    query = {"before": before, "cursor": cursor, "limit": str(limit)}
+    page = Api(url, key).get("/v1/messages/due", {name: value for name, value in query.items() if value})
+    if json:
+        print_json(page)
+        return
+    columns = ("id", "send_at", "from", "to", "type", "segments", "text")
+    rows = [[_short(message.get(column)) for column in columns] for message in page["messages"]]
+    print_table(columns, rows, empty="Nothing is scheduled.")
+    if page["next"]:
+        print(f"More with --cursor {page['next']}")
+
+
+@app.command()
+def cancel(
+    id: Annotated[str, typer.Argument(help="The message's id.")],
+    url: Url = "http://127.0.0.1:8080",
+    key: Key = "",
+    json: Json = False,
+) -> None:
+    """Cancel a message that no carrier has yet."""
+    _change(id, "cancel", {}, url, key, json)
+
+
+@app.command()
+def reschedule(
+    id: Annotated[str, typer.Argument(help="The message's id.")],
+    send_at: Annotated[str | None, typer.Option(help="When it is to go, with the offset (RFC 3339).")] = None,
+    send_at_local: Annotated[str | None, typer.Option(help="The same by the recipient's clock.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="The recipient's time zone, such as Europe/Berlin.")] = None,
+    url: Url = "http://127.0.0.1:8080",
+    key: Key = "",
+    json: Json = False,
+) -> None:
+    """Give a scheduled message another date."""
+    asked = {"send_at": send_at, "send_at_local": send_at_local, "time_zone": time_zone}
+    _change(id, "reschedule", {name: value for name, value in asked.items() if value is not None}, url, key, json)
+
+
+def _change(id: str, how: str, body: dict[str, str], url: str, key: str, json: bool) -> None:
+    from urllib.parse import quote
+
+    from heliograph.cli.api import Api
+    from heliograph.cli.output import print_json
+
+    message = Api(url, key).post(f"/v1/messages/{quote(id, safe='')}/{how}", body)
+    if json:
+        print_json(message)
+    else:
+        print(" ".join(filter(None, (message["id"], message["state"], message.get("send_at")))))
 
 
 def _print_list(what: str, rows: list[dict[str, Any]]) -> None:

@@ -127,6 +127,17 @@ class AccountSettings:
     default_region: str | None = setting(
         None, "ISO 3166 code of the region in which numbers without `+` are read, such as `DE`; without it: worldwide."
     )
+    quiet_hours: str | None = setting(
+        None,
+        "Hours in which no handset is written to by its own clock, such as `21:00-08:00`: what is accepted then waits "
+        "for their end. A message with a `deliver_within` of its own goes by that.",
+    )
+    quiet_types: tuple[str, ...] = setting(
+        ("promotional",), "The types of messages that keep to the quiet hours: `otp`, `transactional`, `promotional`."
+    )
+    time_zone: str = setting(
+        "Etc/UTC", "Time zone of the quiet hours where a number tells none, such as `Europe/Berlin`."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from heliograph.model import (
     OptOut,
     PendingDelivery,
     Progress,
+    Schedule,
     SegmentProgress,
 )
 
@@ -90,6 +91,8 @@ class Acceptance:
     endpoints: Sequence[Endpoint] = ()
     deleted_endpoints: Sequence[tuple[int, str, int]] = ()
     """(account_id, endpoint id, when in µs)."""
+    schedules: Sequence[Schedule] = ()
+    """The dates of those of ``messages`` that have one."""
 
 
 class Update(Struct, frozen=True, gc=False):
@@ -183,6 +186,9 @@ class Changes:
     parts_done: list[tuple[int, str, str, int, int, int]] = field(default_factory=list)
     """Set keys whose parts are deleted."""
     references: dict[ReferenceKey, int] = field(default_factory=dict)
+    schedules: list[Schedule] = field(default_factory=list)
+    """Further dates of messages that exist, or the same again (by message and sequence): their ``expires_us`` is the
+    message's from now on."""
 
     @property
     def empty(self) -> bool:
@@ -214,6 +220,7 @@ class MessageRecord(Struct, frozen=True, kw_only=True):
     segments: tuple[SegmentProgress, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     on_wire: bool = False
+    schedules: tuple[Schedule, ...] = ()
 
 
 class ListFilter(Struct, frozen=True, kw_only=True):
@@ -399,6 +406,13 @@ class Store(Protocol):
         """Waiting, unclaimed messages whose validity is over."""
         ...
 
+    async def moved_zones(self, version: str, *, after: str | None, due_before_us: int, limit: int) -> list[Live]:
+        """Scheduled messages due before then whose wall time was read with other zone data than ``version``,
+
+        in id order after ``after``.
+        """
+        ...
+
     # --- outbox -------------------------------------------------------------------------------
     async def outbox(self, after: int, limit: int) -> OutboxPage:
         """Up to ``limit`` rows after a position, never skipping one that is still being written."""
@@ -441,6 +455,12 @@ class Store(Protocol):
         Pages hold under inserts: what is new comes before the first page. A clock that was set back by more
         than a minute moves what was accepted meanwhile out of ranges of time.
         """
+        ...
+
+    async def scheduled(
+        self, account_id: int, *, after: tuple[int, str], before_us: int, limit: int
+    ) -> list[MessageRecord]:
+        """Messages that wait for their date, soonest first, after (due_us, id) and due before then (exclusive)."""
         ...
 
     async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:

@@ -7,6 +7,8 @@ step, where a filter in memory cannot rule it out. Each refusal is a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import Struct
 
@@ -17,7 +19,9 @@ from heliograph.delivery.segmenting import Segmented, cut_data, cut_text
 from heliograph.delivery.submission import Submission
 from heliograph.errors import RequestRejected
 from heliograph.model import AddressKind, Content, Message, TrafficType
+from heliograph.rules.schedule import Plan, plan
 from heliograph.sms.numbers import BadRecipient, Recipient, recipient
+from heliograph.sms.zones import zones_of
 
 __all__ = ["Decider", "Draft", "opted_out"]
 
@@ -57,6 +61,7 @@ class Draft(Struct, frozen=True, gc=False, kw_only=True):
     reference_key: ReferenceKey | None
     reference_octets: int
     warnings: tuple[str, ...]
+    plan: Plan | None = None
 
     @property
     def pair(self) -> tuple[int, str]:
@@ -73,7 +78,7 @@ class Draft(Struct, frozen=True, gc=False, kw_only=True):
             sender=self.sender,
             recipient=self.recipient,
             accepted_us=now_us,
-            expires_us=now_us + self.validity_s * 1_000_000,
+            expires_us=(now_us if self.plan is None else max(now_us, self.plan.send_us)) + self.validity_s * 1_000_000,
             type=asked.type,
             sender_kind=self.sender_kind,
             encoding=self.encoding,
@@ -96,8 +101,9 @@ class Draft(Struct, frozen=True, gc=False, kw_only=True):
 class Decider:
     """Decisions on submissions, from the directory in memory."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, now_us: Callable[[], int]) -> None:
         self._directory = directory
+        self._now_us = now_us
         self._senders: dict[str, tuple[str, int]] = {}
         self._last_text: tuple[str, str, int] = ("", "", 0)
         self._last_cut: Segmented | None = None
@@ -141,7 +147,18 @@ class Decider:
             reference_key=(connector_id, sender, to.e164) if count > 1 else None,
             reference_octets=reference_octets,
             warnings=warnings,
+            plan=self._plan(submission, to.e164) if submission.wish is not None or self._directory.quiet else None,
         )
+
+    def _plan(self, submission: Submission, e164: str) -> Plan | None:
+        """When it goes, where somebody has a say in that: the caller, or the account's quiet hours."""
+        quiet = self._directory.quiet.get(submission.account.id)
+        if quiet is not None and submission.type not in quiet.types:
+            quiet = None
+        if submission.wish is None and quiet is None:
+            return None
+        found = plan(submission.wish, quiet, lambda: zones_of(e164), self._now_us())
+        return None if found.asked_us is None and found.window is None else found
 
     def _number(self, submission: Submission) -> tuple[Recipient, tuple[str, ...]]:
         account = submission.account

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from heliograph.model import Account, Number, Route
 from heliograph.rules.routing import RouteTable, next_connector
+from heliograph.rules.schedule import Quiet
 
 __all__ = ["Directory"]
 
@@ -20,10 +21,16 @@ class Directory:
         self._reference_octets: dict[int, int] = {}
         self._owners: dict[str, Number] = {}
         self._senders: dict[int, str] = {}
+        self.quiet: Mapping[int, Quiet] = {}
+        """Accounts with quiet hours of their own."""
 
     def set_accounts(self, accounts: Sequence[Account]) -> None:
         """Every account there is."""
         self.accounts = {account.id: account for account in accounts}
+
+    def set_quiet(self, quiet: Mapping[int, Quiet]) -> None:
+        """Every account that has quiet hours."""
+        self.quiet = dict(quiet)
 
     def set_connectors(self, reference_octets: Mapping[int, int]) -> None:
         """Every connector, with the size of its concatenation references."""

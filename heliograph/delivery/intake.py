@@ -30,12 +30,14 @@ from heliograph.model import (
     Live,
     Message,
     Progress,
+    Schedule,
     SegmentProgress,
     State,
     id_from_number,
     id_number,
 )
 from heliograph.rules.lifecycle import fact_of
+from heliograph.rules.schedule import Plan
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Intake", "IntakeLimits"]
@@ -93,13 +95,14 @@ class _Questions(Struct):
 class _Decision:
     """What was decided for one request, until it is durable."""
 
-    __slots__ = ("admitted", "request", "results", "rows")
+    __slots__ = ("admitted", "request", "results", "rows", "schedules")
 
     def __init__(self, request: _Request) -> None:
         self.request = request
         self.results: list[Accepted | RequestRejected] = []
         self.admitted: list[tuple[Live, Admission]] = []
         self.rows: list[NewMessage] = []
+        self.schedules: list[Schedule] = []
 
 
 class Intake:
@@ -123,7 +126,7 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._limits = limits or IntakeLimits()
-        self._decider = Decider(directory)
+        self._decider = Decider(directory, clock.now_us)
         self._waiting: list[_Request] = []
         self._planned = False
         self._pending = 0
@@ -325,6 +328,10 @@ class Intake:
                 decision.results.append(draft)
                 continue
             message = self._message(draft, next(ids), now_us, changes)
+            plan = draft.plan
+            if plan is not None and plan.send_us > now_us:
+                self._schedule(decision, draft, plan, message, now_us, changes)
+                continue
             admission = self._dispatch.admit(draft.connector_id, message, permit)
             if admission is Admission.WAITING:
                 progress = Progress(connector_id=draft.connector_id, due_us=AT_ONCE)
@@ -339,6 +346,8 @@ class Intake:
                     for number in range(1, message.segments + 1)
                 ]
             live = Live(message, progress, draft.parts, segments, draft.content)
+            if plan is not None:
+                live.schedules = (self._date(decision, draft, plan, message, now_us),)
             decision.admitted.append((live, admission))
             decision.results.append(Accepted(message, progress, draft.warnings))
             decision.rows.append(
@@ -347,9 +356,41 @@ class Intake:
             changes.facts.append(fact_of(message, 1, State.QUEUED, now_us, draft.connector_id))
             changes.lives.append(live)
 
+    def _schedule(
+        self, decision: _Decision, draft: Draft, plan: Plan, message: Message, now_us: int, changes: Changes
+    ) -> None:
+        """The rows of a message that waits for its date: no lane hears of it before."""
+        connector_id, count = draft.connector_id, message.segments
+        progress = Progress(state=State.SCHEDULED, connector_id=connector_id, due_us=plan.send_us)
+        segments = None
+        if count > 1:
+            segments = [SegmentProgress(number=number, connector_id=connector_id) for number in range(1, count + 1)]
+        schedule = self._date(decision, draft, plan, message, now_us)
+        live = Live(message, progress, draft.parts, segments, draft.content, (schedule,))
+        decision.admitted.append((live, Admission.WAITING))
+        decision.results.append(Accepted(message, progress, draft.warnings, schedule))
+        decision.rows.append(
+            NewMessage(message, progress, draft.content, None if segments is None else tuple(segments))
+        )
+        changes.facts.append(fact_of(message, 1, State.SCHEDULED, now_us, connector_id))
+        changes.lives.append(live)
+
+    def _date(self, decision: _Decision, draft: Draft, plan: Plan, message: Message, now_us: int) -> Schedule:
+        schedule = plan.schedule(
+            message.id,
+            message.account_id,
+            sequence=1,
+            at_us=now_us,
+            send_us=max(now_us, plan.send_us),
+            validity_us=draft.validity_s * 1_000_000,
+        )
+        decision.schedules.append(schedule)
+        return schedule
+
     def _conclude(self, decision: _Decision, ids: Sequence[str], now_us: int, changes: Changes) -> None:
         """The rows of one request, all or none."""
-        changes.acceptances.append(Acceptance(decision.rows, self._claim(decision.request, decision, ids, now_us)))
+        claim = self._claim(decision.request, decision, ids, now_us)
+        changes.acceptances.append(Acceptance(decision.rows, claim, schedules=decision.schedules))
 
     def _message(self, draft: Draft, message_id: str, now_us: int, changes: Changes) -> Message:
         reference = 0
@@ -460,7 +501,8 @@ class Intake:
             record = records.get(next(left))
             if record is None:
                 raise RequestRejected("gone", "What this request created is past its retention.", status=410)
-            results.append(Accepted(record.message, record.progress, warnings.get(index, ())))
+            first = record.schedules[0] if record.schedules else None
+            results.append(Accepted(record.message, record.progress, warnings.get(index, ()), first))
         return Received(results, True)
 
     # --- tasks -------------------------------------------------------------------------------------

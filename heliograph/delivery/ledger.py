@@ -17,7 +17,7 @@ from typing import Any
 from heliograph.contracts import Changes, Clock, Committed, Correlation, Store, Update
 from heliograph.errors import StoreError
 from heliograph.model import Live
-from heliograph.rules.lifecycle import News, advance
+from heliograph.rules.lifecycle import News, advance, come_due
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Batch", "Ledger"]
@@ -142,6 +142,18 @@ class Ledger:
             changes.logged.extend(step.logged)
         batch.news.append((live, news))
         return True
+
+    def come_due(self, batch: Batch, live: Live, now_us: int) -> None:
+        """A scheduled message has entered its lane."""
+        step = come_due(live, now_us)
+        assert step.progress is not None
+        assert step.fact is not None
+        changes, message = batch.changes, live.message
+        changes.updates.append(Update(message.id, message.account_id, live.progress.version, step.progress))
+        live.progress = step.progress
+        changes.facts.append(step.fact)
+        changes.lives.append(live)
+        changes.logged.extend(step.logged)
 
     def submitted(
         self, batch: Batch, live: Live, segment: int, connector_id: int, canonical: str, attempt: int

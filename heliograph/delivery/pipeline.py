@@ -14,6 +14,7 @@ from heliograph.delivery.lane import LaneLimits
 from heliograph.delivery.ledger import Ledger
 from heliograph.delivery.receipts import Receipts
 from heliograph.delivery.rescue import Rescue, RescueSettings
+from heliograph.delivery.schedules import Schedules
 from heliograph.model import IdSource
 from heliograph.telemetry.metrics import Metrics
 
@@ -43,6 +44,7 @@ class Pipeline:
         self.ledger = Ledger(store, clock, metrics)
         self.dispatch = Dispatch(store, self.ledger, directory, clock, metrics, limits=lane_limits)
         self.intake = Intake(store, self.dispatch, directory, ids, clock, metrics, limits=intake_limits)
+        self.schedules = Schedules(store, self.ledger, self.dispatch, clock, metrics)
         self.receipts = Receipts(store, self.ledger, clock, metrics)
         self.inbound = Inbound(store, directory, ids, clock, metrics)
         self.rescue = Rescue(
@@ -56,6 +58,7 @@ class Pipeline:
     async def start(self, connectors: Sequence[Connector]) -> None:
         """Settles what the last run left, then opens the lanes."""
         await self.rescue.recover()
+        await self.schedules.start()
         await self.set_connectors(connectors, drain_s=0.0)
         self.dispatch.mark_waiting(await self._store.waiting())
         self.rescue.start()
@@ -73,6 +76,7 @@ class Pipeline:
     async def stop(self, drain_s: float) -> None:
         """Answers what was begun, lets carriers answer what they have, and leaves the rest to the next start."""
         await self.rescue.stop()
+        await self.schedules.stop()
         await self.intake.drain(drain_s)
         await asyncio.gather(*(self.dispatch.remove(one, drain_s) for one in list(self.dispatch.lanes)))
         await self.receipts.drain(drain_s)

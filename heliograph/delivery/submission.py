@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from heliograph.errors import RequestRejected
-from heliograph.model import Account, Message, Progress, TrafficType
+from heliograph.model import Account, Message, Progress, Schedule, TrafficType
+from heliograph.rules.schedule import Wish
 
 __all__ = ["Accepted", "Callback", "IdempotencyKey", "Received", "Submission"]
 
@@ -42,6 +43,8 @@ class Submission(Struct, frozen=True, gc=False, kw_only=True):
     callback: Callback | None = None
     entrance: str = "rest"
     entrance_data: str | None = None
+    wish: Wish | None = None
+    """When it is to go; None: at once."""
 
 
 class Accepted(Struct, frozen=True, gc=False):
@@ -50,6 +53,8 @@ class Accepted(Struct, frozen=True, gc=False):
     message: Message
     progress: Progress
     warnings: tuple[str, ...] = ()
+    schedule: Schedule | None = None
+    """The date that it was accepted with."""
 
 
 class Received(Struct, frozen=True, gc=False):

@@ -30,18 +30,24 @@ from heliograph.model import (
     LoggedEvent,
     Message,
     Progress,
+    Schedule,
     SegmentProgress,
     State,
     TrafficType,
+    Window,
+    schedule_at,
 )
 
 __all__ = [
+    "DAYS",
     "EVENT_SOURCE",
     "EVENT_TYPES",
     "AttemptView",
     "EventView",
     "MessageView",
+    "ScheduleView",
     "SegmentView",
+    "WindowView",
     "event_json",
     "event_view",
     "events_of",
@@ -53,6 +59,9 @@ __all__ = [
 
 EVENT_SOURCE: Final = "/v1/messages"
 """CloudEvents ``source`` of every event; with ``id`` it names the event for ever."""
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""The days of a delivery window, Monday first."""
 
 EVENT_TYPES: Final[dict[int, str]] = {state.value: f"message.{state.word}" for state in State}
 """State → event type; also the words that a subscriber's filter is made of."""
@@ -104,6 +113,25 @@ class AttemptView(Struct, frozen=True, kw_only=True):
     carrier_message_id: str | UnsetType | None = UNSET
 
 
+class WindowView(Struct, frozen=True, kw_only=True):
+    """When the handset may be written to."""
+
+    time_zones: Sequence[str]
+    days: Sequence[str]
+    hours: Sequence[str]
+    holidays: str | None
+
+
+class ScheduleView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked of the date. ``zone_data`` is the version of the zone data that read a local time."""
+
+    send_at: str | UnsetType = UNSET
+    send_at_local: str | UnsetType = UNSET
+    time_zone: str | UnsetType = UNSET
+    zone_data: str | UnsetType = UNSET
+    deliver_within: WindowView | UnsetType = UNSET
+
+
 class MessageView(Struct, frozen=True, gc=False):
     """A message as JSON. It has ``text`` or ``data``; null where the content is gone."""
 
@@ -131,6 +159,8 @@ class MessageView(Struct, frozen=True, gc=False):
     text: str | UnsetType | None = UNSET
     data: str | UnsetType | None = UNSET
     udh: str | UnsetType = UNSET
+    send_at: str | UnsetType = UNSET
+    schedule: ScheduleView | UnsetType = UNSET
     segment_list: Sequence[SegmentView] | UnsetType = UNSET
     attempts: Sequence[AttemptView] | UnsetType = UNSET
     connector: str | UnsetType | None = UNSET
@@ -246,7 +276,7 @@ def events_of(record: MessageRecord, logged: Iterable[LoggedEvent] = ()) -> list
     facts = [fact for fact in _derived(record) if fact.sequence not in written]
     facts += [_fact_of(record, event) for event in written.values()]
     events: list[EventView] = []
-    state, end = State.QUEUED.value, 0
+    state, end = State.SCHEDULED.value if record.schedules else State.QUEUED.value, 0
     for fact in sorted(facts, key=lambda fact: fact.sequence):
         event = written.get(fact.sequence)
         if event is None or event.kind in _STATE_OF_WORD:
@@ -283,7 +313,7 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
         error = progress.error
     tags, metadata = message.tags, message.metadata
     text, data, udh = _content_fields(message, source.content)
-    return MessageView(
+    view = MessageView(
         message.id,
         _DIRECTION_WORDS[message.direction],
         message.channel,
@@ -309,6 +339,36 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
         data,
         udh,
     )
+    return _dated(view, source.schedules, sequence) if source.schedules else view
+
+
+def _dated(view: MessageView, schedules: tuple[Schedule, ...], sequence: int) -> MessageView:
+    """The view with the date that held after this event, and the validity that follows from it."""
+    held = schedule_at(schedules, sequence)
+    if held is None:
+        return view
+    window = held.window
+    asked = ScheduleView(
+        send_at=UNSET if held.asked_us is None or held.local is not None else iso(held.asked_us),
+        send_at_local=held.local or UNSET,
+        time_zone=held.zone or UNSET,
+        zone_data=held.zone_version or UNSET,
+        deliver_within=UNSET if window is None else _window_view(window),
+    )
+    return msgspec.structs.replace(view, send_at=iso(held.send_us), schedule=asked, expires_at=iso(held.expires_us))
+
+
+def _window_view(window: Window) -> WindowView:
+    return WindowView(
+        time_zones=window.zones,
+        days=[DAYS[day] for day in window.days],
+        hours=[f"{_clock(begin)}-{_clock(end)}" for begin, end in window.hours],
+        holidays=window.holidays,
+    )
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def _segments_delivered(source: MessageRecord | Live, at_us: int | None) -> int:
@@ -431,6 +491,8 @@ def _derived(record: MessageRecord) -> list[Fact]:
     if message.direction == _INBOUND:
         return [_fact(message, 1, State.RECEIVED, message.accepted_us)]
     facts = [_fact(message, 1, State.QUEUED, message.accepted_us)]
+    if any(one.send_us > one.at_us for one in record.schedules):  # when it was queued is a logged event
+        facts = [_fact(message, one.sequence, State.SCHEDULED, one.at_us) for one in record.schedules]
     if progress.sent_seq and progress.sent_us is not None:
         facts.append(_fact(message, progress.sent_seq, State.SENT, progress.sent_us))
     if progress.ended_seq and progress.ended_us is not None:

@@ -13,6 +13,7 @@ from heliograph.model.accounts import (
 from heliograph.model.events import Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
 from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
 from heliograph.model.message import AT_ONCE, Attempt, Content, Live, Message, Progress, SegmentProgress
+from heliograph.model.schedule import Schedule, Window, schedule_at
 from heliograph.model.states import (
     END,
     ENDS,
@@ -50,12 +51,15 @@ __all__ = [
     "PendingDelivery",
     "Progress",
     "Route",
+    "Schedule",
     "SegmentProgress",
     "State",
     "TrafficType",
+    "Window",
     "event_id",
     "id_from_number",
     "id_number",
     "id_time_us",
     "normalize_id",
+    "schedule_at",
 ]

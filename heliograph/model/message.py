@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from heliograph.model.schedule import Schedule
 from heliograph.model.states import AddressKind, ContentKind, Direction, Encoding, State, TrafficType
 
 __all__ = ["AT_ONCE", "Attempt", "Content", "Live", "Message", "Progress", "SegmentProgress"]
@@ -130,7 +131,7 @@ class Content(Struct, frozen=True, gc=False, kw_only=True):
 class Live:
     """A message in flight: the one mutable thing, owned by the event loop of its node."""
 
-    __slots__ = ("content", "message", "parts", "progress", "segments")
+    __slots__ = ("content", "message", "parts", "progress", "schedules", "segments")
 
     def __init__(
         self,
@@ -139,6 +140,7 @@ class Live:
         parts: tuple[bytes, ...] = (),
         segments: list[SegmentProgress] | None = None,
         content: Content | None = None,
+        schedules: tuple[Schedule, ...] = (),
     ) -> None:
         self.message = message
         self.progress = progress
@@ -148,3 +150,5 @@ class Live:
         """One entry a segment, in order; None for a message of one segment."""
         self.content = content
         """What it says, where it is at hand: events show it."""
+        self.schedules = schedules
+        """Its dates in order, the last one holds; () for a message that was to go at once."""

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from heliograph.model import END, Fact, Live, LoggedEvent, Message, Progress, SegmentProgress, State
 
-__all__ = ["Advance", "News", "advance", "fact_of", "fold_segments"]
+__all__ = ["Advance", "News", "advance", "come_due", "fact_of", "fold_segments"]
 
 _DELIVERED = State.DELIVERED
 _SENT = State.SENT
@@ -67,6 +67,21 @@ def advance(live: Live, news: News) -> Advance:
     if live.segments is None:
         return _advance_single(live, news)
     return _advance_several(live, live.segments, news)
+
+
+def come_due(live: Live, at_us: int) -> Advance:
+    """A scheduled message has entered its lane: ``queued``, as an event of its own (no column tells it)."""
+    old, message = live.progress, live.message
+    sequence = old.last_seq + 1
+    progress = replace(old, state=State.QUEUED, version=old.version + 1, last_seq=sequence)
+    event = LoggedEvent(
+        message_id=message.id,
+        account_id=message.account_id,
+        sequence=sequence,
+        at_us=at_us,
+        kind=State.QUEUED.word,
+    )
+    return Advance(progress, None, fact_of(message, sequence, State.QUEUED, at_us, old.connector_id), (event,))
 
 
 def fact_of(message: Message, sequence: int, state: int, at_us: int, connector_id: int, corrects: int = 0) -> Fact:

@@ -49,6 +49,7 @@ from heliograph.model import (
     Live,
     LoggedEvent,
     PendingDelivery,
+    Schedule,
     SegmentProgress,
 )
 
@@ -103,6 +104,7 @@ class Rows:
     parts: dict[_SetKey, list[InboundPart]] = field(default_factory=dict)
     parts_done: list[_SetKey] = field(default_factory=list)
     references: dict[ReferenceKey, int] = field(default_factory=dict)
+    schedules: list[Schedule] = field(default_factory=list)
 
 
 class Batch:
@@ -229,6 +231,8 @@ class Batch:
                 rows.endpoints.extend(acceptance.endpoints)
             if acceptance.deleted_endpoints:
                 rows.deleted_endpoints.extend(acceptance.deleted_endpoints)
+            if acceptance.schedules:
+                rows.schedules.extend(acceptance.schedules)
         rows.facts.extend(untold)  # behind those whose lives are at hand, so that these stay one for one
         self.facts, self.lives = rows.facts, rows.lives
         return rows
@@ -263,6 +267,7 @@ def _without(call: Changes, dropped: set[str]) -> Changes:
         parts=call.parts,
         parts_done=call.parts_done,
         references=call.references,
+        schedules=[row for row in call.schedules if row.message_id not in dropped],
     )
 
 
@@ -292,6 +297,8 @@ def _merge(rows: Rows, call: Changes) -> None:
         rows.orphans.extend(call.orphans)
     if call.orphans_matched:
         rows.orphans_matched.extend(call.orphans_matched)
+    if call.schedules:
+        rows.schedules.extend(call.schedules)
     for part in call.parts:
         rows.parts.setdefault(part.set_key, []).append(part)
     for set_key in call.parts_done:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest_asyncio
@@ -52,7 +53,8 @@ class Stage:
     @property
     def environment(self) -> dict[str, str]:
         """What the examples expect in their environment."""
-        return {"HELIOGRAPH_URL": self.server.url, "HELIOGRAPH_KEY": self.key}
+        tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+        return {"HELIOGRAPH_URL": self.server.url, "HELIOGRAPH_KEY": self.key, "TOMORROW": tomorrow}
 
 
 @pytest_asyncio.fixture

@@ -31,7 +31,7 @@ _WORDED: Final = {
 }
 """Packages that do not say an SPDX expression, in one."""
 
-_OVERRIDES: Final = {"uvloop": "MIT OR Apache-2.0"}
+_OVERRIDES: Final = {"python-dateutil": "Apache-2.0 OR BSD-3-Clause", "uvloop": "MIT OR Apache-2.0"}
 """Where several fields say different parts of the truth."""
 
 ALLOWED: Final = frozenset(

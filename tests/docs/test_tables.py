@@ -58,6 +58,8 @@ def test_the_example_of_an_event_has_the_fields_of_an_event() -> None:
 
 
 _NOT_IN_EVENTS = (
+    "send_at",
+    "schedule",
     "data",
     "udh",
     "segment_list",

@@ -166,6 +166,7 @@ async def house(
 
     services = Services(
         intake=pipeline.intake,
+        schedules=pipeline.schedules,
         store=store,
         keys=keys,
         webhooks=Webhooks(store, clock, lambda: 0),

@@ -21,6 +21,7 @@ from heliograph.delivery.lane.inflow import Inflow
 from heliograph.delivery.lane.lateoptouts import LateOptOuts
 from heliograph.delivery.lane.permits import Permits
 from heliograph.delivery.lane.queue import LaneQueue
+from heliograph.delivery.lane.recalls import Recalls
 from heliograph.delivery.lane.setbacks import Over, Setbacks, TryElsewhere
 from heliograph.delivery.lane.work import Admission, LaneLimits, Work, open_segments
 from heliograph.delivery.ledger import Batch, Ledger
@@ -28,6 +29,7 @@ from heliograph.delivery.segmenting import parts_of
 from heliograph.model import AT_ONCE, END, Content, Live, Message, State
 from heliograph.rules.lifecycle import News
 from heliograph.rules.pacing import Pace
+from heliograph.rules.windows import opens_at
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Lane"]
@@ -81,6 +83,7 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._closing = False
         self._unbound_since: float | None = None
+        self._recalls = Recalls()
 
     # --- what the lane holds ---------------------------------------------------------------------
 
@@ -152,6 +155,37 @@ class Lane:
         self._shrink(message, message.segments)
         self.plan_turn()
 
+    # --- recalls and closed windows ----------------------------------------------------------------
+
+    def recall(self, message_id: str) -> bool:
+        """Keeps a message off the wire until ``recalled``; False when it may be there already."""
+        return not self._permits.may_be_on_wire(message_id) and self._recalls.ask(message_id)
+
+    def recalled(self, message_id: str, *, canceled: bool) -> None:
+        """What the store said: it was canceled, or it takes its turn again."""
+        if canceled:
+            self._recalls.canceled(message_id)
+        elif (work := self._recalls.restored(message_id)) is not None:
+            self._queue.grow(work.live.message, len(work.numbers))
+            self._queue.push(work)
+            self.plan_turn()
+
+    def _stays(self, batch: Batch, work: Work, now_us: int) -> bool:
+        """Whether work whose turn has come may not leave: it was recalled, or its delivery window is closed."""
+        message = work.live.message
+        if self._recalls.keeps(work):
+            self._forget(message, work.numbers)
+            self._shrink(message, len(work.numbers))
+        else:
+            schedules = work.live.schedules
+            window = schedules[-1].window if schedules else None
+            opens_us = now_us if window is None else opens_at(window, now_us)
+            if opens_us == now_us or message.expires_us <= now_us:
+                return False
+            self._give_back(batch, work, message.expires_us if opens_us is None else opens_us)
+        self._queue.free_pair(work.pair)
+        return True
+
     def mark_backlog(self, kind: int, account_id: int) -> None:
         """Something of this class and account waits in the store, or is about to."""
         self._backlog.mark((kind, account_id))
@@ -189,6 +223,8 @@ class Lane:
         now_us = self._clock.now_us()
         while self._permits.room(rate) > 0 and (work := self._queue.pop()) is not None:
             live = work.live
+            if (live.schedules or self._recalls) and self._stays(batch, work, now_us):
+                continue
             if live.message.expires_us <= now_us:  # it is not sent any more
                 for number in work.numbers:
                     self._setbacks.end(batch, live, number, State.EXPIRED, "expired", now_us)
@@ -355,6 +391,8 @@ class Lane:
                 for number in work.numbers:
                     self._setbacks.end(batch, live, number, State.REJECTED, error, now_us)
                 continue
+            if live.progress.state == State.SCHEDULED:
+                self._ledger.come_due(batch, live, now_us)
             live.content = content
             live.parts = parts_of(message, content, self.connector.reference_octets)
             self._queue.grow(message, len(work.numbers))
@@ -371,6 +409,7 @@ class Lane:
     def give_back_all(self) -> None:
         """Everything in memory that is not on the wire goes back to the store."""
         works, holders = self._queue.empty()
+        self._recalls.emptied()
         for submission in (*self._ready, *self._late.empty()):
             self._permits.written(1)
             self._permits.release(submission.live.message.id, 1)

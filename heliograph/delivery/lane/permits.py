@@ -31,6 +31,10 @@ class Permits:
     def __contains__(self, message_id: str) -> bool:
         return message_id in self._ids
 
+    def may_be_on_wire(self, message_id: str) -> bool:
+        """Whether it has a permit, or had one and its outcome is not yet written."""
+        return message_id in self._ids or message_id in self._leaving
+
     @property
     def ids(self) -> tuple[str, ...]:
         """Messages that may be on the wire: what the row must say.

@@ -25,6 +25,7 @@ from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
+from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import Endpoint, normalize_id
@@ -89,6 +90,7 @@ OPERATIONS = (
         example={"messages": [_EXAMPLE, _EXAMPLE | {"to": "+14155550124"}]},
     ),
     *LIST_OPERATIONS,
+    *SCHEDULE_OPERATIONS,
     Operation(
         "GET", "/v1/messages/{id}", "Show a message with segments and attempts", "messages:read", None, MessageView
     ),
@@ -160,12 +162,16 @@ class _Routes:
         self._services = services
         self._doors = doors
         self._lists = Lists(services, self._caller)
+        self._scheduling = Scheduling(services.schedules, services.store)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
             **{("POST", door.path): self._through(door) for door in self._doors},
             ("GET", "/v1/messages"): self._lists.list,
             ("GET", "/v1/messages/export"): self._lists.export,
+            ("GET", "/v1/messages/due"): self.due,
+            ("POST", "/v1/messages/{id}/cancel"): self.cancel,
+            ("POST", "/v1/messages/{id}/reschedule"): self.reschedule,
             ("GET", "/v1/messages/{id}"): self.show,
             ("GET", "/v1/messages/{id}/events"): self.events,
             ("POST", "/v1/inspect"): self.inspect,
@@ -240,6 +246,29 @@ class _Routes:
         if record is None or message_id is None:
             raise _no_message()
         return Reply(200, _encode({"events": events_of(record, await store.logged(account_id, message_id))}))
+
+    # --- dates -----------------------------------------------------------------------------------
+
+    async def due(self, request: Request) -> Reply:
+        principal = self._caller(request, "messages:read")
+        query = request.query_params
+        for name in query:
+            if name not in ("before", "cursor", "limit"):
+                raise RequestRejected(
+                    "field_unknown", f"There is no parameter {name[:64]}: use before, cursor, limit.", field=name[:64]
+                )
+        return await self._scheduling.due(principal, query.get("before"), query.get("cursor"), query.get("limit"))
+
+    async def cancel(self, request: Request) -> Reply:
+        principal = self._caller(request, "messages:send")
+        call = await _call(request, self._services.bounds.body_octets)
+        return await self._scheduling.cancel(principal, request.path_params["id"], idempotency_of(call, principal))
+
+    async def reschedule(self, request: Request) -> Reply:
+        principal = self._caller(request, "messages:send")
+        call = await _call(request, self._services.bounds.body_octets)
+        message_id = request.path_params["id"]
+        return await self._scheduling.reschedule(principal, message_id, call, idempotency_of(call, principal))
 
     async def inspect(self, request: Request) -> Reply:
         principal = self._caller(request, "inspect")

@@ -9,6 +9,7 @@ from typing import Any
 from heliograph.access import KeyRing
 from heliograph.contracts import Store
 from heliograph.delivery.intake import Intake
+from heliograph.delivery.schedules import Schedules
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.sending import SEND_SCOPE, Sending
@@ -36,6 +37,7 @@ class Services:
     """What the API needs of the house."""
 
     intake: Intake
+    schedules: Schedules
     store: Store
     keys: KeyRing
     webhooks: Webhooks

@@ -132,7 +132,7 @@ def _curl(method: str, path: str, operation: Schema) -> str:
     for parameter in operation.get("parameters", ()):
         path = path.replace(f"{{{parameter['name']}}}", parameter.get("example", ""))
     line = f'curl "$URL{path}" -H "Authorization: Bearer $KEY"'
-    if method not in ("get", "post"):
+    if method not in ("get", "post") or (method == "post" and "requestBody" not in operation):
         line += f" -X {method.upper()}"
     if body := _content(operation.get("requestBody", {})):
         line += f" \\\n  -d '{json.dumps(body['example'], ensure_ascii=False)}'"

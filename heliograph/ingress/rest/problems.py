@@ -39,11 +39,16 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "number_unknown": (422, "The recipient's number is in no known number range."),
     "overloaded": (503, "The server or its store is busy: the same request succeeds later."),
     "recipient_opted_out": (422, "The recipient opted out of messages from this account."),
+    "send_at_out_of_range": (422, "The date has passed, or is more than 400 days ahead."),
     "sender_invalid": (422, "The sender is none that a message can come from."),
     "sender_required": (422, "The account has no number to send from, so the request must name a sender."),
+    "time_zone_required": (422, "The recipient's number does not tell one time zone, so the request must."),
+    "time_zone_unknown": (422, "There is no time zone of this name."),
+    "too_late": (409, "The message is over, or may be on its way to a carrier: it can no longer be changed."),
     "too_many_messages": (422, "A batch holds more messages than allowed."),
     "too_many_segments": (422, "The message needs more segments than max_segments."),
     "unauthorized": (401, "No key, or none that is valid."),
+    "window_never_opens": (422, "No time within 400 days is one that deliver_within allows."),
 }
 """code → (HTTP status, title)."""
 

@@ -17,8 +17,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from heliograph.access import KeyRing, Principal
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.submission import Accepted, Callback, Submission
+from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller, check_depth, decode, idempotency_of, read_json
+from heliograph.ingress.rest.dates import DATE_FIELDS, WithinBody, wish_of
 from heliograph.ingress.rest.problems import Problem, Reply, problem_of, refusal
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.ingress.rest.turns import Turns
@@ -32,6 +34,7 @@ _ENCODINGS = {int(one): one.word for one in Encoding}
 SEND_SCOPE = "messages:send"
 _ACCEPTED = State.QUEUED
 """The furthest that a message is when it is accepted; a replay tells what was told then."""
+_SCHEDULED = State.SCHEDULED.word
 _REPLAYED = ((b"idempotent-replayed", b"true"),)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _SLICE = 500
@@ -40,6 +43,7 @@ _METADATA_DEPTH = 8
 _METADATA_OCTETS = 4096
 
 Short = Annotated[str, Meta(max_length=128)]
+DateText = Annotated[str, Meta(max_length=64)]
 
 
 class CallbackBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +70,10 @@ class _Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     at_most_once: bool = False
     flash: bool = False
     callback: CallbackBody | None = None
+    send_at: DateText | None = None
+    send_at_local: DateText | None = None
+    time_zone: DateText | None = None
+    deliver_within: WithinBody | None = None
 
 
 class SendBody(_Said, frozen=True, kw_only=True, gc=False):
@@ -100,11 +108,12 @@ class SendReply(Struct, frozen=True, omit_defaults=True, gc=False):
     route: str | UnsetType = UNSET
     route_reason: str | UnsetType = UNSET
     connector: str | UnsetType = UNSET
+    send_at: str | UnsetType = UNSET
 
 
 SEND_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(SendBody))
 _CALLBACK_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(CallbackBody))
-_NAMES = (*SEND_FIELDS, *_CALLBACK_FIELDS)
+_NAMES = (*SEND_FIELDS, *_CALLBACK_FIELDS, *DATE_FIELDS[-3:])
 _send_decoder = msgspec.json.Decoder(SendBody)
 _batch_decoder = msgspec.json.Decoder(_AnyBatch)
 _number_decoder = msgspec.json.Decoder(Annotated[str, Meta(max_length=64)])
@@ -230,6 +239,9 @@ class Sending:
             message.client_ref if message.client_ref is not None else UNSET,
             accepted.warnings or UNSET,
         )
+        schedule = accepted.schedule
+        if schedule is not None and schedule.send_us > schedule.at_us:
+            reply = msgspec.structs.replace(reply, state=_SCHEDULED, send_at=iso(schedule.send_us))
         if "routes:read" not in principal.scopes:
             return reply
         return msgspec.structs.replace(
@@ -257,6 +269,14 @@ def submission_of(
         check_events(callback.events, "callback.events")
     if body.client_ref is not None and _CONTROLS.search(body.client_ref):
         raise _invalid("client_ref", "client_ref must have no control characters.")
+    wish = None
+    if (
+        body.send_at is not None
+        or body.send_at_local is not None
+        or body.deliver_within is not None
+        or body.time_zone is not None
+    ):
+        wish = wish_of(body.send_at, body.send_at_local, body.time_zone, body.deliver_within)
     return Submission(
         account=principal.account,
         to=body.to,
@@ -275,6 +295,7 @@ def submission_of(
         flash=body.flash,
         callback=None if callback is None else Callback(url=callback.url, events=tuple(callback.events)),
         entrance=entrance,
+        wish=wish,
     )
 
 

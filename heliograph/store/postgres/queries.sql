@@ -187,6 +187,18 @@ WHERE k.connector_id BETWEEN 0 AND 2147483647
     AND p.connector_id = k.connector_id AND p.sender = k.sender AND p.recipient = k.recipient
     AND p.reference = k.reference AND p.reference_octets = k.reference_octets AND p.total = k.total
 
+-- name: put_schedules
+INSERT INTO schedules (message_id, account_id, sequence, zone_version, fields)
+SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::text[], $5::text[])
+ON CONFLICT (message_id, account_id, sequence) DO UPDATE
+    SET zone_version = excluded.zone_version, fields = excluded.fields
+
+-- name: put_validity
+UPDATE messages AS m SET expires_us = u.expires_us
+FROM unnest($1::text[], $2::int4[], $3::int8[]) AS u (id, account_id, expires_us)
+WHERE u.account_id BETWEEN 0 AND 2147483647
+    AND m.account_id = u.account_id AND m.id = u.id AND m.expires_us <> u.expires_us AND m.id >= $4
+
 -- name: put_references
 INSERT INTO concat_references (connector_id, sender, recipient, reference, used_us)
 SELECT *, $5::int8 FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[])
@@ -406,7 +418,7 @@ SELECT late.*
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m
     WHERE m.account_id = a.account_id AND m.id > $1 AND m.id < $4 AND m.accepted_us < $2
-        AND m.state < 40
+        AND m.state < 40 AND m.state <> 1
     ORDER BY m.id LIMIT $3
 ) AS late
 ORDER BY late.id LIMIT $3
@@ -415,6 +427,21 @@ ORDER BY late.id LIMIT $3
 SELECT {message} FROM messages AS m
 WHERE m.queue_us IS NOT NULL AND m.expires_us <= $1
 ORDER BY m.expires_us LIMIT $2
+
+-- name: schedules
+SELECT s.message_id, s.fields
+FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
+JOIN schedules AS s ON s.message_id = k.message_id AND s.account_id = k.account_id
+WHERE k.account_id BETWEEN 0 AND 2147483647 AND s.message_id >= $3
+ORDER BY s.message_id, s.sequence
+
+-- name: moved_zones
+SELECT {message} FROM schedules AS s JOIN messages AS m ON m.account_id = s.account_id AND m.id = s.message_id
+WHERE s.message_id > $2 AND s.zone_version <> $1 AND m.state = 1 AND m.owner = 0 AND m.due_us < $3
+    AND s.sequence = (
+        SELECT max(l.sequence) FROM schedules AS l WHERE l.message_id = s.message_id AND l.account_id = s.account_id
+    )
+ORDER BY s.message_id LIMIT $4
 
 -- ==== outbox ==================================================================================
 
@@ -485,6 +512,19 @@ SELECT id FROM messages WHERE account_id = $1 AND id < $2 AND id >= $3 ORDER BY 
 SELECT message_id FROM message_labels
 WHERE account_id = $1 AND label = $5 AND message_id < $2 AND message_id >= $3
 ORDER BY message_id DESC OFFSET $4 LIMIT 1
+
+-- name: scheduled
+WITH lane AS (
+    SELECT c.id AS connector_id, kind.type FROM connectors AS c CROSS JOIN unnest('{0,1,2}'::int2[]) AS kind (type)
+)
+SELECT soonest.*
+FROM lane AS l CROSS JOIN LATERAL (
+    SELECT {message} FROM messages AS m
+    WHERE m.connector_id = l.connector_id AND m.type = l.type AND m.account_id = $1 AND m.queue_us IS NOT NULL
+        AND (m.queue_us, m.id) > ($2, $3) AND m.queue_us < $4 AND m.state = 1
+    ORDER BY m.queue_us, m.id LIMIT $5
+) AS soonest
+ORDER BY soonest.due_us, soonest.id LIMIT $5
 
 -- name: logged
 SELECT message_id, account_id, sequence, at_us, kind, detail FROM events

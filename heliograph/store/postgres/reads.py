@@ -18,7 +18,17 @@ from heliograph.contracts import (
     ReferenceKey,
 )
 from heliograph.errors import StoreBusy
-from heliograph.model import Attempt, Content, Live, LoggedEvent, PendingDelivery, SegmentProgress, State, id_time_us
+from heliograph.model import (
+    Attempt,
+    Content,
+    Live,
+    LoggedEvent,
+    PendingDelivery,
+    Schedule,
+    SegmentProgress,
+    State,
+    id_time_us,
+)
 from heliograph.store.postgres.connection import Pool, translated
 from heliograph.store.postgres.listing import MOST_WINDOWS, Way
 from heliograph.store.postgres.partitions import WEEK_US, first_id
@@ -29,6 +39,7 @@ from heliograph.store.postgres.rows import (
     live_of,
     part_of,
     pending_of,
+    schedule_of,
     segment_of,
     unpack_facts,
 )
@@ -106,8 +117,22 @@ class Reads:
     async def live(self, ids: Sequence[tuple[int, str]]) -> dict[str, Live]:
         """Messages by (account_id, id) with segments, for updates."""
         lives = [live_of(row) for row in await self._by_message("live", ids)]
-        await self._add_segments(lives)
+        await self._complete(lives)
         return {live.message.id: live for live in lives}
+
+    async def _complete(self, lives: Sequence[Live]) -> None:
+        """Adds what stands in rows of other tables: segments and schedules."""
+        await self._add_segments(lives)
+        schedules = await self._schedules(lives)
+        for live in lives if schedules else ():
+            live.schedules = schedules.get(live.message.id, ())
+
+    async def _schedules(self, lives: Sequence[Live]) -> dict[str, tuple[Schedule, ...]]:
+        found: dict[str, tuple[Schedule, ...]] = {}
+        ids = [(live.message.account_id, live.message.id) for live in lives]
+        for message_id, fields in await self._by_message("schedules", ids):
+            found[message_id] = (*found.get(message_id, ()), schedule_of(fields))
+        return found
 
     async def _add_segments(self, lives: Iterable[Live]) -> None:
         long = {live.message.id: live for live in lives if live.message.segments > 1}
@@ -170,7 +195,7 @@ class Reads:
             return [], None
         end = first_id(id_time_us(start.ljust(len(newest), "0")) + _DAY_US)
         lives = [live_of(row) for row in await self._fetch("overdue", start, accepted_before_us, limit, end)]
-        await self._add_segments(lives)
+        await self._complete(lives)
         if len(lives) == limit:
             return lives, lives[-1].message.id
         return lives, end[:-1] if end <= newest else None
@@ -185,7 +210,13 @@ class Reads:
     async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:
         """Waiting, unclaimed messages whose validity is over."""
         lives = [live_of(row) for row in await self._fetch("expired_waiting", now_us, limit)]
-        await self._add_segments(lives)
+        await self._complete(lives)
+        return lives
+
+    async def moved_zones(self, version: str, *, after: str | None, due_before_us: int, limit: int) -> list[Live]:
+        """Scheduled messages whose wall time was read with other zone data, in id order."""
+        lives = [live_of(row) for row in await self._fetch("moved_zones", version, after or "", due_before_us, limit)]
+        await self._complete(lives)
         return lives
 
     # --- outbox -------------------------------------------------------------------------------
@@ -239,6 +270,13 @@ class Reads:
         records = await self._records(lives, {})
         return MessagePage(tuple(records), lives[-1].message.id if full else floor)
 
+    async def scheduled(
+        self, account_id: int, *, after: tuple[int, str], before_us: int, limit: int
+    ) -> list[MessageRecord]:
+        """Messages that wait for their date, soonest first."""
+        rows = await self._fetch("scheduled", account_id, *after, before_us, limit)
+        return await self._records([live_of(row) for row in rows], {})
+
     async def _records(self, lives: Sequence[Live], attempts: Mapping[str, list[Attempt]]) -> list[MessageRecord]:
         ids = [(live.message.account_id, live.message.id) for live in lives]
         contents = {
@@ -246,6 +284,7 @@ class Reads:
             for row in await self._by_message("contents", ids)
         }
         segments = await self._segments(live.message for live in lives if live.message.segments > 1)
+        schedules = await self._schedules(lives)
         early = any(live.progress.state < State.SENT for live in lives)
         wired = await self._on_wire() if early else frozenset()
         return [
@@ -256,6 +295,7 @@ class Reads:
                 segments=tuple(segments.get(live.message.id, ())),
                 attempts=tuple(attempts.get(live.message.id, ())),
                 on_wire=live.progress.state < State.SENT and live.message.id in wired,
+                schedules=schedules.get(live.message.id, ()),
             )
             for live in lives
         ]

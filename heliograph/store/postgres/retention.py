@@ -31,6 +31,9 @@ async def purge_records(connection: Connection, before_us: int, limit: int) -> i
             gone = await connection.fetchval(f"SELECT count(*) FROM messages_{week.suffix}")
             tables = ", ".join(f"{parent}_{week.suffix}" for parent in PARENTS)
             await connection.execute(f"DROP TABLE {tables}")
+            await connection.execute(
+                "DELETE FROM schedules WHERE message_id >= $1 AND message_id < $2", week.first, week.last
+            )
             if gone:
                 return int(gone)
     for suffix in await _suffixes(connection, before_us):
@@ -98,4 +101,10 @@ async def _delete_records(connection: Connection, suffix: str, before_us: int, l
                     accounts,
                     ids,
                 )
+            await connection.execute(
+                "DELETE FROM schedules AS c USING unnest($1::int4[], $2::text[]) AS k (account_id, id) "
+                "WHERE c.message_id = k.id AND c.account_id = k.account_id",
+                accounts,
+                ids,
+            )
     return len(gone)

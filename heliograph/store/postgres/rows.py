@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from heliograph.contracts import InboundPart, NewMessage
-from heliograph.model import Content, Fact, Live, Message, PendingDelivery, Progress, SegmentProgress
+from heliograph.model import Content, Fact, Live, Message, PendingDelivery, Progress, Schedule, SegmentProgress
 from heliograph.store.postgres.queries import MESSAGE, PROGRESS
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "pack_facts",
     "part_of",
     "pending_of",
+    "schedule_of",
+    "schedule_row",
     "segment_of",
     "segment_records",
     "unpack_facts",
@@ -68,6 +70,7 @@ _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
 _facts = msgspec.msgpack.Decoder(tuple[Fact, ...])
 _tags = msgspec.json.Decoder(list[str]).decode
+_schedules = msgspec.json.Decoder(Schedule)
 _pairs = msgspec.msgpack.Decoder(tuple[tuple[str, int], ...])
 
 
@@ -192,6 +195,17 @@ def segment_of(row: Sequence[Any]) -> SegmentProgress:
 def part_of(row: Mapping[str, Any]) -> InboundPart:
     """A kept part of a long inbound message."""
     return InboundPart(**dict(row))
+
+
+def schedule_row(schedule: Schedule) -> tuple[Any, ...]:
+    """The row of a date of a message."""
+    fields = _json.encode(schedule).decode()
+    return (schedule.message_id, schedule.account_id, schedule.sequence, schedule.zone_version, fields)
+
+
+def schedule_of(fields: str) -> Schedule:
+    """Undoes :func:`schedule_row`."""
+    return _schedules.decode(fields)
 
 
 def pack_facts(facts: Sequence[Fact]) -> bytes:

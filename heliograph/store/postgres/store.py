@@ -278,7 +278,7 @@ class PostgresStore(Configuration, Care):
             if least is not None and least < self._claimed.written:
                 self._claimed.written = least
             self._claimed.owned.update(live.message.id for live, _ in taken)
-        await self._add_segments([live for live, _ in taken])
+        await self._complete([live for live, _ in taken])
         return taken
 
     async def _give_strays_back(self) -> None:
@@ -320,7 +320,7 @@ class PostgresStore(Configuration, Care):
             self._born.owned.update(live.message.id for live in doubtful)
             if connector_id is None:
                 self._strays = False
-        await self._add_segments(doubtful)
+        await self._complete(doubtful)
         return doubtful
 
     # --- housekeeping -------------------------------------------------------------------------

@@ -308,6 +308,12 @@ async def _add_parts(connection: Connection, rows: Rows) -> None:
     await connection.execute(QUERIES["add_parts"], *columns(flat, 10))
 
 
+async def _put_schedules(connection: Connection, rows: Rows) -> None:
+    await connection.execute(QUERIES["put_schedules"], *columns(map(shapes.schedule_row, rows.schedules), 5))
+    valid = [(one.message_id, one.account_id, one.expires_us) for one in rows.schedules]
+    await connection.execute(QUERIES["put_validity"], *columns(valid, 3), min(valid)[0])
+
+
 async def _put_references(connection: Connection, rows: Rows) -> None:
     flat = [(*key, reference) for key, reference in sorted(rows.references.items())]
     await connection.execute(QUERIES["put_references"], *columns(flat, 4), time_ns() // 1000)
@@ -324,4 +330,5 @@ _RARE: tuple[tuple[Callable[[Rows], object], Callable[[Connection, Rows], Awaita
     (lambda rows: rows.parts_done, _drop_parts),
     (lambda rows: rows.parts, _add_parts),
     (lambda rows: rows.references, _put_references),
+    (lambda rows: rows.schedules, _put_schedules),
 )

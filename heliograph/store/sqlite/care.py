@@ -18,7 +18,7 @@ from heliograph.store.sqlite.schema import NEWEST, refuse_newer, version_of
 __all__ = ["backup", "check", "copy_to", "findings", "restore"]
 
 _CACHE_KIB = 4_096
-_LOST = ("contents", "segments", "attempts", "events", "deliveries")
+_LOST = ("contents", "segments", "attempts", "events", "schedules", "deliveries")
 
 
 def copy_to(source: apsw.Connection, path: str) -> None:

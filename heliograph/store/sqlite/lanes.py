@@ -11,6 +11,7 @@ from heliograph.model import AT_ONCE, Content, Live
 from heliograph.store.sqlite.inflight import InFlight
 from heliograph.store.sqlite.queries import ask, query
 from heliograph.store.sqlite.rows import content_in, id_of, key_of, live_of
+from heliograph.store.sqlite.schedules import add_schedules
 
 __all__ = ["claim", "release"]
 
@@ -27,8 +28,10 @@ def claim(
     taken = json.dumps(keys)
     db.execute(query("claim"), (node_id, taken))
     rows = ask(db, "claimed", (taken,))
+    lives = [live_of(row, content_in(row)) for row in rows]
+    add_schedules(db, lives)
     db.execute("COMMIT")
-    return [(live_of(row, content := content_in(row)), content) for row in rows]
+    return [(live, live.content) for live in lives]
 
 
 def release(db: apsw.Connection, node_id: int, flight: InFlight, connector_id: int | None) -> list[Live]:
@@ -42,6 +45,7 @@ def release(db: apsw.Connection, node_id: int, flight: InFlight, connector_id: i
         db.execute(query("release"), (json.dumps(back), AT_ONCE))
     kept = sorted(owned.keys() - set(back))
     lives = [live_of(row) for row in ask(db, "lives_of_keys", (json.dumps(kept),))]
+    add_schedules(db, lives)
     db.execute("COMMIT")
     born = [key_of(live.message.id) for live in lives if live.progress.due_us is None]
     flight.adopt(born, gone=back, mark=mark, all_connectors=connector_id is None)

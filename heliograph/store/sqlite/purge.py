@@ -26,7 +26,14 @@ _CARE = 2_000
 
 _DELETES = {
     "contents": ("delete_contents",),
-    "records": ("delete_contents", "delete_segments", "delete_attempts", "delete_events", "delete_messages"),
+    "records": (
+        "delete_contents",
+        "delete_segments",
+        "delete_attempts",
+        "delete_events",
+        "delete_schedules",
+        "delete_messages",
+    ),
 }
 _WINDOWS = {
     "contents": ("content_window", "ended_contents", "young_contents"),

@@ -145,6 +145,13 @@ ON CONFLICT (id) DO UPDATE SET endpoint_id = excluded.endpoint_id, account_id = 
 -- name: delete_deliveries
 DELETE FROM deliveries WHERE id IN (VALUES {rows})
 
+-- name: put_schedules
+INSERT OR REPLACE INTO schedules (key, sequence, zone_version, fields) VALUES {rows}
+
+-- name: put_validity
+UPDATE messages SET expires_us = v.column2 FROM (VALUES {rows}) AS v
+WHERE messages.key = v.column1 AND messages.expires_us <> v.column2
+
 -- name: bump_config
 UPDATE meta SET value = value + 1 WHERE name = 'config_version'
 
@@ -366,8 +373,20 @@ SELECT json_array(max(key), count(*), min(accepted_us), sum(state < 40)) FROM (
 -- name: overdue
 SELECT json_group_array(json_array({MESSAGE})) FROM (
     SELECT * FROM messages
-    WHERE key > ?1 AND key <= ?2 AND state < 40 AND accepted_us < ?3
+    WHERE key > ?1 AND key <= ?2 AND state < 40 AND state <> 1 AND accepted_us < ?3
     ORDER BY key LIMIT ?4) m
+
+-- name: schedules
+SELECT json_group_array(s.fields) FROM schedules s WHERE s.key IN (VALUES {rows})
+
+-- name: moved_zones
+SELECT json_group_array(json_array({MESSAGE}) ORDER BY m.key) FROM (
+    SELECT s.key FROM schedules s CROSS JOIN messages o ON o.key = s.key
+    WHERE s.key > ?2 AND s.zone_version IS NOT NULL AND s.zone_version <> ?1
+      AND o.state = 1 AND o.owner = 0 AND o.due_us < ?3
+      AND s.sequence = (SELECT max(l.sequence) FROM schedules l WHERE l.key = s.key)
+    ORDER BY s.key LIMIT ?4) k
+CROSS JOIN messages m ON m.key = k.key
 
 -- name: tail_of
 SELECT tail FROM messages WHERE key = ?
@@ -456,6 +475,14 @@ SELECT first_key FROM runs WHERE run > ? ORDER BY run LIMIT 1
 -- name: run_before
 SELECT coalesce(max(run), 0) FROM runs WHERE first_key < ?
 
+-- name: scheduled
+SELECT json_group_array(json_array(m.due_us, m.key, json_array({MESSAGE}, {CONTENT}))) FROM (
+    SELECT key FROM messages INDEXED BY backlog
+    WHERE connector_id = ?1 AND owner = 0 AND type = ?2 AND account_id = ?3 AND due_us IS NOT NULL
+      AND (due_us, key) > (?4, ?5) AND due_us < ?6 AND state = 1
+    ORDER BY due_us, key LIMIT ?7) k
+CROSS JOIN messages m ON m.key = k.key
+
 -- name: logged
 SELECT json_group_array(json_array(e.sequence, e.at_us, e.kind, e.detail) ORDER BY e.sequence) FROM events e
 WHERE e.key = ?1 AND e.account_id = ?3 AND EXISTS (SELECT 1 FROM messages m WHERE m.key = ?1 AND m.tail = ?2)
@@ -537,6 +564,9 @@ DELETE FROM segments WHERE key IN (SELECT value FROM json_each(?))
 -- name: delete_attempts
 DELETE FROM attempts WHERE key IN (SELECT value FROM json_each(?))
 
+-- name: delete_schedules
+DELETE FROM schedules WHERE key IN (SELECT value FROM json_each(?))
+
 -- name: delete_events
 DELETE FROM events WHERE key IN (SELECT value FROM json_each(?))
 
@@ -600,6 +630,9 @@ SELECT count(*) FROM attempts c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE
 
 -- name: lost_events
 SELECT count(*) FROM events c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.key = c.key)
+
+-- name: lost_schedules
+SELECT count(*) FROM schedules c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.key = c.key)
 
 -- name: lost_deliveries
 SELECT count(*) FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM endpoints e WHERE e.id = d.endpoint_id)

@@ -23,6 +23,7 @@ from heliograph.store.sqlite.rows import (
     part_of,
     split,
 )
+from heliograph.store.sqlite.schedules import add_schedules
 
 __all__ = ["Reads"]
 
@@ -87,7 +88,9 @@ class Reads:
     # --- messages ---------------------------------------------------------------------------------
     def live(self, db: apsw.Connection, ids: Sequence[tuple[int, str]]) -> dict[str, Live]:
         rows = read_all(db, "live", [(*split(message_id), account_id) for account_id, message_id in ids])
-        return {live.message.id: live for live in map(live_of, rows)}
+        lives = [live_of(row) for row in rows]
+        add_schedules(db, lives)
+        return {live.message.id: live for live in lives}
 
     def recent_writer(self, db: apsw.Connection, sender: str, recipient: str, since_us: int) -> int | None:
         _, indexed = ask(db, "last_run")
@@ -119,13 +122,16 @@ class Reads:
         if not unended and start == self._open_from:
             self._open_from = last
         found = [live_of(row) for row in ask(db, "overdue", (start, last, accepted_before_us, limit))]
+        add_schedules(db, found)
         if len(found) == limit:
             return found, found[-1].message.id
         done = count < _WINDOW or oldest_us >= accepted_before_us
         return found, None if done else id_of(last, db.execute(query("tail_of"), (last,)).get or 0)
 
     def expired_waiting(self, db: apsw.Connection, now_us: int, limit: int) -> list[Live]:
-        return [live_of(row) for row in ask(db, "expired_waiting", (now_us, limit))]
+        found = [live_of(row) for row in ask(db, "expired_waiting", (now_us, limit))]
+        add_schedules(db, found)
+        return found
 
     # --- inbound ------------------------------------------------------------------------------------
     def parts(self, db: apsw.Connection, keys: Sequence[tuple[int, str, str, int, int, int]]) -> list[InboundPart]:

@@ -12,11 +12,12 @@ import apsw
 import msgspec
 
 from heliograph.contracts import MessageRecord, OutboxPage
-from heliograph.model import Fact, LoggedEvent, PendingDelivery, State
+from heliograph.model import Fact, LoggedEvent, PendingDelivery, Schedule, State
 from heliograph.store.sqlite.queries import JsonRows, ask, query, read_all
 from heliograph.store.sqlite.rows import record_of, split
+from heliograph.store.sqlite.schedules import schedules_of, waiting_rows
 
-__all__ = ["due_deliveries", "logged", "outbox", "records", "records_of"]
+__all__ = ["due_deliveries", "logged", "outbox", "records", "records_of", "scheduled"]
 
 _decode_facts = msgspec.msgpack.Decoder(tuple[Fact, ...]).decode
 
@@ -31,6 +32,8 @@ def records(db: apsw.Connection, ids: Sequence[tuple[int, str]]) -> dict[str, Me
 def records_of(db: apsw.Connection, rows: JsonRows, *, attempts: bool) -> list[MessageRecord]:
     """Messages of rows of {MESSAGE}, {CONTENT} and perhaps {ATTEMPTS}."""
     found = [record_of(row, attempts=attempts, on_wire=False) for row in rows]
+    if dates := schedules_of(db, (record.message.id for record in found)):
+        found = [_dated(record, dates.get(record.message.id, ())) for record in found]
     if not any(record.progress.state < State.SENT for record in found):
         return found
     wires = {message_id for ids in ask(db, "all_wires") for message_id in ids.split(",")}
@@ -40,6 +43,17 @@ def records_of(db: apsw.Connection, rows: JsonRows, *, attempts: bool) -> list[M
         else record
         for record in found
     ]
+
+
+def _dated(record: MessageRecord, schedules: tuple[Schedule, ...]) -> MessageRecord:
+    return msgspec.structs.replace(record, schedules=schedules) if schedules else record
+
+
+def scheduled(
+    db: apsw.Connection, account_id: int, after: tuple[int, str], before_us: int, limit: int
+) -> list[MessageRecord]:
+    """Messages that wait for their date, soonest first."""
+    return records_of(db, waiting_rows(db, account_id, after, before_us, limit), attempts=False)
 
 
 def logged(db: apsw.Connection, account_id: int, message_id: str) -> list[LoggedEvent]:

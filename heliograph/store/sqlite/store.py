@@ -54,6 +54,7 @@ from heliograph.store.sqlite.optouts import OptOutFilter, added_since
 from heliograph.store.sqlite.purge import Purge
 from heliograph.store.sqlite.queries import ask, query, write_all
 from heliograph.store.sqlite.reads import Reads
+from heliograph.store.sqlite.schedules import moved_zones
 from heliograph.store.sqlite.transaction import Writer
 from heliograph.store.sqlite.worker import Worker
 from heliograph.telemetry import journal
@@ -290,6 +291,9 @@ class SqliteStore:
     async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:
         return await self._shows.run(lambda db: self._reads.expired_waiting(db, now_us, limit))
 
+    async def moved_zones(self, version: str, *, after: str | None, due_before_us: int, limit: int) -> list[Live]:
+        return await self._shows.run(lambda db: moved_zones(db, version, after, due_before_us, limit))
+
     # --- outbox -------------------------------------------------------------------------------
     async def outbox(self, after: int, limit: int) -> OutboxPage:
         return await self._shows.run(lambda db: shows.outbox(db, after, limit))
@@ -326,6 +330,11 @@ class SqliteStore:
         while not listing.done:
             await self._shows.run(lambda db: list_step(db, listing))
         return listing.page
+
+    async def scheduled(
+        self, account_id: int, *, after: tuple[int, str], before_us: int, limit: int
+    ) -> list[MessageRecord]:
+        return await self._shows.run(lambda db: shows.scheduled(db, account_id, after, before_us, limit))
 
     async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
         return await self._shows.run(lambda db: shows.logged(db, account_id, message_id))

@@ -31,6 +31,7 @@ from heliograph.store.sqlite.rows import (
     split,
 )
 from heliograph.store.sqlite.runs import Runs
+from heliograph.store.sqlite.schedules import put_schedules
 
 __all__ = ["Writer", "delivery_row"]
 
@@ -120,6 +121,8 @@ class Writer:
         if rows.references:
             now = time.time_ns() // 1000
             write_all(db, "put_references", [(*key, last, now) for key, last in rows.references.items()])
+        if rows.schedules:
+            put_schedules(db, rows.schedules)
         _write_inbound(db, rows)
         _write_outgoing(db, rows)
         if not rows.facts:

@@ -1,0 +1,141 @@
+"""What is still to come: list it, cancel it, give it another date."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from heliograph.access import Principal
+from heliograph.contracts import Store
+from heliograph.delivery.schedules import Schedules
+from heliograph.delivery.submission import IdempotencyKey
+from heliograph.delivery.wording import MessageView, message_json, message_view
+from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.calls import Call, decode
+from heliograph.ingress.rest.dates import DATE_FIELDS, DateBody, wish_of
+from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.problems import Reply
+from heliograph.model import normalize_id
+
+__all__ = ["SCHEDULE_OPERATIONS", "DueList", "Scheduling"]
+
+_CURSOR: Final = re.compile(r"([0-9]{1,18})-(m[0-9a-v]{19})", re.ASCII)
+_FOREVER_US: Final = 1 << 62
+_REPLAYED: Final = ((b"idempotent-replayed", b"true"),)
+_MOST_LISTED: Final = 500
+
+_date_decoder = msgspec.json.Decoder(DateBody)
+_encode = msgspec.json.Encoder().encode
+
+
+class DueList(Struct, frozen=True):
+    """A page, soonest first. ``next`` is the cursor of the next one, or null."""
+
+    messages: list[MessageView]
+    next: str | None
+
+
+SCHEDULE_OPERATIONS = (
+    Operation(
+        "GET",
+        "/v1/messages/due",
+        "List what is due, soonest first",
+        "messages:read",
+        None,
+        DueList,
+        query={
+            "before": "Only messages due before this time (RFC 3339).",
+            "cursor": "What the page before gave as next.",
+            "limit": "Messages in the page, 1 to 500; 50 by default.",
+        },
+    ),
+    Operation("POST", "/v1/messages/{id}/cancel", "Cancel a message", "messages:send", None, MessageView),
+    Operation(
+        "POST",
+        "/v1/messages/{id}/reschedule",
+        "Give a scheduled message another date",
+        "messages:send",
+        DateBody,
+        MessageView,
+        example={"send_at": (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT09:00:00+01:00")},
+    ),
+)
+
+
+class Scheduling:
+    """The endpoints, each given who calls."""
+
+    def __init__(self, schedules: Schedules, store: Store) -> None:
+        self._schedules = schedules
+        self._store = store
+
+    async def cancel(self, principal: Principal, message_id: str, idempotency: IdempotencyKey | None) -> Reply:
+        """The message as it is now: canceled."""
+        found = _id(message_id)
+        replayed = await self._schedules.cancel(principal.account.id, found, idempotency)
+        return await self._shown(principal, found, replayed)
+
+    async def reschedule(
+        self, principal: Principal, message_id: str, call: Call, idempotency: IdempotencyKey | None
+    ) -> Reply:
+        """The message with its new date."""
+        found = _id(message_id)
+        body = decode(call, _date_decoder, DATE_FIELDS)
+        wish = wish_of(body.send_at, body.send_at_local, body.time_zone, body.deliver_within)
+        replayed = await self._schedules.reschedule(principal.account.id, found, wish, idempotency)
+        return await self._shown(principal, found, replayed)
+
+    async def due(self, principal: Principal, before: str | None, cursor: str | None, limit: str | None) -> Reply:
+        """A page of what waits for its date."""
+        count = limit or "50"
+        if not count.isascii() or not count.isdigit() or not 1 <= int(count[:6]) <= _MOST_LISTED:
+            raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
+        before_us = _FOREVER_US if before is None else _instant_of(before)
+        found = await self._store.scheduled(
+            principal.account.id, after=_after(cursor), before_us=before_us, limit=int(count)
+        )
+        following = None
+        if len(found) == int(count):
+            following = f"{found[-1].progress.due_us}-{found[-1].message.id}"
+        return Reply(200, _encode(DueList([message_view(one, detail=False) for one in found], following)))
+
+    async def _shown(self, principal: Principal, message_id: str, replayed: bool) -> Reply:
+        record = await self._store.message(principal.account.id, message_id)
+        if record is None:
+            raise _no_message()
+        return Reply(200, message_json(record), _REPLAYED if replayed else ())
+
+
+def _instant_of(text: str) -> int:
+    try:
+        found = wish_of(text, None, None, None).at_us
+    except RequestRejected as rejected:
+        raise RequestRejected(rejected.code, rejected.detail.replace("send_at", "before"), field="before") from None
+    assert found is not None
+    return found
+
+
+def _after(cursor: str | None) -> tuple[int, str]:
+    if cursor is None:
+        return (1, "")
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise RequestRejected(
+            "cursor_invalid", "Give the cursor that the page before gave as next, unchanged.", field="cursor"
+        )
+    return (int(found[1]), found[2])
+
+
+def _id(text: str) -> str:
+    found = normalize_id(text)
+    if found is None:
+        raise _no_message()
+    return found
+
+
+def _no_message() -> RequestRejected:
+    return RequestRejected("not_found", "There is no message of this id: GET /v1/messages lists yours.", status=404)
