@@ -3,13 +3,17 @@
 from heliograph.simulator.carrier import VirtualCarrier
 from heliograph.simulator.handsets import HandsetMessage
 from heliograph.simulator.log import CarrierLog, Fact, read_log
+from heliograph.simulator.mischief import MISBEHAVIOURS, Fate, Misbehaviour
 from heliograph.simulator.settings import CarrierSettings, ReceiptSettings, Refusal
 
 __all__ = [
+    "MISBEHAVIOURS",
     "CarrierLog",
     "CarrierSettings",
     "Fact",
+    "Fate",
     "HandsetMessage",
+    "Misbehaviour",
     "ReceiptSettings",
     "Refusal",
     "VirtualCarrier",

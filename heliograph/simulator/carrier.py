@@ -15,6 +15,7 @@ from heliograph.simulator.clients import Client, Switchboard
 from heliograph.simulator.deliveries import Deliveries
 from heliograph.simulator.handsets import HandsetMessage, Handsets
 from heliograph.simulator.log import CarrierLog, Fact
+from heliograph.simulator.mischief import MISBEHAVIOURS, Meddler, Mischief
 from heliograph.simulator.outgoing import Outgoing, receipt_pdu, reply_pdus
 from heliograph.simulator.settings import CarrierSettings
 from heliograph.simulator.submits import Submits, wording
@@ -55,6 +56,7 @@ class VirtualCarrier:
         self.port = settings.port
         self.log = CarrierLog(settings.log, keep=settings.keep_facts)
         self.handsets = Handsets(settings.keep_messages)
+        self.mischief = Mischief(settings.seed)
         self._board = Switchboard(self.log, receipts_first=settings.receipts.before_response)
         self._deliveries = Deliveries(
             self._board, self.log, other_bind=settings.receipts.bind == "other", again=self._again_later
@@ -78,8 +80,11 @@ class VirtualCarrier:
             self._board,
             self._deliveries,
             self._timetable,
+            self.mischief,
             self._read,
         )
+        if self.settings.misbehaviour:
+            self.misbehave(self.settings.misbehaviour)
         await self.up()
 
     async def stop(self) -> None:
@@ -110,6 +115,7 @@ class VirtualCarrier:
                 unanswered_max=_UNANSWERED_MAX,
                 timers=Timers(enquire_link_s=60),
             ),
+            between=lambda wire: Meddler(wire, self.mischief),
         )
         self.port = self._server.port
 
@@ -137,6 +143,13 @@ class VirtualCarrier:
     def binds(self) -> int:
         """How many clients are bound now."""
         return len(self._board.clients)
+
+    def misbehave(self, kind: str | None, share: float = 1.0) -> None:
+        """Go wrong in one of ``MISBEHAVIOURS`` from now on, in this share of the cases; None: behave.
+
+        Raises ``KeyError`` for a kind that nobody knows.
+        """
+        self.mischief.begin(None if kind is None else MISBEHAVIOURS[kind], share, self._loop.time())
 
     def reply(self, handset: str, to: str, text: str) -> None:
         """The handset writes to a number; long texts go in parts.
@@ -202,6 +215,8 @@ class VirtualCarrier:
             status = c.ESME_RINVSYSID
         elif bind.password != self.settings.password:
             status = c.ESME_RINVPASWD
+        if not status:
+            status = self.mischief.bind_status()
         self.log.add(Fact(fact="bind", at=time.time(), link=client.number, sender=bind.system_id, status=status))
         if not status:
             self._board.clients[client.number] = client

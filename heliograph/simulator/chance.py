@@ -7,9 +7,10 @@ from random import Random
 from typing import Final
 
 from heliograph.simulator.settings import CarrierSettings, Refusal
+from heliograph.simulator.throttle import Throttle
 from heliograph.smpp import constants as c
 
-__all__ = ["Chance", "Throttle", "write_id"]
+__all__ = ["Chance", "write_id"]
 
 _WRITE: Final[dict[str, Callable[[int], str]]] = {
     "decimal": str,
@@ -23,25 +24,6 @@ _WRITE: Final[dict[str, Callable[[int], str]]] = {
 def write_id(number: int, style: str) -> str:
     """A message id in one of ``ID_STYLES``."""
     return _WRITE[style](number)
-
-
-class Throttle:
-    """A bucket of tokens: ``throughput`` of them a second, at most ``burst_s`` seconds' worth at once."""
-
-    def __init__(self, throughput: float, burst_s: float, now: float) -> None:
-        self._throughput = throughput
-        self._most = max(1.0, throughput * burst_s)
-        self._tokens = self._most
-        self._at = now
-
-    def allows(self, now: float) -> bool:
-        """Take a token, if there is one. ``now`` in seconds of any steady clock."""
-        self._tokens = min(self._most, self._tokens + (now - self._at) * self._throughput)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Chance:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from heliograph.errors import ConfigError, ConfigFault
+from heliograph.simulator.mischief import MISBEHAVIOURS
 
 __all__ = ["FINAL_STATES", "ID_STYLES", "CarrierSettings", "ReceiptSettings", "Refusal"]
 
@@ -90,6 +91,8 @@ class CarrierSettings:
     """What handsets answer each whole message with; empty: they keep silent until told to write."""
     long_replies: str = "udh"
     """How handsets' long messages travel: ``udh``, ``sar`` or ``payload``."""
+    misbehaviour: str = ""
+    """One of ``MISBEHAVIOURS``, from the start; empty: none."""
     redeliver_ms: float = 1000.0
     """When a receipt or reply that was refused for the time being (or met no bind that answered) comes again."""
     keep_messages: int = 10_000
@@ -136,6 +139,10 @@ def _faults(settings: CarrierSettings) -> list[tuple[str, str, str]]:
             (
                 not all(0 <= fraction <= 1 for fraction in fractions),
                 ("fraction", "is not between 0 and 1", "0.1 is one in ten"),
+            ),
+            (
+                settings.misbehaviour not in ("", *MISBEHAVIOURS),
+                ("misbehaviour", "is no kind of misbehaviour", "heliograph simulate kinds lists them"),
             ),
             (settings.window < 1, ("window", "is below 1", "1000 suits most")),
         )

@@ -11,6 +11,7 @@ from heliograph.simulator.clients import Client, Switchboard
 from heliograph.simulator.deliveries import Deliveries
 from heliograph.simulator.handsets import HandsetMessage, Handsets, Submit, address, read_part
 from heliograph.simulator.log import CarrierLog, Fact
+from heliograph.simulator.mischief import Mischief
 from heliograph.simulator.outgoing import Outgoing, receipt_pdu
 from heliograph.simulator.settings import CarrierSettings
 from heliograph.simulator.timetable import Timetable
@@ -33,6 +34,7 @@ class Submits:
         board: Switchboard,
         deliveries: Deliveries,
         timetable: Timetable,
+        mischief: Mischief,
         on_message: Callable[[HandsetMessage], None],
     ) -> None:
         self._settings = settings
@@ -42,6 +44,7 @@ class Submits:
         self._board = board
         self._deliveries = deliveries
         self._timetable = timetable
+        self._mischief = mischief
         self._on_message = on_message
         self._next_id = settings.first_id if settings.first_id is not None else time.time_ns() // 1000
         self._latency_s = settings.latency_ms / 1000
@@ -53,6 +56,8 @@ class Submits:
         to = address(pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr)
         sender = address(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr)
         status = self._chance.status(to, now)
+        if self._mischief.kind is not None and not status:
+            status = self._mischief.submit_status(now)
         id, receipt = "", None
         if not status:
             number = self._next_id

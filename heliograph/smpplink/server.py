@@ -228,15 +228,20 @@ async def serve(
     *,
     settings: ServerSettings | None = None,
     tls: ssl.SSLContext | None = None,
+    between: Callable[[Wire], asyncio.Protocol] | None = None,
 ) -> Server:
-    """Listen; each connection gets a handler of its own. ``port`` 0 takes a free one. Raises OSError."""
+    """Listen; each connection gets a handler of its own. ``port`` 0 takes a free one. Raises OSError.
+
+    ``between`` makes a protocol that stands between a connection and its wire.
+    """
     loop = asyncio.get_running_loop()
     chosen = settings if settings is not None else ServerSettings()
     links: set[ServerLink] = set()
 
-    def new_wire() -> Wire:
+    def new_wire() -> asyncio.Protocol:
         session = Session(Role.SMSC, window=chosen.window, timers=chosen.timers, now=loop.time())
         link = ServerLink(chosen, handler_factory(), links)
-        return Wire(session, link, write_stuck_s=chosen.write_stuck_s, unanswered_max=chosen.unanswered_max)
+        wire = Wire(session, link, write_stuck_s=chosen.write_stuck_s, unanswered_max=chosen.unanswered_max)
+        return wire if between is None else between(wire)
 
     return Server(await loop.create_server(new_wire, host, port, ssl=tls), links)
