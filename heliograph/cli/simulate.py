@@ -42,6 +42,8 @@ def simulate(
     silent: Annotated[float, typer.Option(min=0, max=1, help="Share of submits taken and never answered.")] = 0,
     drop_after: Annotated[int, typer.Option(min=0, help="Break each link on its n-th submit; 0: never.")] = 0,
     window: Annotated[int, typer.Option(min=1, help="Receipts that a link may have unanswered.")] = 1000,
+    misbehave: Annotated[str, typer.Option(metavar="KIND", help="Go wrong in this way from the start.")] = "",
+    misbehave_share: Annotated[float, typer.Option(min=0, max=1, help="In which share of the cases.")] = 1,
     reply: Annotated[str, typer.Option(help="What handsets answer each message with.")] = "",
     long_replies: Annotated[str, typer.Option(help="How they send long texts: udh, sar or payload.")] = "udh",
     log: Annotated[
@@ -72,6 +74,8 @@ def simulate(
         silent=silent,
         drop_after=drop_after,
         window=window,
+        misbehaviour=misbehave,
+        misbehaviour_share=misbehave_share,
         reply_text=reply,
         long_replies=long_replies,
         log=None if log is None else str(log),

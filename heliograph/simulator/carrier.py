@@ -84,7 +84,7 @@ class VirtualCarrier:
             self._read,
         )
         if self.settings.misbehaviour:
-            self.misbehave(self.settings.misbehaviour)
+            self.misbehave(self.settings.misbehaviour, self.settings.misbehaviour_share)
         await self.up()
 
     async def stop(self) -> None:

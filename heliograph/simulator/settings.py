@@ -93,6 +93,8 @@ class CarrierSettings:
     """How handsets' long messages travel: ``udh``, ``sar`` or ``payload``."""
     misbehaviour: str = ""
     """One of ``MISBEHAVIOURS``, from the start; empty: none."""
+    misbehaviour_share: float = 1.0
+    """In which share of the cases it goes wrong so, 0 to 1."""
     redeliver_ms: float = 1000.0
     """When a receipt or reply that was refused for the time being (or met no bind that answered) comes again."""
     keep_messages: int = 10_000
@@ -116,7 +118,7 @@ def _faults(settings: CarrierSettings) -> list[tuple[str, str, str]]:
     receipts = settings.receipts
     states = {word for word, _ in receipts.final_states}
     weights = [weight for _, weight in receipts.final_states]
-    fractions = [settings.silent, *(refusal.fraction for refusal in settings.refusals)]
+    fractions = [settings.silent, settings.misbehaviour_share, *(refusal.fraction for refusal in settings.refusals)]
     styles = "one of " + ", ".join(ID_STYLES)
     return [
         fault
@@ -142,7 +144,7 @@ def _faults(settings: CarrierSettings) -> list[tuple[str, str, str]]:
             ),
             (
                 settings.misbehaviour not in ("", *MISBEHAVIOURS),
-                ("misbehaviour", "is no kind of misbehaviour", "heliograph simulate kinds lists them"),
+                ("misbehaviour", "is no kind of misbehaviour", "docs/reference/simulator.md lists them"),
             ),
             (settings.window < 1, ("window", "is below 1", "1000 suits most")),
         )

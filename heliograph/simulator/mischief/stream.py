@@ -12,7 +12,7 @@ __all__ = ["STREAM"]
 
 _FLOOD: Final = 200
 _UNKNOWN_COMMAND: Final = 0x0000FFEE
-_SLOW_S: Final = 0.002
+_SLOW_S: Final = 0.001
 
 
 def _too_short(link: Link, pdu: bytes) -> None:
