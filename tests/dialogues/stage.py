@@ -68,13 +68,15 @@ def configuration(
     settings: Mapping[str, str],
     ports: Mapping[str, int] | None = None,
     http: str = "",
+    store: str = "",
     webhooks: str = "allow_private_addresses = true\ntimeout_s = 2",
     more: str = "",
 ) -> Config:
     """The configuration as an operator writes it, one connector a carrier, all of them in one route.
 
     ``ports`` are others than the carriers' own, ``settings`` further lines of connectors, both by name; ``http`` and
-    ``webhooks`` are lines of these sections; ``more`` stands at the end of the file.
+    ``webhooks`` are lines of these sections, ``store`` is the URL of another store than a file's; ``more``
+    stands at the end of the file.
     """
     connectors = "".join(
         f"""
@@ -97,7 +99,7 @@ reconnect_max_s = 0.2
 listen = "127.0.0.1:0"
 {http}
 [store]
-url = "sqlite:///{folder}/house.db"
+url = "{store or f"sqlite:///{folder}/house.db"}"
 [webhooks]
 {webhooks}
 {connectors}
