@@ -22,6 +22,7 @@ from heliograph.connectors import KINDS
 from heliograph.contracts import Connector, Store, SystemClock
 from heliograph.delivery.counting import Counting
 from heliograph.delivery.directory import Directory
+from heliograph.delivery.eventlog import EventLog
 from heliograph.delivery.intake import IntakeLimits
 from heliograph.delivery.lane import LaneLimits
 from heliograph.delivery.outbox import Bounds as OutboxBounds
@@ -30,6 +31,7 @@ from heliograph.delivery.pipeline import Pipeline
 from heliograph.delivery.readiness import Readiness
 from heliograph.delivery.rescue import RescueSettings
 from heliograph.delivery.standard_webhooks import StandardWebhooks
+from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.errors import ConfigError, HeliographError, StoreError
 from heliograph.ingress.rest import Services, build
@@ -145,6 +147,7 @@ class Heliograph:
         self.metrics.read_lags = lambda: {**self.outbox.lags(), "counts": self.counting.lag}
         self.keys = KeyRing(self.store, clock.now_us)
         self.counting = Counting(self.store)
+        self.tails = Tails(EventLog(self.store, clock, int(retention.events_days * _DAY_S * 1_000_000)))
 
     def _build_outbox(self) -> None:
         webhooks = self.config.webhooks
@@ -175,6 +178,7 @@ class Heliograph:
                 store=self.store,
                 keys=self.keys,
                 webhooks=self.webhooks,
+                tails=self.tails,
                 connectors=self._names,
                 metrics=self.metrics,
                 metrics_text=self.metrics.exposition,
@@ -192,6 +196,8 @@ class Heliograph:
         self._position = position
         self.counting.told(position, facts)
         self.outbox.told(position, facts, lives)  # type: ignore[arg-type]
+        if self.tails.listening:
+            self.tails.told(facts)
 
     # --- configuration -----------------------------------------------------------------------------
 
@@ -301,6 +307,8 @@ class Heliograph:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
+        if hasattr(self, "tails"):
+            self.tails.close()
         if hasattr(self, "server"):
             await self.server.stop()
         if hasattr(self, "outbox"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from heliograph.cli import tail
 from heliograph.cli.options import Json, Key, Url
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Look at messages and change what has not left, over a running server.")
+app.command("tail")(tail.tail)
 
 
 State = Annotated[list[str] | None, typer.Option(help="Only messages in this state; may be repeated.")]

@@ -418,6 +418,10 @@ class Store(Protocol):
         """Up to ``limit`` rows after a position, never skipping one that is still being written."""
         ...
 
+    async def outbox_end(self) -> int:
+        """A position behind which :meth:`outbox` gives everything that is committed from now on; 0 at the beginning."""
+        ...
+
     async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
         """Pending deliveries of an endpoint that are due, oldest first."""
         ...

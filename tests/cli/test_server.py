@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from heliograph.cli.api import Api
 from tests.cli.conftest import Run, running, write_config
 from tests.cli.test_store_commands import make_key
 
@@ -20,6 +24,20 @@ class House(NamedTuple):
 
     url: str
     config: Path
+
+
+@contextmanager
+def tailing(url: str, key: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """``messages tail`` in a process of its own."""
+    command = [sys.executable, "-m", "heliograph", "messages", "tail", "--url", url, "--key", key, *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +72,28 @@ def test_a_message_is_sent_followed_and_shown(run: Run, key: str) -> None:
     told = run("messages", "show", message["id"]).out
     assert "delivered" in told
     assert "message.sent" in told
+
+
+def test_events_are_followed_live(run: Run, key: str, house: House) -> None:
+    with tailing(house.url, key, "--type", "message.queued", "--json", "--count", "1") as process:
+        deadline = time.monotonic() + 20
+        while process.poll() is None:  # what is sent before it listens it does not hear
+            assert time.monotonic() < deadline
+            assert run("send", "+14155550123", "hear me", "--from", "12345").code == 0
+            time.sleep(0.2)
+        out, _ = process.communicate()
+        assert process.returncode == 0
+        event = json.loads(out)
+        assert (event["type"], event["data"]["text"]) == ("message.queued", "hear me")
+
+
+def test_a_tail_begins_at_a_cursor_and_words_each_event_in_a_line(run: Run, key: str, house: House) -> None:
+    cursor = Api(house.url, key).get("/v1/events", {"cursor": "now"})["cursor"]
+    assert run("send", "+14155550123", "hello", "--from", "12345", "--wait").code == 0
+    told = run("messages", "tail", "--cursor", cursor, "-n", "3").out.splitlines()
+    assert [line.split()[1] for line in told] == ["queued", "sent", "delivered"]
+    refused = run("messages", "tail", "--cursor", "nonsense")
+    assert (refused.code, "cursor_invalid" in refused.err) == (1, True)
 
 
 def test_messages_are_listed_in_pages(run: Run, key: str) -> None:

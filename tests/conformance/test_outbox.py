@@ -33,6 +33,17 @@ async def test_facts_are_read_in_order_and_none_is_skipped(store: Store, make: M
     assert sorted(written) == written == [position for position, _ in seen]
 
 
+async def test_behind_the_end_is_what_comes_after(store: Store, make: Make) -> None:
+    assert (await store.outbox(await store.outbox_end(), 10)).rows == ()
+    before, after = make.born(), make.born()
+    await store.commit(make.accept(before, facts=[make.fact(before)]))
+    end = await store.outbox_end()
+    assert (await store.outbox(end, 10)).rows == ()
+    await store.commit(make.accept(after, facts=[make.fact(after)]))
+    ((_, facts),) = (await store.outbox(end, 10)).rows
+    assert [fact.message_id for fact in facts] == [after.message.id]
+
+
 async def test_facts_of_many_callers_share_a_row_and_are_whole(store: Store, make: Make) -> None:
     news = [make.born() for _ in range(50)]
     fact = make.fact(news[0], 9, 50, corrects=43, network="26201", has_callback=True, sender="Ü")

@@ -13,7 +13,9 @@ from typing import Any
 from heliograph.access import KeyRing, make_key
 from heliograph.contracts import SystemClock
 from heliograph.delivery.directory import Directory
+from heliograph.delivery.eventlog import EventLog
 from heliograph.delivery.pipeline import Pipeline
+from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
@@ -170,6 +172,7 @@ async def house(
         store=store,
         keys=keys,
         webhooks=Webhooks(store, clock, lambda: 0),
+        tails=Tails(EventLog(store, clock, 7 * 86_400_000_000)),
         connectors={ids["main"]: "main"},
         metrics_text=metrics.exposition,
         ready=lambda: None,

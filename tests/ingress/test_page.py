@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from heliograph.ingress.rest.api import OPERATIONS
 from heliograph.ingress.rest.fields import FIELDS
 from heliograph.ingress.rest.problems import PROBLEMS
 from heliograph.model import CUSTOMER_SCOPES
@@ -105,7 +106,7 @@ async def test_every_field_says_what_it_means(api: House) -> None:
 async def test_the_examples_work_as_they_stand(api: House) -> None:
     text = unescape(await page_of(api))
     examples = [one for one in re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL) if one.startswith("curl")]
-    assert len(examples) == 14
+    assert len(examples) == len(OPERATIONS)
     ids: dict[str, str] = {}
     for example in examples:
         _, url, _, header, *rest = shlex.split(example.replace("\\\n", ""))

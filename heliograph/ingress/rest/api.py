@@ -20,6 +20,7 @@ from heliograph.delivery.wording import EventView, MessageView, events_of, iso, 
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
+from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
@@ -125,6 +126,7 @@ OPERATIONS = (
     Operation("GET", "/v1/webhooks", "List webhooks", "webhooks", None, WebhookView, list_name="webhooks"),
     Operation("GET", "/v1/webhooks/callbacks", "Show the secret of callbacks", "webhooks", None, CallbacksView),
     Operation("DELETE", "/v1/webhooks/{id}", "Delete a webhook", "webhooks", None, None, 204),
+    *EVENT_OPERATIONS,
 )
 """What the API offers to customers."""
 
@@ -163,6 +165,7 @@ class _Routes:
         self._doors = doors
         self._lists = Lists(services, self._caller)
         self._scheduling = Scheduling(services.schedules, services.store)
+        self._events = Events(services, self._caller)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
@@ -179,6 +182,7 @@ class _Routes:
             ("GET", "/v1/webhooks"): self.webhooks,
             ("GET", "/v1/webhooks/callbacks"): self.callbacks,
             ("DELETE", "/v1/webhooks/{id}"): self.delete_webhook,
+            ("GET", "/v1/events"): self._events.read,
         }
         for operation in OPERATIONS:
             handler = self._endpoint(answers[operation.method, operation.path])

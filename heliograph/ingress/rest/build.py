@@ -10,6 +10,7 @@ from heliograph.access import KeyRing
 from heliograph.contracts import Store
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.schedules import Schedules
+from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.sending import SEND_SCOPE, Sending
@@ -41,6 +42,8 @@ class Services:
     store: Store
     keys: KeyRing
     webhooks: Webhooks
+    tails: Tails
+    """Live readers of events, and the log that they read."""
     connectors: Mapping[int, str]
     """Names by number, for operators' views."""
     metrics_text: Callable[[], bytes]

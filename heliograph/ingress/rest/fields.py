@@ -138,6 +138,11 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "carrier_message_id": f"The carrier's id. {_OPERATORS}",
     },
     "EventList": {"events": "Oldest first."},
+    "EventPages": {
+        "events": "Oldest first.",
+        "cursor": "Where the next page begins; keep it with what you did with the events.",
+        "more": "Whether there is more to read now; an empty page can have more behind it.",
+    },
     "EventView": {
         "specversion": "1.0: this is a CloudEvents object.",
         "id": "The event's id, the same at every telling: use it to notice repeats.",

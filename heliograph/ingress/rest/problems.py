@@ -18,6 +18,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "body_too_large": (413, "The body is larger than this endpoint takes."),
     "conflict": (409, "The request does not fit what is there."),
     "cursor_invalid": (422, "The cursor is not one that a page of this list gave."),
+    "cursor_too_old": (410, "What follows the cursor is past its retention."),
     "encoding_impossible": (422, "The text has characters that the forced encoding cannot say."),
     "field_invalid": (422, "A field has a value or type that it cannot have."),
     "field_missing": (422, "A required field is not there."),
@@ -47,6 +48,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "too_late": (409, "The message is over, or may be on its way to a carrier: it can no longer be changed."),
     "too_many_messages": (422, "A batch holds more messages than allowed."),
     "too_many_segments": (422, "The message needs more segments than max_segments."),
+    "too_many_streams": (429, "The account has as many live streams as it may."),
     "unauthorized": (401, "No key, or none that is valid."),
     "window_never_opens": (422, "No time within 400 days is one that deliver_within allows."),
 }

@@ -451,6 +451,9 @@ WHERE position > $1
     AND position < (SELECT outbox_base FROM meta) + pg_snapshot_xmin(pg_current_snapshot())::text::int8
 ORDER BY position LIMIT $2
 
+-- name: outbox_end
+SELECT greatest(outbox_base + pg_snapshot_xmin(pg_current_snapshot())::text::int8 - 1, 0) FROM meta
+
 -- name: due_deliveries
 SELECT endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error
 FROM deliveries WHERE endpoint_id = $1 AND next_us <= $2

@@ -225,6 +225,10 @@ class Reads:
         rows = await self._fetch("outbox", after, limit)
         return OutboxPage(tuple((row[0], unpack_facts(row[1])) for row in rows))
 
+    async def outbox_end(self) -> int:
+        """A position behind which nothing that is committed from now on is missed."""
+        return int(await self._value("outbox_end"))
+
     async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
         """Pending deliveries of an endpoint that are due, oldest first."""
         return [pending_of(row) for row in await self._fetch("due_deliveries", endpoint_id, now_us, limit)]

@@ -396,6 +396,9 @@ SELECT tail FROM messages WHERE key = ?
 -- name: outbox
 SELECT position, facts FROM outbox WHERE position > ? ORDER BY position LIMIT ?
 
+-- name: outbox_end
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)
+
 -- name: due_deliveries
 SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, next_us, first_us, hex(body),
     body IS NULL, last_error)) FROM (

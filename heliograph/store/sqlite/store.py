@@ -298,6 +298,9 @@ class SqliteStore:
     async def outbox(self, after: int, limit: int) -> OutboxPage:
         return await self._shows.run(lambda db: shows.outbox(db, after, limit))
 
+    async def outbox_end(self) -> int:
+        return await self._shows.run(lambda db: int(db.execute(query("outbox_end")).get))
+
     async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
         return await self._shows.run(lambda db: shows.due_deliveries(db, endpoint_id, now_us, limit))
 

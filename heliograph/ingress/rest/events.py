@@ -1,0 +1,162 @@
+"""``GET /v1/events``: the events of an account by cursor, or live as Server-Sent Events.
+
+Source: WHATWG HTML, "Server-sent events" (the event stream format, read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from msgspec import Raw, Struct
+from starlette.types import Receive, Scope, Send
+
+from heliograph.access import Principal
+from heliograph.delivery.eventlog import BEGINNING, EventPage, Place, cursor_of, place_of
+from heliograph.delivery.tails import Tail
+from heliograph.delivery.wording import EventView, states_of
+from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.targets import check_events
+
+if TYPE_CHECKING:
+    from heliograph.ingress.rest.build import Services
+
+__all__ = ["EVENT_OPERATIONS", "EventPages", "Events"]
+
+_SCOPE: Final = "messages:read"
+_MOST: Final = 500
+_USUAL: Final = 100
+_MOST_TYPES: Final = 32
+_STREAM: Final = "text/event-stream"
+_PARAMETERS: Final = ("cursor", "types", "limit")
+_encode = msgspec.json.Encoder().encode
+
+
+class EventPages(Struct, frozen=True):
+    """A page, oldest first. ``cursor`` is where the next one begins; ``more``: ask for it at once."""
+
+    events: list[EventView]
+    cursor: str
+    more: bool
+
+
+class _Page(Struct, frozen=True):
+    events: list[Raw]
+    cursor: str
+    more: bool
+
+
+EVENT_OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/v1/events",
+        "Read events by cursor, or live as Server-Sent Events",
+        _SCOPE,
+        None,
+        EventPages,
+        query={
+            "cursor": "What the page before gave as cursor; now begins behind all that happened; "
+            "without it the page begins with the oldest event that is kept.",
+            "types": "Only events of these types, with commas between them.",
+            "limit": "Events in the page, 1 to 500; 100 by default.",
+        },
+    ),
+)
+
+
+class Events:
+    """The endpoint. ``caller`` says who asks, or raises."""
+
+    def __init__(self, services: Services, caller: Callable[[Request, str], Principal]) -> None:
+        self._tails = services.tails
+        self._caller = caller
+
+    async def read(self, request: Request) -> Reply | Response:
+        """A page; or, to who accepts an event stream, everything from the cursor on."""
+        principal = self._caller(request, _SCOPE)
+        query = request.query_params
+        for name in query:
+            if name not in _PARAMETERS:
+                raise RequestRejected(
+                    "field_unknown",
+                    f"There is no parameter {name[:64]}: use {', '.join(_PARAMETERS)}.",
+                    field=name[:64],
+                )
+        states = _states(query.get("types", ""))
+        if _STREAM in request.headers.get("accept", ""):
+            return await self._stream(request, principal, states)
+        limit = _limit(query.get("limit", str(_USUAL)))
+        after = await self._place(query.get("cursor"), "cursor", BEGINNING)
+        page = await self._tails.log.page(principal.account.id, after, states, limit)
+        body = _Page([Raw(event.body) for event in page.events], cursor_of(page.place), page.more)
+        return Reply(200, _encode(body))
+
+    async def _stream(self, request: Request, principal: Principal, states: frozenset[int] | None) -> Response:
+        if last := request.headers.get("last-event-id"):
+            after = await self._place(last, "Last-Event-ID", None)
+        else:
+            after = await self._place(request.query_params.get("cursor"), "cursor", None)
+        tail = self._tails.open(principal.account.id, after, states)
+
+        def allowed() -> bool:
+            try:
+                self._caller(request, _SCOPE)
+            except RequestRejected:
+                return False
+            return True
+
+        return _Stream(tail, allowed)
+
+    async def _place(self, cursor: str | None, field: str, usual: Place | None) -> Place:
+        """``usual`` where no cursor is given; None stands for now."""
+        if cursor is None and usual is not None:
+            return usual
+        if cursor is None or cursor == "now":
+            return await self._tails.log.newest()
+        place = place_of(cursor, field)
+        self._tails.log.check(place, field)
+        return place
+
+
+class _Stream(StreamingResponse):
+    """Events until the reader leaves. Who does not read is closed by the server's write time-out."""
+
+    def __init__(self, tail: Tail, allowed: Callable[[], bool]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(_worded(tail.pages(allowed)), media_type=_STREAM, headers=headers)
+        self._tail = tail
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._tail.close()
+
+
+async def _worded(pages: AsyncIterator[EventPage]) -> AsyncIterator[bytes]:
+    yield b"retry: 2000\n\n"
+    async for page in pages:
+        lines = [
+            b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor_of(event.place).encode(), event.type.encode(), event.body)
+            for event in page.events
+        ]
+        yield b"".join(lines) or b": nothing new\nid: %b\n\n" % cursor_of(page.place).encode()
+
+
+def _states(types: str) -> frozenset[int] | None:
+    words = [word for word in types.split(",") if word]
+    if len(words) > _MOST_TYPES:
+        raise RequestRejected("field_invalid", f"types may name up to {_MOST_TYPES} types.", field="types")
+    check_events(words, "types")
+    return states_of(words)
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= _MOST:
+        raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST}.", field="limit")
+    return int(text)
