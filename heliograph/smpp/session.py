@@ -177,6 +177,11 @@ class Session:
         return self.state in _BOUND
 
     @property
+    def heard_at(self) -> float:
+        """When a whole PDU of the peer came last."""
+        return self._heard_at
+
+    @property
     def closed(self) -> bool:
         """Whether the session is over: nothing is read any more; what is left to send may still be sent."""
         return self.state is State.CLOSED

@@ -72,6 +72,8 @@ class ClientLink:
         self.peer_system_id = ""
         self.connects = 0
         """Connections opened since the start, for a gauge and for tests."""
+        self.heard_at = 0.0
+        """When the connection that ended last was last heard of, in the loop's seconds."""
         self._listener = listener
         self._on_trouble = on_trouble if on_trouble is not None else self._log_trouble
         self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s, settings.refused_wait_s, chance)
@@ -252,6 +254,7 @@ class ClientLink:
     def ended(self, wire: Wire, lost: list[object], reason: str) -> None:
         """Part of `WireOwner`."""
         self._wire = None
+        self.heard_at = wire.session.heard_at
         bound_at, self._bound_at = self._bound_at, None
         if bound_at is None:
             if not self._bind_status and not self._stopping:

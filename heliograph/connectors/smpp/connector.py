@@ -163,7 +163,7 @@ class SmppConnector:
         """Answers receipts or inbound messages: durable (``kept``), or not, so that the carrier sends them again."""
         status = c.ESME_ROK if kept else c.ESME_RX_T_APPN
         answers: dict[Link, list[tuple[int, int]]] = {}
-        for handle in handles:
+        for handle in (*handles, *self._ear.repeats.answered(handles, kept=kept)):
             link, sequence_number = handle
             if link in answers:
                 answers[link].append((sequence_number, status))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from heliograph.connectors.smpp.incoming import Incoming
 from heliograph.connectors.smpp.plain import PlainTries
+from heliograph.connectors.smpp.repeats import Arrival, Repeats
 from heliograph.connectors.smpp.settings import SmppSettings
 from heliograph.connectors.smpp.telling import Teller
 from heliograph.connectors.smpp.whole import WholeMessages
 from heliograph.contracts import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews
 from heliograph.rules.idcodec import IdCodec
 from heliograph.rules.retry import failure_of, parse_overrides
+from heliograph.smpp import constants as c
 from heliograph.smpp.errors import EncodeError
 from heliograph.smpp.events import LateResponse, Response, ResponseTimedOut
 from heliograph.smpp.pdus import DataSm, DeliverSm, Pdu
@@ -29,6 +32,9 @@ class Link(Protocol):
 
     @property
     def is_bound(self) -> bool: ...
+
+    @property
+    def heard_at(self) -> float: ...
 
     def submit(self, batch: Sequence[tuple[Pdu, object]]) -> list[tuple[object, EncodeError]]: ...
 
@@ -52,6 +58,7 @@ class Ear:
         """Number and kind of bind of each link."""
         self.plain = PlainTries(settings, overrides)
         self.whole = WholeMessages(connector.id) if settings.concatenation == "payload" else None
+        self.repeats = Repeats(lambda: asyncio.get_running_loop().time())
         self._connector = connector
         self._incoming = Incoming(settings, ids)
         self._overrides = overrides
@@ -107,6 +114,7 @@ class Ear:
     def unbound(self, link: Link, lost: list[object], reason: str) -> None:
         """Part of ``LinkListener``."""
         self.teller.lost(self.links[link][0], reason, len(lost))
+        self.repeats.lost(link, link.heard_at)
         self._unknown(lost)
 
     def _unknown(self, contexts: Sequence[object]) -> None:
@@ -127,8 +135,14 @@ class Ear:
             news = read((link, delivery.sequence_number), pdu)
             if type(news) is ReceiptNews:
                 receipts.append(news)
-            else:
-                shorts.append(news)  # type: ignore[arg-type]
+            elif type(news) is InboundShort:
+                arrival = Arrival.NEW
+                if news.concat is None:
+                    arrival = self.repeats.arrived(news.handle, pdu)
+                if arrival is Arrival.NEW:
+                    shorts.append(news)
+                elif arrival is Arrival.KEPT:
+                    link.acknowledge([(delivery.sequence_number, c.ESME_ROK)])
         if self.news is None:
             return
         if receipts:
