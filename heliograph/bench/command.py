@@ -47,6 +47,10 @@ def _run(options: Options) -> int:
         from heliograph.bench.table import table
 
         return _show(options, *table(options))
+    if options.due:
+        from heliograph.bench.due import due
+
+        return _show(options, *due(options))
     if options.waiting or options.fairness:
         from heliograph.bench.crowded import fairness, waiting
 

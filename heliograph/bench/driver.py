@@ -21,7 +21,7 @@ import msgspec
 from heliograph.bench.statistics import quantile
 from heliograph.bench.traffic import number, text
 
-__all__ = ["Driver", "Figures", "Job"]
+__all__ = ["Driver", "Figures", "Job", "due_at"]
 
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
@@ -46,6 +46,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     type: str = "transactional"
     once_every: int = 0
     """Every n-th message asks for ``at_most_once`` (0: none)."""
+    due_from: int = 0
+    """Seconds since 1970 from which on the messages are due (0: at once), each at one of ``due_span_s`` seconds."""
+    due_span_s: int = 60
     ok_log: str = ""
     """One recipient a line, of messages that were accepted."""
     max_s: float = 600.0
@@ -219,9 +222,10 @@ class Driver:
     def _message(self, place: int) -> str:
         job = self.job
         once = ',"at_most_once":true' if job.once_every and place % job.once_every == 0 else ""
+        date = f',"send_at":"{_instant(due_at(job, place))}"' if job.due_from else ""
         return (
             f'{{"to":"{number(place)}","from":"{job.sender}","type":"{job.type}",'
-            f'"text":"{text(place, mixed=job.mixed)}"{once}}}'
+            f'"text":"{text(place, mixed=job.mixed)}"{once}{date}}}'
         )
 
     def _figures(self, seconds: float) -> Figures:
@@ -231,6 +235,15 @@ class Driver:
         figures.p50_ms, figures.p99_ms, figures.max_ms = (quantile(took, at) / 1000 for at in (0.5, 0.99, 1))
         figures.due_p50_ms, figures.due_p99_ms = (quantile(due, at) / 1000 for at in (0.5, 0.99))
         return figures
+
+
+def due_at(job: Job, place: int) -> int:
+    """When the message at this place is due, in seconds since 1970."""
+    return job.due_from + place % job.due_span_s
+
+
+def _instant(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 class _Result(msgspec.Struct):

@@ -34,6 +34,7 @@ class Options:
     links: int = _option(1, "links to the carrier")
     preload: int = _option(0, "messages that the store holds before, of 200 accounts over 50 routes")
     waiting: int = _option(0, "messages that wait for a carrier that is down, before the run")
+    due: int = _option(0, "messages of four accounts that are scheduled ahead and all due in one minute")
     fairness: int = _option(0, "promotional messages of another account that wait in a lane of 500 segments/s")
     tools: str = _option("", "folder of httpload.c, smscsim.c and httpsink.c, to be used instead of ours")
     table: bool = _option(False, "every row of the table of targets, beside its target")

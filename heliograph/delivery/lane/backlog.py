@@ -15,6 +15,9 @@ __all__ = ["Backlog"]
 _LOOK_AGAIN_S = 0.02
 """After this long a message that was being written when we looked is durable, or will be seen by the sweep."""
 
+_STEP = 250
+"""Messages that one claim takes: some milliseconds, in which no commit passes and the loop hears nobody."""
+
 _BUSY_S = 1.0
 """How long a store that is busy is left alone."""
 
@@ -80,17 +83,19 @@ class Backlog:
         """Takes what memory has room for, for every (class, account) in turn."""
         self._due, self._refilling = False, True
         try:
-            for key in list(self._marks):
-                await self._refill(key)
+            keys = list(self._marks)
+            while keys:
+                keys = [key for key in keys if await self._refill(key)]
         except StoreError:
             self._loop.call_later(_BUSY_S, self.look)
         finally:
             self._refilling = False
 
-    async def _refill(self, key: tuple[int, int]) -> None:
-        want = self._queue.room(key)
+    async def _refill(self, key: tuple[int, int]) -> bool:
+        """One step; whether there may be more, and room for it."""
+        want = min(self._queue.room(key), _STEP)
         if want < 1:
-            return
+            return False
         marks = self._marks.get(key, 0)
         claimed = await self._store.claim(self._connector_id, *key, now_us=self._clock.now_us(), limit=want)
         await self._take(claimed)
@@ -100,3 +105,4 @@ class Backlog:
             else:  # more was written meanwhile: it may not have been durable yet when we looked
                 self._loop.call_later(_LOOK_AGAIN_S, self.look)
         self._plan_turn()
+        return len(claimed) == want
