@@ -7,9 +7,11 @@ which leaves the stream intact. Nothing else is raised, whatever the octets.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntFlag
+from itertools import zip_longest
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -42,6 +44,7 @@ _HEADER: Final = Struct(">IIII")
 _TLV: Final = Struct(">HH")
 _LEADING_NULS_MAX: Final = 4
 """How many stray NULs before TLVs are tried: peers append one, rarely two."""
+_PRINTABLE: Final = 0x20
 _RESPONSE_TEXT_OCTETS_MAX: Final = 255
 """What is kept of a text in a response: refusing a response would help nobody, so an endless one is cut."""
 
@@ -105,6 +108,8 @@ def encode_by_table(pdu: Pdu, sequence_number: int, command_status: int = 0) -> 
     body = b"".join([_WRITERS[field.kind](field, getattr(pdu, field.name)) for field in layout.fields])
     if layout.tlvs:
         body += _write_tlvs(pdu.tlvs)  # type: ignore[attr-defined]
+        if layout.repeated:
+            body += _write_repeated(layout, pdu)
     if len(body) > c.BODY_OCTETS_MAX:
         raise EncodeError("body", f"is longer than {c.BODY_OCTETS_MAX} octets")
     return _HEADER.pack(c.HEADER_OCTETS + len(body), pdu.command_id, command_status, sequence_number) + body
@@ -184,9 +189,23 @@ _WRITERS: Final[dict[Kind, Any]] = {
 }
 
 
+def _write_repeated(layout: Layout, pdu: Pdu) -> bytes:
+    """The TLVs that repeat: the first of each tag, then the second of each, since they belong together."""
+    for tag, name in layout.repeated:
+        if tag in pdu.tlvs:  # type: ignore[attr-defined]
+            raise EncodeError(f"tlv 0x{tag:04X}", f"may be repeated and is written from {name}")
+    columns = [[(tag, value) for value in getattr(pdu, name)] for tag, name in layout.repeated]
+    rows = zip_longest(*columns)
+    return _write_tlv_items([item for row in rows for item in row if item is not None])
+
+
 def _write_tlvs(tlvs: Tlvs) -> bytes:
+    return _write_tlv_items(tlvs.items())
+
+
+def _write_tlv_items(items: Iterable[tuple[int, bytes]]) -> bytes:
     parts = []
-    for tag, value in tlvs.items():
+    for tag, value in items:
         _check_number("tlv tag", tag, 2)
         if not isinstance(value, bytes) or len(value) > 0xFFFF:
             raise EncodeError(f"tlv 0x{tag:04X}", "is not bytes of at most 65535 octets")
@@ -202,13 +221,13 @@ def decode(frame: bytes) -> Decoded:
     _, command_id, status, sequence_number = _HEADER.unpack_from(frame)
     pdu: Pdu | None = None
     if command_id == c.SUBMIT_SM_RESP:
-        pdu = decode_resp(frame, SubmitSmResp)
+        pdu = decode_resp(frame, SubmitSmResp) if not status else None
     elif command_id == c.DELIVER_SM:
         pdu = decode_sm(frame, DeliverSm)
     elif command_id == c.SUBMIT_SM:
         pdu = decode_sm(frame, SubmitSm)
     elif command_id == c.DELIVER_SM_RESP:
-        pdu = decode_resp(frame, DeliverSmResp)
+        pdu = decode_resp(frame, DeliverSmResp) if not status else None
     return Decoded(status, sequence_number, pdu) if pdu is not None else decode_by_table(frame)
 
 
@@ -284,11 +303,18 @@ def _decode_response(frame: bytes, layout: Layout, status: int, sequence_number:
                 body.leniency |= Leniency.SHORT_RESPONSE
             break
     _read_rest(body, layout, values)
-    if status and layout.tlvs and body.leniency:
-        # An error response may leave out the message id and go straight to its TLVs.
-        tlvs, clean = _scan_tlvs(frame, c.HEADER_OCTETS)
+    if (
+        status
+        and layout.tlvs
+        and len(frame) > c.HEADER_OCTETS
+        and (body.leniency or 0 < frame[c.HEADER_OCTETS] < _PRINTABLE)
+    ):
+        # An error response may leave out the message id and go straight to its TLVs, whose tags begin below letters.
+        repeated: _Repeated = {tag: [] for tag, _ in layout.repeated}
+        tlvs, clean = _scan_tlvs(frame, c.HEADER_OCTETS, repeated)
         if clean:
-            return Decoded(status, sequence_number, layout.pdu(tlvs=tlvs))
+            several = {name: tuple(repeated[tag]) for tag, name in layout.repeated}
+            return Decoded(status, sequence_number, layout.pdu(tlvs=tlvs, **several))
     return Decoded(status, sequence_number, layout.pdu(**values), body.leniency)
 
 
@@ -355,13 +381,20 @@ def _read_rest(body: _Body, layout: Layout, values: dict[str, Any]) -> None:
         if body.at < len(body.frame):
             body.leniency |= Leniency.TRAILING_OCTETS
         return
-    values["tlvs"], leniency = _read_tlvs(body.frame, body.at)
+    repeated: _Repeated = {tag: [] for tag, _ in layout.repeated}
+    values["tlvs"], leniency = _read_tlvs(body.frame, body.at, repeated)
     body.leniency |= leniency
+    for tag, name in layout.repeated:
+        values[name] = tuple(repeated[tag])
 
 
-def _read_tlvs(frame: bytes, at: int) -> tuple[Tlvs, Leniency]:
+_Repeated: TypeAlias = dict[int, list[bytes]]
+"""The tags of a PDU that may come many times, and what came."""
+
+
+def _read_tlvs(frame: bytes, at: int, repeated: _Repeated) -> tuple[Tlvs, Leniency]:
     """The TLVs from ``at`` on; stray NULs before them are skipped where that makes sense of the rest."""
-    tlvs, clean = _scan_tlvs(frame, at)
+    tlvs, clean = _scan_tlvs(frame, at, repeated)
     if clean:
         return tlvs, Leniency.NONE
     if not frame[at:].strip(b"\0"):
@@ -369,21 +402,27 @@ def _read_tlvs(frame: bytes, at: int) -> tuple[Tlvs, Leniency]:
     for start in range(at, min(at + _LEADING_NULS_MAX, len(frame))):
         if frame[start]:
             break
-        later, clean = _scan_tlvs(frame, start + 1)
+        later, clean = _scan_tlvs(frame, start + 1, repeated)
         if clean:
             return later, Leniency.TRAILING_NUL
     return tlvs, Leniency.BROKEN_TLVS
 
 
-def _scan_tlvs(frame: bytes, at: int) -> tuple[Tlvs, bool]:
-    """The TLVs up to the first broken one, and whether there was none. Of a repeated tag the last one is kept."""
+def _scan_tlvs(frame: bytes, at: int, repeated: _Repeated) -> tuple[Tlvs, bool]:
+    """The TLVs up to the first broken one, and whether there was none; those that may repeat go to ``repeated``."""
     tlvs: Tlvs = {}
+    for values in repeated.values():
+        values.clear()
     size = len(frame)
     while at + _TLV.size <= size:
         tag, length = _TLV.unpack_from(frame, at)
         end = at + _TLV.size + length
         if not tag or end > size:
             return tlvs, False
-        tlvs[tag] = frame[at + _TLV.size : end]
+        value = frame[at + _TLV.size : end]
+        if tag in repeated:
+            repeated[tag].append(value)
+        else:
+            tlvs[tag] = value
         at = end
     return tlvs, at >= size

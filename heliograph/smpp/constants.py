@@ -38,9 +38,17 @@ SUBMIT_MULTI_RESP: Final = 0x80000021
 ALERT_NOTIFICATION: Final = 0x00000102
 DATA_SM: Final = 0x00000103
 DATA_SM_RESP: Final = 0x80000103
+BROADCAST_SM: Final = 0x00000111
+BROADCAST_SM_RESP: Final = 0x80000111
+QUERY_BROADCAST_SM: Final = 0x00000112
+QUERY_BROADCAST_SM_RESP: Final = 0x80000112
+CANCEL_BROADCAST_SM: Final = 0x00000113
+CANCEL_BROADCAST_SM_RESP: Final = 0x80000113
 
 BINDS: Final = frozenset((BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER))
 BIND_RESPONSES: Final = frozenset((BIND_RECEIVER_RESP, BIND_TRANSMITTER_RESP, BIND_TRANSCEIVER_RESP))
+BROADCASTS: Final = frozenset((BROADCAST_SM, QUERY_BROADCAST_SM, CANCEL_BROADCAST_SM))
+"""Requests of SMPP 5.0 alone, for cell broadcast."""
 
 # --- the frame (3.4 §3.2) ----------------------------------------------------------------------------------------
 HEADER_OCTETS: Final = 16
@@ -103,6 +111,12 @@ ESME_ROPTPARNOTALLWD: Final = 0xC1
 ESME_RINVPARLEN: Final = 0xC2
 ESME_RMISSINGOPTPARAM: Final = 0xC3
 ESME_RINVOPTPARAMVAL: Final = 0xC4
+# The same five as 5.0 names them.
+ESME_RINVTLVSTREAM: Final = ESME_RINVOPTPARSTREAM
+ESME_RTLVNOTALLWD: Final = ESME_ROPTPARNOTALLWD
+ESME_RINVTLVLEN: Final = ESME_RINVPARLEN
+ESME_RMISSINGTLV: Final = ESME_RMISSINGOPTPARAM
+ESME_RINVTLVVAL: Final = ESME_RINVOPTPARAMVAL
 ESME_RDELIVERYFAILURE: Final = 0xFE
 ESME_RUNKNOWNERR: Final = 0xFF
 ESME_RSERTYPUNAUTH: Final = 0x100
@@ -295,6 +309,14 @@ MESSAGE_STATES: Final[dict[int, str]] = {
     STATE_SKIPPED: "SKIPPED",
 }
 """message_state to the word that a receipt's ``stat`` says for it."""
+
+# --- congestion_state (5.0 §4.8.4.18) ----------------------------------------------------------------------------
+CONGESTION_IDLE: Final = 0
+CONGESTION_OPTIMUM: Final = 80
+"""80 to 89: as busy as the peer likes to be."""
+CONGESTION_NEARING: Final = 90
+"""90 to 99: it will soon be more than it can take."""
+CONGESTION_FULL: Final = 100
 
 # --- TLV tags (3.4 §5.3.2, 5.0 §4.8.1) ---------------------------------------------------------------------------
 TAG_DEST_ADDR_SUBUNIT: Final = 0x0005

@@ -1,8 +1,8 @@
-"""The fields of every PDU of SMPP 3.4, and the TLVs of 3.4 and 5.0, as tables.
+"""The fields of every PDU of SMPP 3.4 and 5.0, and their TLVs, as tables.
 
 The codec interprets these; nothing else knows the order of fields. Sizes are the standard's: octets of an integer,
 or the most octets of a string with its NUL (for counted texts without). Source: SMPP 3.4 issue 1.2 §4 and §5.3.2,
-SMPP 5.0 §4.8.
+SMPP 5.0 §4.1 to §4.4 and §4.8.
 """
 
 from __future__ import annotations
@@ -46,11 +46,16 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The fields of one PDU in wire order, and whether TLVs may follow (in 3.4 or 5.0)."""
+    """The fields of one PDU in wire order, and whether TLVs may follow (in 3.4 or 5.0).
+
+    ``repeated`` are the tags that may stand there many times, each with the field of the PDU that holds its values in
+    their order. Of any other tag that comes twice, the last one counts.
+    """
 
     pdu: type[p.Pdu]
     fields: tuple[Field, ...] = ()
     tlvs: bool = False
+    repeated: tuple[tuple[int, str], ...] = ()
 
 
 def _int(name: str, size: int = 1) -> Field:
@@ -107,11 +112,12 @@ _MESSAGE = (
     _SHORT_MESSAGE,
 )
 _SM = (_SERVICE_TYPE, *_source(), *_destination(), *_MESSAGE)
+_AREAS = (c.TAG_BROADCAST_AREA_IDENTIFIER, "broadcast_area_identifiers")
 
 LAYOUTS: dict[int, Layout] = {
     layout.pdu.command_id: layout
     for layout in (
-        Layout(p.GenericNack),
+        Layout(p.GenericNack, tlvs=True),
         Layout(p.BindReceiver, _BIND),
         Layout(p.BindTransmitter, _BIND),
         Layout(p.BindTransceiver, _BIND),
@@ -120,9 +126,9 @@ LAYOUTS: dict[int, Layout] = {
         Layout(p.BindTransceiverResp, (_SYSTEM_ID,), tlvs=True),
         Layout(p.Outbind, (_SYSTEM_ID, _PASSWORD)),
         Layout(p.Unbind),
-        Layout(p.UnbindResp),
+        Layout(p.UnbindResp, tlvs=True),
         Layout(p.EnquireLink),
-        Layout(p.EnquireLinkResp),
+        Layout(p.EnquireLinkResp, tlvs=True),
         Layout(p.SubmitSm, _SM, tlvs=True),
         Layout(p.SubmitSmResp, (_MESSAGE_ID,), tlvs=True),
         Layout(p.DeliverSm, _SM, tlvs=True),
@@ -156,9 +162,13 @@ LAYOUTS: dict[int, Layout] = {
             tlvs=True,
         ),
         Layout(p.QuerySm, (_MESSAGE_ID, *_source())),
-        Layout(p.QuerySmResp, (_MESSAGE_ID, _text("final_date", 17), _int("message_state"), _int("error_code"))),
+        Layout(
+            p.QuerySmResp,
+            (_MESSAGE_ID, _text("final_date", 17), _int("message_state"), _int("error_code")),
+            tlvs=True,
+        ),
         Layout(p.CancelSm, (_SERVICE_TYPE, _MESSAGE_ID, *_source(), *_destination())),
-        Layout(p.CancelSmResp),
+        Layout(p.CancelSmResp, tlvs=True),
         Layout(
             p.ReplaceSm,
             (
@@ -171,15 +181,45 @@ LAYOUTS: dict[int, Layout] = {
             ),
             tlvs=True,
         ),
-        Layout(p.ReplaceSmResp),
+        Layout(p.ReplaceSmResp, tlvs=True),
         Layout(
             p.AlertNotification,
             (*_source(65), _int("esme_addr_ton"), _int("esme_addr_npi"), _text("esme_addr", 65)),
             tlvs=True,
         ),
+        Layout(
+            p.BroadcastSm,
+            (
+                _SERVICE_TYPE,
+                *_source(),
+                _MESSAGE_ID,
+                _int("priority_flag"),
+                *_TIMES,
+                _int("replace_if_present_flag"),
+                _int("data_coding"),
+                _int("sm_default_msg_id"),
+            ),
+            tlvs=True,
+            repeated=(_AREAS,),
+        ),
+        Layout(
+            p.BroadcastSmResp,
+            (_MESSAGE_ID,),
+            tlvs=True,
+            repeated=((c.TAG_BROADCAST_ERROR_STATUS, "broadcast_error_statuses"), _AREAS),
+        ),
+        Layout(p.QueryBroadcastSm, (_MESSAGE_ID, *_source()), tlvs=True),
+        Layout(
+            p.QueryBroadcastSmResp,
+            (_MESSAGE_ID,),
+            tlvs=True,
+            repeated=(_AREAS, (c.TAG_BROADCAST_AREA_SUCCESS, "broadcast_area_successes")),
+        ),
+        Layout(p.CancelBroadcastSm, (_SERVICE_TYPE, _MESSAGE_ID, *_source()), tlvs=True),
+        Layout(p.CancelBroadcastSmResp, tlvs=True),
     )
 }
-"""command_id to layout. What is missing here is answered with ESME_RINVCMDID (so is the broadcast family of 5.0)."""
+"""command_id to layout. What is missing here is answered with ESME_RINVCMDID."""
 
 
 class TlvKind(Enum):
@@ -268,8 +308,8 @@ TLVS: dict[int, Tlv] = {
     c.TAG_BROADCAST_END_TIME: _tlv_text("broadcast_end_time", 17, _5),
     c.TAG_BROADCAST_SERVICE_GROUP: _tlv_octets("broadcast_service_group", 0, 255, _5),
     c.TAG_BILLING_IDENTIFICATION: _tlv_octets("billing_identification", 1, 1024, _5),
-    c.TAG_SOURCE_NETWORK_ID: _tlv_text("source_network_id", 65, _5),
-    c.TAG_DEST_NETWORK_ID: _tlv_text("dest_network_id", 65, _5),
+    c.TAG_SOURCE_NETWORK_ID: Tlv("source_network_id", TlvKind.TEXT, 7, 65, _5),
+    c.TAG_DEST_NETWORK_ID: Tlv("dest_network_id", TlvKind.TEXT, 7, 65, _5),
     c.TAG_SOURCE_NODE_ID: _tlv_octets("source_node_id", 6, 6, _5),
     c.TAG_DEST_NODE_ID: _tlv_octets("dest_node_id", 6, 6, _5),
     c.TAG_DEST_ADDR_NP_RESOLUTION: _tlv_int("dest_addr_np_resolution", 1, _5),

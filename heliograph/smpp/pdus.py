@@ -1,8 +1,9 @@
-"""The PDUs of SMPP 3.4 as frozen values, in the spelling of the standard.
+"""The PDUs of SMPP 3.4 and 5.0 as frozen values, in the spelling of the standard.
 
 Addresses and other C-octet strings are `str` (Latin-1, without the closing NUL), ``short_message`` is `bytes`, and
 ``tlvs`` maps a tag to its raw octets, so that what we do not know passes through. The header is not part of a value:
-``sequence_number`` and ``command_status`` travel beside it. Source: SMPP 3.4 issue 1.2 §4.
+``sequence_number`` and ``command_status`` travel beside it. Every response may carry TLVs, since 5.0 puts
+congestion_state into each. Source: SMPP 3.4 issue 1.2 §4, SMPP 5.0 §4.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ __all__ = [
     "BindTransceiverResp",
     "BindTransmitter",
     "BindTransmitterResp",
+    "BroadcastSm",
+    "BroadcastSmResp",
+    "CancelBroadcastSm",
+    "CancelBroadcastSmResp",
     "CancelSm",
     "CancelSmResp",
     "DataSm",
@@ -36,6 +41,8 @@ __all__ = [
     "GenericNack",
     "Outbind",
     "Pdu",
+    "QueryBroadcastSm",
+    "QueryBroadcastSmResp",
     "QuerySm",
     "QuerySmResp",
     "ReplaceSm",
@@ -65,6 +72,7 @@ class GenericNack(Pdu, frozen=True, gc=False):
     """The answer to what could not be read; its status tells why."""
 
     command_id: ClassVar[int] = c.GENERIC_NACK
+    tlvs: Tlvs = {}
 
 
 class Bind(Pdu, frozen=True, gc=False):
@@ -132,6 +140,7 @@ class Unbind(Pdu, frozen=True, gc=False):
 
 class UnbindResp(Pdu, frozen=True, gc=False):
     command_id: ClassVar[int] = c.UNBIND_RESP
+    tlvs: Tlvs = {}
 
 
 class EnquireLink(Pdu, frozen=True, gc=False):
@@ -140,6 +149,7 @@ class EnquireLink(Pdu, frozen=True, gc=False):
 
 class EnquireLinkResp(Pdu, frozen=True, gc=False):
     command_id: ClassVar[int] = c.ENQUIRE_LINK_RESP
+    tlvs: Tlvs = {}
 
 
 class SubmitSm(Pdu, frozen=True, gc=False):
@@ -287,6 +297,7 @@ class QuerySmResp(Pdu, frozen=True, gc=False):
     final_date: str = ""
     message_state: int = 0
     error_code: int = 0
+    tlvs: Tlvs = {}
 
 
 class CancelSm(Pdu, frozen=True, gc=False):
@@ -303,6 +314,7 @@ class CancelSm(Pdu, frozen=True, gc=False):
 
 class CancelSmResp(Pdu, frozen=True, gc=False):
     command_id: ClassVar[int] = c.CANCEL_SM_RESP
+    tlvs: Tlvs = {}
 
 
 class ReplaceSm(Pdu, frozen=True, gc=False):
@@ -323,6 +335,7 @@ class ReplaceSm(Pdu, frozen=True, gc=False):
 
 class ReplaceSmResp(Pdu, frozen=True, gc=False):
     command_id: ClassVar[int] = c.REPLACE_SM_RESP
+    tlvs: Tlvs = {}
 
 
 class AlertNotification(Pdu, frozen=True, gc=False):
@@ -335,6 +348,75 @@ class AlertNotification(Pdu, frozen=True, gc=False):
     esme_addr_ton: int = 0
     esme_addr_npi: int = 0
     esme_addr: str = ""
+    tlvs: Tlvs = {}
+
+
+class BroadcastSm(Pdu, frozen=True, gc=False):
+    """A text for every handset in some areas. Each area is a broadcast_area_identifier of its own (5.0 §4.8.4.4).
+
+    The standard also wants the TLVs broadcast_content_type, broadcast_rep_num and broadcast_frequency_interval; the
+    text is in message_payload.
+    """
+
+    command_id: ClassVar[int] = c.BROADCAST_SM
+    service_type: str = ""
+    source_addr_ton: int = 0
+    source_addr_npi: int = 0
+    source_addr: str = ""
+    message_id: str = ""
+    priority_flag: int = 0
+    schedule_delivery_time: str = ""
+    validity_period: str = ""
+    replace_if_present_flag: int = 0
+    data_coding: int = 0
+    sm_default_msg_id: int = 0
+    tlvs: Tlvs = {}
+    broadcast_area_identifiers: tuple[bytes, ...] = ()
+
+
+class BroadcastSmResp(Pdu, frozen=True, gc=False):
+    """The areas are those that failed, each for the broadcast_error_status beside it."""
+
+    command_id: ClassVar[int] = c.BROADCAST_SM_RESP
+    message_id: str = ""
+    tlvs: Tlvs = {}
+    broadcast_error_statuses: tuple[bytes, ...] = ()
+    broadcast_area_identifiers: tuple[bytes, ...] = ()
+
+
+class QueryBroadcastSm(Pdu, frozen=True, gc=False):
+    command_id: ClassVar[int] = c.QUERY_BROADCAST_SM
+    message_id: str = ""
+    source_addr_ton: int = 0
+    source_addr_npi: int = 0
+    source_addr: str = ""
+    tlvs: Tlvs = {}
+
+
+class QueryBroadcastSmResp(Pdu, frozen=True, gc=False):
+    """The first success (per cent, 255: unknown) belongs to the first area, and so on. The state is a TLV."""
+
+    command_id: ClassVar[int] = c.QUERY_BROADCAST_SM_RESP
+    message_id: str = ""
+    tlvs: Tlvs = {}
+    broadcast_area_identifiers: tuple[bytes, ...] = ()
+    broadcast_area_successes: tuple[bytes, ...] = ()
+
+
+class CancelBroadcastSm(Pdu, frozen=True, gc=False):
+    """By message_id; or, where that is empty, what this source sent (with broadcast_content_type: of that content)."""
+
+    command_id: ClassVar[int] = c.CANCEL_BROADCAST_SM
+    service_type: str = ""
+    message_id: str = ""
+    source_addr_ton: int = 0
+    source_addr_npi: int = 0
+    source_addr: str = ""
+    tlvs: Tlvs = {}
+
+
+class CancelBroadcastSmResp(Pdu, frozen=True, gc=False):
+    command_id: ClassVar[int] = c.CANCEL_BROADCAST_SM_RESP
     tlvs: Tlvs = {}
 
 
@@ -368,6 +450,12 @@ PDUS: dict[int, type[Pdu]] = {
         ReplaceSm,
         ReplaceSmResp,
         AlertNotification,
+        BroadcastSm,
+        BroadcastSmResp,
+        QueryBroadcastSm,
+        QueryBroadcastSmResp,
+        CancelBroadcastSm,
+        CancelBroadcastSmResp,
     )
 }
 """Every PDU that we know, by command_id."""

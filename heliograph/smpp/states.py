@@ -1,4 +1,5 @@
-"""Which side may send which PDU in which state of the session. Source: SMPP 3.4 §2.2 and table 2-1."""
+"""Which side may send which PDU in which state of the session. Source: SMPP 3.4 §2.2 and table 2-1,
+SMPP 5.0 §2.4."""
 
 from __future__ import annotations
 
@@ -66,6 +67,9 @@ LEGAL: Final = (
     Legal(c.QUERY_SM, Role.ESME, _SENDING),
     Legal(c.CANCEL_SM, Role.ESME, _SENDING),
     Legal(c.REPLACE_SM, Role.ESME, _SENDING),
+    Legal(c.BROADCAST_SM, Role.ESME, _SENDING),
+    Legal(c.QUERY_BROADCAST_SM, Role.ESME, _SENDING),
+    Legal(c.CANCEL_BROADCAST_SM, Role.ESME, _SENDING),
     Legal(c.ALERT_NOTIFICATION, Role.SMSC, _RECEIVING),
 )
 """Requests bound to a state. enquire_link and generic_nack are legal in every one, unbind in every bound one."""

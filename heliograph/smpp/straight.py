@@ -170,5 +170,20 @@ def decode_message_id(frame: bytes) -> str | None:
 
 def decode_resp(frame: bytes, kind: type[Resp]) -> Resp | None:
     """The submit_sm_resp or deliver_sm_resp in a whole frame, or None when the table must look at it."""
-    message_id = decode_message_id(frame)
-    return None if message_id is None else kind(message_id, {})
+    size = len(frame)
+    id_end = frame.find(0, 16)
+    if id_end < 0 or id_end > 80:
+        return None
+    tlvs: Tlvs = {}
+    at = id_end + 1
+    try:
+        while at < size:
+            tag, length = _unpack_tlv(frame, at)
+            if not tag:
+                return None
+            end = at + 4 + length
+            tlvs[tag] = frame[at + 4 : end]
+            at = end
+    except struct_error:
+        return None
+    return kind(frame[16:id_end].decode("latin-1"), tlvs) if at == size else None

@@ -42,7 +42,10 @@ def pdus_of(command_id: int) -> st.SearchStrategy[Pdu]:
     layout = LAYOUTS[command_id]
     fields = {field.name: values(field) for field in layout.fields}
     if layout.tlvs:
-        fields["tlvs"] = tlvs
+        once = {tag for tag, _ in layout.repeated}
+        fields["tlvs"] = tlvs.map(lambda found: {tag: value for tag, value in found.items() if tag not in once})
+        for _, name in layout.repeated:
+            fields[name] = st.lists(st.binary(max_size=9), max_size=3).map(tuple)
     return st.builds(layout.pdu, **fields)
 
 

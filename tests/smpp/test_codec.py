@@ -82,6 +82,42 @@ CASES: list[tuple[p.Pdu, str]] = [
         p.AlertNotification(1, 1, "4477", 0, 0, "12345", {c.TAG_MS_AVAILABILITY_STATUS: b"\0"}),
         "01 01 34 34 37 37 00 00 00 31 32 33 34 35 00 04 22 00 01 00",
     ),
+    (
+        p.BroadcastSm(
+            "CBS",
+            1,
+            1,
+            "4477",
+            "",
+            2,
+            replace_if_present_flag=1,
+            data_coding=8,
+            tlvs={
+                c.TAG_BROADCAST_CONTENT_TYPE: b"\x01\0\x22",
+                c.TAG_BROADCAST_REP_NUM: b"\0\x03",
+                c.TAG_BROADCAST_FREQUENCY_INTERVAL: b"\x09\0\x0a",
+            },
+            broadcast_area_identifiers=(b"\0North", b"\0South"),
+        ),
+        "43 42 53 00 01 01 34 34 37 37 00 00 02 00 00 01 08 00 06 01 00 03 01 00 22 06 04 00 02 00 03"
+        "06 05 00 03 09 00 0a 06 06 00 06 00 4e 6f 72 74 68 06 06 00 06 00 53 6f 75 74 68",
+    ),
+    (
+        p.BroadcastSmResp("9", {}, (b"\0\0\x01\x0a", b"\0\0\x01\x09"), (b"\0North", b"\0South")),
+        "39 00 06 07 00 04 00 00 01 0a 06 06 00 06 00 4e 6f 72 74 68 06 07 00 04 00 00 01 09"
+        "06 06 00 06 00 53 6f 75 74 68",
+    ),
+    (
+        p.QueryBroadcastSm("9", 1, 1, "4477", {c.TAG_USER_MESSAGE_REFERENCE: b"\0\7"}),
+        "39 00 01 01 34 34 37 37 00 02 04 00 02 00 07",
+    ),
+    (
+        p.QueryBroadcastSmResp("9", {c.TAG_MESSAGE_STATE: b"\1"}, (b"\0North", b"\0South"), (b"\x64", b"\xff")),
+        "39 00 04 27 00 01 01 06 06 00 06 00 4e 6f 72 74 68 06 08 00 01 6406 06 00 06 00 53 6f 75 74 68 06 08 00 01 ff",
+    ),
+    (p.CancelBroadcastSm("CBS", "9", 0, 0, "1"), "43 42 53 00 39 00 00 00 31 00"),
+    (p.CancelBroadcastSmResp(), ""),
+    (p.EnquireLinkResp({c.TAG_CONGESTION_STATE: b"\x32"}), "04 28 00 01 32"),
 ]
 
 
@@ -106,6 +142,7 @@ def test_the_cases_cover_every_pdu() -> None:
 def test_the_layouts_name_the_fields_of_the_values() -> None:
     for layout in LAYOUTS.values():
         names = tuple(field.name for field in layout.fields) + (("tlvs",) if layout.tlvs else ())
+        names += tuple(name for _, name in layout.repeated)
         assert names == layout.pdu.__struct_fields__, layout.pdu
 
 
@@ -126,6 +163,32 @@ def test_each_pdu_octet_by_octet_and_with_a_tail(pdu: p.Pdu, body: str) -> None:
     assert reader.feed(frame + frame[:5]) == [frame]
     assert reader.partial
     assert reader.feed(frame[5:]) == [frame]
+
+
+RESPONSES = sorted(command_id for command_id in LAYOUTS if command_id & c.RESPONSE_BIT)
+
+
+@pytest.mark.parametrize("command_id", RESPONSES, ids=lambda command_id: p.PDUS[command_id].__name__)
+@pytest.mark.parametrize("status", [0, c.ESME_RTHROTTLED])
+def test_every_response_may_carry_congestion_state(command_id: int, status: int) -> None:
+    frame = encode(p.PDUS[command_id](tlvs={c.TAG_CONGESTION_STATE: b"\x5f"}), 7, status)
+    decoded = decode(frame)
+    assert decoded.command_status == status
+    assert decoded.pdu.tlvs == {c.TAG_CONGESTION_STATE: b"\x5f"}  # type: ignore[attr-defined]
+    assert not decoded.leniency
+
+
+def test_an_error_response_without_its_body_keeps_every_area() -> None:
+    body = "06 07 00 04 00 00 01 0a 06 06 00 02 00 4e 06 07 00 04 00 00 01 0a 06 06 00 02 00 53"
+    pdu = decode(frame_of(c.BROADCAST_SM_RESP, body, c.ESME_RBCASTFAIL)).pdu
+    assert isinstance(pdu, p.BroadcastSmResp)
+    assert pdu.broadcast_area_identifiers == (b"\0N", b"\0S")
+    assert pdu.broadcast_error_statuses == (b"\0\0\1\x0a", b"\0\0\1\x0a")
+
+
+def test_an_area_among_the_tlvs_that_come_once_is_refused() -> None:
+    with pytest.raises(EncodeError, match="broadcast_area_identifiers"):
+        encode(p.BroadcastSm(tlvs={c.TAG_BROADCAST_AREA_IDENTIFIER: b"\0N"}), 1)
 
 
 @settings(max_examples=300, deadline=None)
@@ -291,8 +354,8 @@ def test_what_is_forgiven(
 
 
 REFUSED: list[tuple[str, int, str, int]] = [
-    ("unknown command", 0x00000111, "", c.ESME_RINVCMDID),
-    ("broadcast_sm of 5.0", 0x00000112, "00", c.ESME_RINVCMDID),
+    ("unknown command", 0x00000114, "", c.ESME_RINVCMDID),
+    ("broadcast_sm without its fields", c.BROADCAST_SM, "00", c.ESME_RINVCMDLEN),
     ("cut in an address", c.SUBMIT_SM, "00 01 01 34 34", c.ESME_RINVCMDLEN),
     ("no body", c.DELIVER_SM, "", c.ESME_RINVCMDLEN),
     ("text shorter than sm_length", c.SUBMIT_SM, SM[:-2], c.ESME_RINVMSGLEN),

@@ -192,7 +192,7 @@ def test_enquire_link_is_answered_in_every_state(prepare: str) -> None:
 
 def test_an_unknown_command_is_nacked_with_its_number_and_the_session_stays() -> None:
     session = bound_client()
-    session.receive(encode_header(0x00000112, 77), 0.0)
+    session.receive(encode_header(0x00000114, 77), 0.0)
     assert headers(session.data_to_send()) == [(c.GENERIC_NACK, c.ESME_RINVCMDID, 77)]
     assert session.bound
 
@@ -318,7 +318,7 @@ def test_a_response_of_an_unknown_kind_fails_its_request_and_is_ignored_otherwis
     session = bound_client()
     number = session.submit(TEXT, 0.0, "a")
     session.data_to_send()
-    session.receive(encode_header(0x80000112, number) + encode_header(0x80000112, 999), 0.0)
+    session.receive(encode_header(0x80000114, number) + encode_header(0x80000114, 999), 0.0)
     assert session.events() == [Response("a", c.ESME_RUNKNOWNERR, "", {}, number)]
     assert session.data_to_send() == b""
     assert session.ignored == 1
