@@ -465,6 +465,7 @@ class GroupCommit:
                     middle = len(piece) // 2
                     pieces += [piece[middle:], piece[:middle]]
                 else:
+                    _log.error("the rows of one call cannot be kept, and it was told so", exc_info=fault)
                     _fail(piece, _blame(fault))
             else:
                 self.failing = None

@@ -151,7 +151,7 @@ async def test_ended_messages_are_not_guarded_by_opt_outs() -> None:
     assert Batch([changes]).recipients() == {(1, "+50")}
 
 
-async def test_bad_rows_fail_alone() -> None:
+async def test_bad_rows_fail_alone_and_the_journal_says_why(caplog: pytest.LogCaptureFixture) -> None:
     writer = Writer()
 
     def fault(batch: Batch) -> None:
@@ -164,6 +164,10 @@ async def test_bad_rows_fail_alone() -> None:
     answers = await asyncio.gather(*futures, return_exceptions=True)
     assert [type(a) for a in answers] == [Committed, Committed, StoreError, Committed, Committed]
     assert [i for ids in writer.news for i in ids] == ["m1", "m2", "m3", "m4"]
+    (line,) = caplog.records
+    assert "cannot be kept" in line.message
+    assert line.exc_info is not None
+    assert str(line.exc_info[1]) == "cannot bind"
 
 
 async def test_busy_store_is_told_to_all_and_the_next_one_tries_again() -> None:
