@@ -26,6 +26,7 @@ from heliograph.bench.house import buckets
 from heliograph.bench.options import Options
 from heliograph.bench.powercut import CUT
 from heliograph.bench.processes import BenchError, Child
+from heliograph.bench.recount import miscounted
 from heliograph.bench.report import aligned
 from heliograph.bench.run import Stage, stage
 from heliograph.bench.statistics import bucket_quantile
@@ -60,10 +61,12 @@ class Chaos(msgspec.Struct, kw_only=True):
     balance: Balance
     before_ready: int = 0
     """Crashes before the server served."""
+    miscounted: list[str] = []
+    """Hours whose counts are not those of the messages."""
 
     @property
     def good(self) -> bool:
-        return self.balance.good
+        return self.balance.good and not self.miscounted
 
 
 def chaos(options: Options) -> tuple[list[Chaos], str, bool]:
@@ -145,6 +148,7 @@ class _Crashes:
             wire_bound=_ceil(ready.options.window * ready.options.links + 2 * self.commit_s * carrier.peak_per_s),
             balance=found,
             before_ready=self.before_ready,
+            miscounted=miscounted(ready.house.view),
         )
 
 
@@ -261,6 +265,7 @@ def _text(found: Chaos) -> str:
         ("on the wire", f"at most {found.most_on_wire:,} at a crash (windows and two commits: {_bound(found)})"),
         ("receipts", f"{one.receipts:,} answered to the carrier; lost {one.receipts_lost}"),
         ("replies", f"{one.replies:,} answered to the carrier; lost {one.replies_lost}"),
+        ("counts", "those of the messages" if not found.miscounted else found.miscounted[0]),
         ("verdict", "every promise kept" if found.good else "BROKEN: " + ", ".join(_broken(found))),
     ]
     lines += [(f"  {name}", " ".join(some)) for name, some in one.examples.items()]
@@ -272,4 +277,5 @@ def _bound(found: Chaos) -> str:
 
 
 def _broken(found: Chaos) -> list[str]:
-    return [f"{name} {getattr(found.balance, name)}" for name in FAULTS if getattr(found.balance, name)]
+    broken = [f"{name} {getattr(found.balance, name)}" for name in FAULTS if getattr(found.balance, name)]
+    return broken + [f"{len(found.miscounted)} hours miscounted"] * bool(found.miscounted)

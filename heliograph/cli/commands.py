@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from heliograph.cli import bench, config, demo, inspect, keys, messages, optout, send, serve, simulate, store
+from heliograph.cli import analytics, bench, config, demo, inspect, keys, messages, optout, send, serve, simulate, store
 
 __all__ = ["app"]
 
@@ -42,6 +42,7 @@ app.command("simulate")(simulate.simulate)
 app.command("send")(send.send)
 app.command("inspect")(inspect.inspect)
 app.add_typer(messages.app, name="messages")
+app.command("analytics")(analytics.analytics)
 app.add_typer(keys.app, name="keys")
 app.add_typer(optout.app, name="optout")
 app.command(

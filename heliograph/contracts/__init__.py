@@ -4,6 +4,9 @@ from heliograph.contracts.clock import Clock, SystemClock
 from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
 from heliograph.contracts.http import Answer, Http, HttpFailure, Post
 from heliograph.contracts.store import (
+    ACCEPTED,
+    COUNTED_BY,
+    OPTED_OUT,
     Acceptance,
     Backlog,
     Changes,
@@ -20,11 +23,17 @@ from heliograph.contracts.store import (
     ReferenceKey,
     Store,
     StoreCheck,
+    Tally,
+    TallyFilter,
+    TallyRow,
     Update,
 )
 from heliograph.contracts.voice import Heard, Telling, Verdict, Voice
 
 __all__ = [
+    "ACCEPTED",
+    "COUNTED_BY",
+    "OPTED_OUT",
     "Acceptance",
     "Answer",
     "Backlog",
@@ -54,6 +63,9 @@ __all__ = [
     "Store",
     "StoreCheck",
     "SystemClock",
+    "Tally",
+    "TallyFilter",
+    "TallyRow",
     "Telling",
     "Update",
     "Verdict",

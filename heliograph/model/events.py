@@ -23,6 +23,9 @@ class Fact(Struct, frozen=True, gc=False, array_like=True):
 
     ``state`` is the state that the message reached; ``corrects`` the state that this one corrects
     (0: none). The rest says what counts need, and whether the message has a callback of its own.
+    ``was`` is the end that this one replaces (0: none was told), ``error`` why it did not arrive, or why the
+    replaced end did not; ``waited`` is how long its first receipt took, as a bucket of ``rules.delays``
+    (-1: it is no receipt, or not the first).
     """
 
     message_id: str
@@ -39,6 +42,9 @@ class Fact(Struct, frozen=True, gc=False, array_like=True):
     sender: str
     has_callback: bool
     segments: int
+    was: int = 0
+    error: str | None = None
+    waited: int = -1
 
 
 class LoggedEvent(Struct, frozen=True, gc=False, kw_only=True):

@@ -19,11 +19,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from heliograph.model import END, Fact, Live, LoggedEvent, Message, Progress, SegmentProgress, State
+from heliograph.rules.delays import bucket_of
 
 __all__ = ["Advance", "News", "advance", "come_due", "fact_of", "fold_segments"]
 
 _DELIVERED = State.DELIVERED
 _SENT = State.SENT
+_UNKNOWN_ERRORS = (None, "outcome_unknown", "receipt_missing")
+"""The errors of messages that ended as unknown; any other end has one of its own."""
 
 
 class News(Struct, frozen=True, gc=False):
@@ -84,7 +87,17 @@ def come_due(live: Live, at_us: int) -> Advance:
     return Advance(progress, None, fact_of(message, sequence, State.QUEUED, at_us, old.connector_id), (event,))
 
 
-def fact_of(message: Message, sequence: int, state: int, at_us: int, connector_id: int, corrects: int = 0) -> Fact:
+def fact_of(
+    message: Message,
+    sequence: int,
+    state: int,
+    at_us: int,
+    connector_id: int,
+    corrects: int = 0,
+    was: int = 0,
+    error: str | None = None,
+    waited: int = -1,
+) -> Fact:
     """The outbox's short form of an event of this message."""
     return Fact(
         message.id,
@@ -101,7 +114,15 @@ def fact_of(message: Message, sequence: int, state: int, at_us: int, connector_i
         message.sender,
         message.callback is not None,
         message.segments,
+        was,
+        error,
+        waited,
     )
+
+
+def _waited(sent_us: int | None, state: int, at_us: int) -> int:
+    """The bucket of a first receipt: what ends a message that was handed over, unless it ends as unknown."""
+    return -1 if sent_us is None or state == State.UNKNOWN else bucket_of(at_us - sent_us)
 
 
 def _advance_single(live: Live, news: News) -> Advance:
@@ -169,7 +190,9 @@ def _told(live: Live, news: News, state: int, delivered: int) -> Advance:
             segments_delivered=delivered,
             possible_duplicate=old.possible_duplicate,
         )
-        return Advance(progress, None, fact_of(message, sequence, state, news.at_us, progress.connector_id))
+        waited = _waited(old.sent_us, state, news.at_us)
+        fact = fact_of(message, sequence, state, news.at_us, progress.connector_id, 0, 0, progress.error, waited)
+        return Advance(progress, None, fact)
     if state >= _DELIVERED and state > old.state:
         return _corrected(live, news, state, delivered)
     return _contradicted(live, news, state, delivered)
@@ -192,8 +215,16 @@ def _corrected(live: Live, news: News, state: int, delivered: int) -> Advance:
         due_us=None,
         owner=0,
     )
-    fact = fact_of(message, sequence, state, news.at_us, old.connector_id, corrects)
+    was = _told_end(old)
+    waited = _waited(old.sent_us, state, news.at_us) if was == State.UNKNOWN else -1
+    fact = fact_of(message, sequence, state, news.at_us, old.connector_id, corrects, was, old.error, waited)
     return Advance(progress, None, fact, (_end_that_was_told(message, old),))
+
+
+def _told_end(old: Progress) -> int:
+    """The end that was told last. A contradiction may have moved the state since, but it leaves the error."""
+    moved = old.last_seq > old.ended_seq and old.state < _DELIVERED
+    return State.UNKNOWN if moved and old.error in _UNKNOWN_ERRORS else old.state
 
 
 def _contradicted(live: Live, news: News, state: int, delivered: int) -> Advance:

@@ -15,6 +15,7 @@ MOST_AHEAD = 1024
 
 def _check(found: Chaos) -> None:
     assert found.balance.good, found
+    assert found.miscounted == []
     assert found.most_on_wire <= WINDOW + MOST_AHEAD, found
     assert found.balance.accepted > 0
 

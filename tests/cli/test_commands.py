@@ -32,6 +32,7 @@ COMMANDS = {
     "send": (),
     "inspect": (),
     "messages": ("list", "export", "show"),
+    "analytics": (),
     "keys": ("create", "list", "revoke"),
     "optout": ("add", "list", "remove"),
     "store": ("migrate", "check", "backup", "restore"),

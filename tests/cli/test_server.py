@@ -107,6 +107,23 @@ def test_messages_are_listed_in_pages(run: Run, key: str) -> None:
     assert run("messages", "list", "--tag", "none", "--from", "12345", "--client-ref", "x").out == "No messages.\n"
 
 
+def test_messages_are_counted(run: Run, key: str) -> None:
+    assert run("send", "+4915550123458", "counted", "--from", "12345", "--wait").code == 0
+    deadline = time.monotonic() + 20
+    while True:
+        found = json.loads(run("analytics", "--step", "all", "--group-by", "country", "--json").out)["rows"]
+        if any(row["delivered"] for row in found):
+            break
+        assert time.monotonic() < deadline, "the counter never counted"
+        time.sleep(0.05)
+    assert all(row["accepted"] >= row["sent"] >= row["delivered"] for row in found)
+    told = run("analytics", "--metric", "accepted", "--metric", "coverage", "--step", "hour")
+    assert "coverage" in told.out
+    assert "segments" not in told.out
+    assert "must be one of" in run("analytics", "--metric", "lost").err
+    assert "scope admin" in run("analytics", "--all-accounts").err
+
+
 def test_messages_are_exported(run: Run, key: str, tmp_path: Path) -> None:
     for n in range(3):
         run("send", "+4915550123457", f"=number {n}", "--from", "12345")

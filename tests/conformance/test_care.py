@@ -78,7 +78,7 @@ async def test_the_outbox_is_kept_until_everybody_has_passed(store: Store, make:
         positions.append((await store.commit(make.accept(new, facts=[make.fact(new)]))).position)
     forever = NOW * 4
     assert await purge_all(store, "outbox", forever) == 0
-    await store.add_counts(positions[3], {})
+    assert await store.add_tallies(0, positions[3], 4, {})
     assert await purge_all(store, "outbox", forever) == 0
     await store.commit(Changes(positions={"e1": positions[1]}))
     assert await purge_all(store, "outbox", 1) == 0
@@ -86,7 +86,7 @@ async def test_the_outbox_is_kept_until_everybody_has_passed(store: Store, make:
     assert [position for position, _ in (await store.outbox(0, 10)).rows] == positions[2:]
     await store.commit(Changes(acceptances=[Acceptance([], deleted_endpoints=[(1, "e1", NOW)])]))
     assert await purge_all(store, "outbox", forever) == 2
-    await store.add_counts(positions[4], {})
+    assert await store.add_tallies(positions[3], positions[4], 1, {})
     assert await purge_all(store, "outbox", forever) == 1
     new = make.born()
     assert (await store.commit(make.accept(new, facts=[make.fact(new)]))).position > positions[4]

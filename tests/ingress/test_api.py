@@ -190,6 +190,7 @@ async def test_the_document_describes_every_endpoint(api: House) -> None:
         "/v1/messages/batch": ["post"],
         "/v1/messages/export": ["get"],
         "/v1/messages/due": ["get"],
+        "/v1/analytics": ["get"],
         "/v1/messages/{id}": ["get"],
         "/v1/messages/{id}/cancel": ["post"],
         "/v1/messages/{id}/reschedule": ["post"],

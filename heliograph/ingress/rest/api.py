@@ -19,6 +19,7 @@ from heliograph.access import Principal
 from heliograph.delivery.wording import EventView, MessageView, events_of, iso, message_json
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.doors import Door
+from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
@@ -92,6 +93,7 @@ OPERATIONS = (
     ),
     *LIST_OPERATIONS,
     *SCHEDULE_OPERATIONS,
+    *ANALYTICS_OPERATIONS,
     Operation(
         "GET", "/v1/messages/{id}", "Show a message with segments and attempts", "messages:read", None, MessageView
     ),
@@ -166,6 +168,7 @@ class _Routes:
         self._lists = Lists(services, self._caller)
         self._scheduling = Scheduling(services.schedules, services.store)
         self._events = Events(services, self._caller)
+        self._analytics = Analytics(services, self._caller)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
@@ -175,6 +178,7 @@ class _Routes:
             ("GET", "/v1/messages/due"): self.due,
             ("POST", "/v1/messages/{id}/cancel"): self.cancel,
             ("POST", "/v1/messages/{id}/reschedule"): self.reschedule,
+            ("GET", "/v1/analytics"): self._analytics.show,
             ("GET", "/v1/messages/{id}"): self.show,
             ("GET", "/v1/messages/{id}/events"): self.events,
             ("POST", "/v1/inspect"): self.inspect,

@@ -15,6 +15,7 @@ from heliograph.errors import RequestRejected, StoreBusy, StoreError
 __all__ = ["PROBLEMS", "Problem", "Reply", "problem_of", "refusal"]
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
+    "answer_too_large": (422, "The answer would be larger than this endpoint gives."),
     "body_too_large": (413, "The body is larger than this endpoint takes."),
     "conflict": (409, "The request does not fit what is there."),
     "cursor_invalid": (422, "The cursor is not one that a page of this list gave."),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from heliograph.contracts import StoreCheck
+from heliograph.contracts import StoreCheck, Tally
 from heliograph.store.postgres import backups, retention, schema
 from heliograph.store.postgres.connection import Connection, connect, translated
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
-from heliograph.store.postgres.rows import columns
+from heliograph.store.postgres.rows import arrays
 
 __all__ = ["Care"]
 
@@ -32,16 +32,18 @@ class Care(Reads):
         finally:
             await connection.close()
 
-    async def add_counts(
-        self, position: int, counts: Mapping[tuple[int, int, int, str, str, str, int, int, int], int]
-    ) -> None:
-        """Rolls up and moves the counter on, in one transaction."""
-        rows = [(*key, count) for key, count in sorted(counts.items())]
+    async def add_tallies(
+        self, after: int, position: int, commits: int, tallies: Mapping[Tally, tuple[int, int]]
+    ) -> bool:
+        """Rolls up and moves the counter on, in one transaction; False where it must read first."""
+        rows = [(*tally, *counted) for tally, counted in sorted(tallies.items())]
         with translated():
             async with self._pool.acquire() as connection, connection.transaction():
+                if await connection.fetchval(QUERIES["move_counter"], after, position, commits) is None:
+                    return False
                 if rows:
-                    await connection.execute(QUERIES["add_counts"], *columns(rows, 10))
-                await connection.execute(QUERIES["move_counter"], position)
+                    await connection.execute(QUERIES["add_tallies"], *arrays(rows, 14))
+        return True
 
     async def purge(self, kind: str, before_us: int, limit: int) -> int:
         """Deletes up to ``limit`` rows of what ended before then; more where a whole week goes at once."""

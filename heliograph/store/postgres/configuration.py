@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from heliograph.contracts import OPTED_OUT
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
 from heliograph.store.postgres.connection import translated
 from heliograph.store.postgres.optouts import OptOutFilter
@@ -94,7 +95,7 @@ class Configuration(Reads):
         new = 0
         for piece in _pieces({(row.account_id, row.recipient): row for row in rows}.values()):
             ordered = sorted(map(astuple, piece))
-            added = await self._change("add_opt_outs", *columns(ordered, 4), bump="bump_opt_outs")
+            added = await self._change("add_opt_outs", *columns(ordered, 4), OPTED_OUT, bump="bump_opt_outs")
             self._opt_out_filter.add((row[0], row[1]) for row in added)
             new += len(added)
         if new and self.on_opt_outs is not None:

@@ -462,21 +462,40 @@ ORDER BY next_us, first_us, id LIMIT $3
 -- name: next_delivery
 SELECT min(next_us) FROM deliveries
 
--- name: add_counts
-INSERT INTO counts AS c
-    (hour_us, account_id, direction, country, network, sender, connector_id, type, state, messages)
-SELECT * FROM unnest(
-    $1::int8[], $2::int4[], $3::int2[], $4::text[], $5::text[], $6::text[], $7::int4[], $8::int2[], $9::int2[],
-    $10::int8[]
+-- name: add_tallies
+INSERT INTO tallies AS t (
+    hour_us, account_id, direction, country, network, sender, connector_id, type, event, was, error, waited, messages,
+    segments
 )
-ON CONFLICT (hour_us, account_id, direction, country, network, sender, connector_id, type, state)
-    DO UPDATE SET messages = c.messages + excluded.messages
+SELECT * FROM unnest(
+    $1::text::int8[], $2::text::int4[], $3::text::int2[], $4::text::text[], $5::text::text[], $6::text::text[],
+    $7::text::int4[], $8::text::int2[], $9::text::int2[], $10::text::int2[], $11::text::text[], $12::text::int2[],
+    $13::text::int8[], $14::text::int8[]
+)
+ON CONFLICT (account_id, hour_us, event, direction, country, network, sender, connector_id, type, was, error, waited)
+    DO UPDATE SET messages = t.messages + excluded.messages, segments = t.segments + excluded.segments
 
 -- name: move_counter
-UPDATE counter SET position = greatest(position, $1)
+-- Only from where the counter was, over exactly the rows that were counted, and over none that can still come.
+UPDATE counter SET position = greatest(position, $2), tallied = $2
+WHERE tallied = $1
+    AND $2 < (SELECT outbox_base FROM meta) + pg_snapshot_xmin(pg_current_snapshot())::text::int8
+    AND (SELECT count(*) FROM outbox WHERE position > $1 AND position <= $2) = $3
+RETURNING tallied
 
 -- name: counter
-SELECT position FROM counter
+SELECT tallied FROM counter
+
+-- name: tallies
+SELECT hour_us / $4::int8 * $4 AS at, CASE WHEN 'account' = ANY ($5::text[]) THEN account_id END,
+    CASE WHEN 'country' = ANY ($5) THEN country END, CASE WHEN 'network' = ANY ($5) THEN network END,
+    CASE WHEN 'sender' = ANY ($5) THEN sender END, CASE WHEN 'connector' = ANY ($5) THEN connector_id END,
+    CASE WHEN 'type' = ANY ($5) THEN type END, CASE WHEN 'error' = ANY ($5) THEN error END, event, was, waited,
+    sum(messages)::int8, sum(segments)::int8
+FROM tallies
+WHERE account_id = ANY ($1::int4[]) AND hour_us >= $2 AND hour_us < $3
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 LIMIT $6
 
 -- name: raise_outbox_base
 UPDATE meta SET outbox_base = newest.position + 1 - pg_current_xact_id()::text::int8
@@ -577,10 +596,22 @@ WHERE e.deleted_us IS NULL AND ($1::int4 IS NULL OR e.account_id = $1)
 ORDER BY e.created_us, e.id
 
 -- name: add_opt_outs
-INSERT INTO opt_outs (account_id, recipient, created_us, source)
-SELECT * FROM unnest($1::int4[], $2::text[], $3::int8[], $4::text[])
-ON CONFLICT (account_id, recipient) DO NOTHING
-RETURNING account_id, recipient
+WITH added AS (
+    INSERT INTO opt_outs (account_id, recipient, created_us, source)
+    SELECT * FROM unnest($1::int4[], $2::text[], $3::int8[], $4::text[])
+    ON CONFLICT (account_id, recipient) DO NOTHING
+    RETURNING account_id, recipient, created_us
+), counted AS (
+    INSERT INTO tallies AS t (
+        hour_us, account_id, direction, country, network, sender, connector_id, type, event, was, error, waited,
+        messages, segments
+    )
+    SELECT created_us - created_us % 3600000000, account_id, 0, '', '', '', 0, -1, $5::int2, 0, '', -1, count(*), 0
+    FROM added GROUP BY 1, 2
+    ON CONFLICT (account_id, hour_us, event, direction, country, network, sender, connector_id, type, was, error, waited)
+        DO UPDATE SET messages = t.messages + excluded.messages
+)
+SELECT account_id, recipient FROM added
 
 -- name: remove_opt_outs
 DELETE FROM opt_outs AS o USING unnest($1::int4[], $2::text[]) AS k (account_id, recipient)
@@ -615,7 +646,7 @@ DELETE FROM concat_references WHERE ctid = ANY (ARRAY(SELECT ctid FROM concat_re
 DELETE FROM outbox WHERE position IN (
     SELECT o.position FROM outbox AS o
     WHERE o.at_us < $1
-        AND o.position <= (SELECT position FROM counter)
+        AND o.position <= (SELECT tallied FROM counter)
         AND o.position <= ALL (
             SELECT coalesce(p.position, 0) FROM endpoints AS e LEFT JOIN positions AS p ON p.endpoint_id = e.id
             WHERE e.deleted_us IS NULL

@@ -16,6 +16,8 @@ from heliograph.contracts import (
     Orphan,
     OutboxPage,
     ReferenceKey,
+    TallyFilter,
+    TallyRow,
 )
 from heliograph.errors import StoreBusy
 from heliograph.model import (
@@ -46,6 +48,8 @@ from heliograph.store.postgres.rows import (
 
 __all__ = ["Reads"]
 
+_ALL_US = 1 << 62
+"""A step that everything is in."""
 _DAY_US = 86_400_000_000
 _LATE_COMMIT_US = 3_600_000_000
 """No message is written so long after its id was made."""
@@ -241,6 +245,19 @@ class Reads:
     async def counts_position(self) -> int:
         """The counter's place in the outbox."""
         return int(await self._value("counter"))
+
+    async def tallies(self, asked: TallyFilter) -> list[TallyRow]:
+        """Counts, at most ``limit`` rows, in order of time."""
+        rows = await self._fetch(
+            "tallies",
+            list(asked.accounts),
+            asked.from_us,
+            asked.to_us,
+            asked.step_us or _ALL_US,
+            list(asked.by),
+            asked.limit,
+        )
+        return [TallyRow(*row) for row in rows]
 
     # --- what customers see -------------------------------------------------------------------
     async def message(self, account_id: int, message_id: str) -> MessageRecord | None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from heliograph.errors import StoreError
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
+from heliograph.store.sqlite import counts
 from heliograph.store.sqlite.queries import ask, query, write_all
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "revoke_key",
     "set_account",
 ]
+
+_HOUR_US = 3_600_000_000
 
 
 def _account_of(row: Any) -> Account:
@@ -115,11 +118,17 @@ def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:
 
 def add_opt_outs(db: apsw.Connection, rows: Iterable[OptOut]) -> int:
     db.execute("BEGIN IMMEDIATE")
-    added = write_all(
-        db, "insert_optouts", [(row.account_id, row.recipient, row.created_us, row.source) for row in rows]
-    )
+    alike: dict[tuple[int, int], list[OptOut]] = {}
+    for row in rows:
+        alike.setdefault((row.created_us - row.created_us % _HOUR_US, row.account_id), []).append(row)
+    counted = {
+        key: write_all(db, "insert_optouts", [(o.account_id, o.recipient, o.created_us, o.source) for o in some])
+        for key, some in alike.items()
+    }
+    added = sum(counted.values())
     if added:
         db.execute(query("bump_config"))
+        counts.add_opt_outs(db, counted)
     db.execute("COMMIT")
     return added
 

@@ -407,13 +407,30 @@ SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, n
 -- name: next_delivery
 SELECT min(next_us) FROM deliveries
 
--- name: put_counts
-INSERT INTO counts (hour_us, account_id, direction, country, network, sender, connector_id, type, state, count)
+-- name: put_tallies
+INSERT INTO tallies (hour_us, account_id, direction, country, network, sender, connector_id, type, event, was, error,
+    waited, messages, segments)
 VALUES {rows}
-ON CONFLICT DO UPDATE SET count = count + excluded.count
+ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, segments = segments + excluded.segments
 
 -- name: set_counts_position
 UPDATE meta SET value = ? WHERE name = 'counts_position'
+
+-- name: commits_between
+SELECT count(*) FROM outbox WHERE position > ? AND position <= ?
+
+-- name: tallies
+SELECT json_group_array(json_array(at, account, country, network, sender, connector, type, error, event, was, waited,
+    messages, segments)) FROM (
+    SELECT hour_us / :step * :step AS at, iif(:by_account, account_id, NULL) AS account,
+        iif(:by_country, country, NULL) AS country, iif(:by_network, network, NULL) AS network,
+        iif(:by_sender, sender, NULL) AS sender, iif(:by_connector, connector_id, NULL) AS connector,
+        iif(:by_type, type, NULL) AS type, iif(:by_error, error, NULL) AS error, event, was, waited,
+        sum(messages) AS messages, sum(segments) AS segments
+    FROM tallies
+    WHERE account_id IN (SELECT value FROM json_each(:accounts)) AND hour_us >= :from_us AND hour_us < :to_us
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 LIMIT :limit)
 
 -- name: counts_position
 SELECT value FROM meta WHERE name = 'counts_position'

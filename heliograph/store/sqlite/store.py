@@ -31,6 +31,9 @@ from heliograph.contracts import (
     OutboxPage,
     ReferenceKey,
     StoreCheck,
+    Tally,
+    TallyFilter,
+    TallyRow,
 )
 from heliograph.errors import StoreBusy, StoreError, StoreOutdated
 from heliograph.model import (
@@ -45,14 +48,14 @@ from heliograph.model import (
     PendingDelivery,
 )
 from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
-from heliograph.store.sqlite import admin, care, lanes, schema, shows
+from heliograph.store.sqlite import admin, care, counts, lanes, schema, shows
 from heliograph.store.sqlite.connection import Place, connect, translated
 from heliograph.store.sqlite.folders import sync_folder
 from heliograph.store.sqlite.listing import Listing, list_step
 from heliograph.store.sqlite.lock import ServeLock
 from heliograph.store.sqlite.optouts import OptOutFilter, added_since
 from heliograph.store.sqlite.purge import Purge
-from heliograph.store.sqlite.queries import ask, query, write_all
+from heliograph.store.sqlite.queries import ask, query
 from heliograph.store.sqlite.reads import Reads
 from heliograph.store.sqlite.schedules import moved_zones
 from heliograph.store.sqlite.transaction import Writer
@@ -68,7 +71,6 @@ _LOOK_S = 0.5
 """How often opt-outs of other processes are looked for: within 1 s, as promised."""
 _DEPTH_S = 1.0
 
-_Count = tuple[int, int, int, str, str, str, int, int, int]
 _SetKey = tuple[int, str, str, int, int, int]
 
 
@@ -307,16 +309,13 @@ class SqliteStore:
     async def next_delivery_us(self) -> int | None:
         return await self._shows.run(lambda db: db.execute(query("next_delivery")).get)
 
-    async def add_counts(self, position: int, counts: Mapping[_Count, int]) -> None:
-        rows = [(*key, count) for key, count in counts.items()]
+    async def add_tallies(
+        self, after: int, position: int, commits: int, tallies: Mapping[Tally, tuple[int, int]]
+    ) -> bool:
+        return await self._writer.run(lambda db: counts.add(db, after, position, commits, tallies))
 
-        def job(db: apsw.Connection) -> None:
-            db.execute("BEGIN IMMEDIATE")
-            write_all(db, "put_counts", rows)
-            db.execute(query("set_counts_position"), (position,))
-            db.execute("COMMIT")
-
-        await self._writer.run(job)
+    async def tallies(self, asked: TallyFilter) -> list[TallyRow]:
+        return await self._shows.run(lambda db: counts.read(db, asked))
 
     async def counts_position(self) -> int:
         return await self._shows.run(lambda db: int(db.execute(query("counts_position")).get))
