@@ -38,7 +38,7 @@ def main(
 
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
-app.command("simulate")(simulate.simulate)
+app.add_typer(simulate.app, name="simulate")
 app.command("send")(send.send)
 app.command("inspect")(inspect.inspect)
 app.add_typer(messages.app, name="messages")

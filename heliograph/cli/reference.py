@@ -37,7 +37,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
     if name != "heliograph":
         yield f"## {name}\n"
         yield inspect.cleandoc(command.help or "") + "\n"
-    if not members:
+    if not members or command.invoke_without_command:
         yield f"    {_usage(name, command)}\n"
     if rows := [_row(parameter) for parameter in command.params if parameter.name not in _ONLY_SHELL]:
         yield "| | | |\n|---|---|---|"

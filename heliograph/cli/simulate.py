@@ -7,13 +7,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from heliograph.cli.simulating import add_to
+
 if TYPE_CHECKING:
-    from heliograph.simulator import CarrierSettings, ReceiptSettings, Refusal
+    from heliograph.simulator import ReceiptSettings, Refusal, World
 
-__all__ = ["receipt_settings", "refusal", "simulate"]
+__all__ = ["app", "receipt_settings", "refusal"]
+
+app = typer.Typer(invoke_without_command=True)
+add_to(app)
 
 
+@app.callback()
 def simulate(
+    ctx: typer.Context,
+    world: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="Run a whole world: a file, or one that heliograph simulate worlds lists. Of the other options "
+            "only --control-port and --seed count then.",
+        ),
+    ] = "",
+    control_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the control API on loopback; 0 takes a free one."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 2775,
     system_id: Annotated[str, typer.Option(help="Who may bind.")] = "esme",
@@ -52,14 +71,20 @@ def simulate(
     hash_texts: Annotated[bool, typer.Option("--hash-texts", help="Log hashes in the place of texts.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed and submits give the same answers.")] = 0,
 ) -> None:
-    """Run a virtual carrier: an SMPP server with a handset behind every number.
+    """Run virtual carriers: SMPP servers with a handset behind every number.
 
-    Prints one line "ready host:port" when it listens, and runs until SIGTERM or Ctrl-C.
+    Prints one line "ready host:port" for each when it listens, and one "control URL" where there is a control API
+    (always with --world, else with --control-port). Runs until SIGTERM or Ctrl-C.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     import uvloop
 
-    from heliograph.simulator import CarrierSettings
+    from heliograph.simulator import CarrierSettings, World
 
+    if world:
+        uvloop.run(_run(_world(world, seed, control_port), control=True))
+        return
     settings = CarrierSettings(
         host=host,
         port=port,
@@ -82,20 +107,42 @@ def simulate(
         log_texts=not hash_texts,
         seed=seed,
     )
-    uvloop.run(_run(settings))
+    alone = World(carriers=(settings,), seed=seed, control_port=control_port or 0)
+    uvloop.run(_run(alone, control=control_port is not None))
 
 
-async def _run(settings: CarrierSettings) -> None:
+def _world(name: str, seed: int, control_port: int | None) -> World:
+    """The world of a file, with what the command line says above it."""
+    from dataclasses import replace
+
+    from heliograph.simulator import read_world
+
+    world = read_world(name)
+    return replace(
+        world,
+        seed=seed or world.seed,
+        control_port=world.control_port if control_port is None else control_port,
+    )
+
+
+async def _run(world: World, *, control: bool) -> None:
     import asyncio
     import signal
+    from contextlib import AsyncExitStack
 
-    from heliograph.simulator import VirtualCarrier
+    from heliograph.simulator import RunningWorld
+    from heliograph.simulator.control import Control
 
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with VirtualCarrier(settings) as carrier:
-        print(f"ready {settings.host}:{carrier.port}", flush=True)
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(RunningWorld(world))
+        for carrier in running.carriers.values():
+            print(f"ready {carrier.settings.host}:{carrier.port}", flush=True)
+        if control:
+            api = Control(running, host=world.control_host, port=world.control_port)
+            print(f"control {(await stack.enter_async_context(api)).url}", flush=True)
         await stopping.wait()
 
 

@@ -48,7 +48,13 @@ TABLES: Final[Mapping[str, type | None]] = {"connectors": None, "routes": RouteS
 
 _MAX_FILE_OCTETS: Final = 16_777_216
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_OTHER_VARIABLES: Final = ("HELIOGRAPH_CONFIG", "HELIOGRAPH_URL", "HELIOGRAPH_KEY", "HELIOGRAPH_API_KEY")
+_OTHER_VARIABLES: Final = (
+    "HELIOGRAPH_CONFIG",
+    "HELIOGRAPH_URL",
+    "HELIOGRAPH_KEY",
+    "HELIOGRAPH_API_KEY",
+    "HELIOGRAPH_SIMULATOR_URL",
+)
 """Variables of other parts: where the file is, and what the client and ``heliograph send`` use."""
 
 

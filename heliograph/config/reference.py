@@ -11,7 +11,7 @@ from heliograph.config.loading import SECTIONS, KindLike, known_kinds, variable
 from heliograph.config.settings import AccountSettings, NumberSettings, RouteSettings
 from heliograph.config.values import type_words
 
-__all__ = ["page"]
+__all__ = ["page", "table"]
 
 _HEAD = """# Settings
 
@@ -46,6 +46,11 @@ def _lines(kinds: Mapping[str, KindLike]) -> Iterator[str]:
 def _section(title: str, cls: type, *, variables_of: str = "", without: tuple[str, ...] = ()) -> Iterator[str]:
     yield f"## `{title}`\n"
     yield _FOR_PROGRAMMERS.sub("", (cls.__doc__ or "").split("\n")[0]) + "\n"
+    yield from table(cls, variables_of=variables_of, without=without)
+
+
+def table(cls: type, *, variables_of: str = "", without: tuple[str, ...] = ()) -> Iterator[str]:
+    """The lines of a table of settings, with an empty one behind it."""
     extra = " variable |" if variables_of else ""
     yield f"| setting | type | default | meaning |{extra}"
     yield f"|---|---|---|---|{'---|' if variables_of else ''}"

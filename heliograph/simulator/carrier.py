@@ -7,19 +7,24 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from types import TracebackType
 from typing import Any, Final
 
 from heliograph.simulator.chance import Chance
 from heliograph.simulator.clients import Client, Switchboard
+from heliograph.simulator.climate import Climate
 from heliograph.simulator.deliveries import Deliveries
 from heliograph.simulator.handsets import HandsetMessage, Handsets
 from heliograph.simulator.log import CarrierLog, Fact
 from heliograph.simulator.mischief import MISBEHAVIOURS, Meddler, Mischief
-from heliograph.simulator.outgoing import Outgoing, receipt_pdu, reply_pdus
-from heliograph.simulator.settings import CarrierSettings
+from heliograph.simulator.outgoing import Outgoing, in_order, receipt_pdu, reply_pdus
+from heliograph.simulator.presence import Presence
+from heliograph.simulator.rules import Owners
+from heliograph.simulator.settings import FIXED, CarrierSettings
 from heliograph.simulator.submits import Submits, wording
 from heliograph.simulator.timetable import Timetable
+from heliograph.simulator.weather import Weather
 from heliograph.smpp import constants as c
 from heliograph.smpp.events import Request, Response
 from heliograph.smpp.pdus import Bind, DataSm, SubmitSm
@@ -57,6 +62,8 @@ class VirtualCarrier:
         self.log = CarrierLog(settings.log, keep=settings.keep_facts)
         self.handsets = Handsets(settings.keep_messages)
         self.mischief = Mischief(settings.seed)
+        self.owners = Owners(settings.seed)
+        self._order = Random(f"{settings.seed} order")
         self._board = Switchboard(self.log, receipts_first=settings.receipts.before_response)
         self._deliveries = Deliveries(
             self._board, self.log, other_bind=settings.receipts.bind == "other", again=self._again_later
@@ -64,6 +71,7 @@ class VirtualCarrier:
         self._numbers = itertools.count(1)
         self._references = itertools.count(settings.seed)
         self._server: Server | None = None
+        self._presence = Presence(self._open, self._close)
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -72,9 +80,10 @@ class VirtualCarrier:
         """Listen. Raises ``OSError`` when the port is in use."""
         self._loop = asyncio.get_running_loop()
         self._timetable = Timetable(self._loop, self._end_turn)
+        self._chance = Chance(self.settings, self._loop.time())
         self._submits = Submits(
             self.settings,
-            Chance(self.settings, self._loop.time()),
+            self._chance,
             self.log,
             self.handsets,
             self._board,
@@ -86,11 +95,13 @@ class VirtualCarrier:
         if self.settings.misbehaviour:
             self.misbehave(self.settings.misbehaviour, self.settings.misbehaviour_share)
         await self.up()
+        self._climate = Climate(self.settings, self._timetable, self._weather_changed)
+        self._climate.look()
 
     async def stop(self) -> None:
         """Cut every connection and close the log."""
-        await self.down()
         self._timetable.stop()
+        await self.down()
         self.log.close()
 
     async def __aenter__(self) -> VirtualCarrier:
@@ -103,7 +114,19 @@ class VirtualCarrier:
         await self.stop()
 
     async def up(self) -> None:
-        """Listen (again), on the same port as before."""
+        """Listen (again), on the same port as before. In an outage of its settings it stays away until that is over."""
+        await self._presence.by_hand(True)
+
+    async def down(self) -> None:
+        """Refuse connections and cut those that are there. Receipts and replies wait for the next bind."""
+        await self._presence.by_hand(False)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether clients can connect."""
+        return self._server is not None
+
+    async def _open(self) -> None:
         settings = self.settings
         self._server = await serve(
             settings.host,
@@ -119,8 +142,7 @@ class VirtualCarrier:
         )
         self.port = self._server.port
 
-    async def down(self) -> None:
-        """An outage: refuse connections and cut those that are there. Receipts and replies wait for the next bind."""
+    async def _close(self) -> None:
         if self._server is not None:
             self.drop_links()
             await self._server.close(0)
@@ -143,6 +165,34 @@ class VirtualCarrier:
     def binds(self) -> int:
         """How many clients are bound now."""
         return len(self._board.clients)
+
+    @property
+    def unfinished(self) -> int:
+        """Receipts and replies that nobody has answered for good yet."""
+        return self._deliveries.unfinished
+
+    def change(self, **changes: Any) -> None:
+        """Go on with other settings: any but ``FIXED``. Raises ``ConfigError`` where they make no sense, ``ValueError``
+        for those that cannot change; then nothing has changed."""
+        if fixed := FIXED & set(changes):
+            raise ValueError(f"{', '.join(sorted(fixed))} cannot be changed while a carrier runs")
+        self.settings = replace(self.settings, **changes)
+        if "misbehaviour" in changes or "misbehaviour_share" in changes:
+            self.misbehave(self.settings.misbehaviour or None, self.settings.misbehaviour_share)
+        self._climate.change(self.settings)
+        self._settle(self._climate.settings)
+
+    def _weather_changed(self, before: Weather, now: Weather) -> None:
+        if before.misbehaviour != now.misbehaviour:
+            self.misbehave(now.misbehaviour or self.settings.misbehaviour or None, self.settings.misbehaviour_share)
+        self._presence.by_weather(not now.down)
+        self._settle(self._climate.settings)
+
+    def _settle(self, settings: CarrierSettings) -> None:
+        self._chance.change(settings, self._loop.time())
+        self._submits.change(settings)
+        self._board.receipts_first = settings.receipts.before_response
+        self._deliveries.other_bind = settings.receipts.bind == "other"
 
     def misbehave(self, kind: str | None, share: float = 1.0) -> None:
         """Go wrong in one of ``MISBEHAVIOURS`` from now on, in this share of the cases; None: behave.
@@ -281,13 +331,21 @@ class VirtualCarrier:
                 hash=digest,
             )
         )
-        if self.settings.reply_text:
+        rules = self.settings.rules
+        answer = self.owners.answer(message, rules) if rules else None
+        if answer is not None:
+            text, wait_s = answer
+            if wait_s > 0:
+                self._timetable.do_at(self._loop.time() + wait_s, self._write_to, message.to, message.sender, text)
+            else:
+                self._write_to(message.to, message.sender, text)
+        elif self.settings.reply_text and not rules:
             self._write_to(message.to, message.sender, self.settings.reply_text)
 
     def _write_to(self, handset: str, to: str, text: str) -> None:
         pdus = reply_pdus(handset, to, text, next(self._references), self.settings.long_replies)
         said, digest = wording(text, text.encode(), self.settings.log_texts)
-        for number, pdu in enumerate(pdus, 1):
+        for number, pdu in in_order(list(enumerate(pdus, 1)), self.settings.reply_order, self._order):
             part = f"{number}/{len(pdus)}" if len(pdus) > 1 else ""
             outgoing = Outgoing("mo", pdu, to=to, sender=handset, text=said, hash=digest, part=part)
             self._deliveries.begin(outgoing)

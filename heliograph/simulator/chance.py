@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+from heliograph.simulator.outcomes import USUAL, Outcome, outcome_of
 from heliograph.simulator.settings import CarrierSettings, Refusal
 from heliograph.simulator.throttle import Throttle
 from heliograph.smpp import constants as c
@@ -27,16 +28,36 @@ def write_id(number: int, style: str) -> str:
 
 
 class Chance:
-    """The decisions that depend on luck, from one seed."""
+    """The decisions that depend on luck, from one seed. Each kind of decision has numbers of its own, so that what is
+    decided later does not depend on when."""
 
     def __init__(self, settings: CarrierSettings, now: float) -> None:
-        self._random = Random(settings.seed)
+        self._refusal, self._silence, self._jitter, self._place = (
+            Random(f"{settings.seed} {use}") for use in ("refusal", "silence", "jitter", "place")
+        )
+        self._state = Random(settings.seed)
+        self._throughput = 0.0
+        self._throttle: Throttle | None = None
+        self.change(settings, now)
+
+    def change(self, settings: CarrierSettings, now: float) -> None:
+        """Decide by other settings from now on; the numbers go on where they are."""
         self._refusals = settings.refusals
+        self._ranges = [(one, outcome_of(one.outcome)) for one in settings.ranges]
         self._silent = settings.silent
         self._jitter_s = settings.receipts.jitter_ms / 1000
         self._states = [word for word, weight in settings.receipts.final_states if weight > 0]
         self._weights = [weight for _, weight in settings.receipts.final_states if weight > 0]
-        self._throttle = Throttle(settings.throughput, settings.burst_s, now) if settings.throughput > 0 else None
+        if settings.throughput != self._throughput:
+            self._throughput = settings.throughput
+            self._throttle = Throttle(settings.throughput, settings.burst_s, now) if settings.throughput > 0 else None
+
+    def outcome(self, number: str) -> Outcome:
+        """What becomes of a submit to this number."""
+        for one, outcome in self._ranges:
+            if number.startswith(one.prefix) and number.endswith(one.suffix) and _lucky(self._place, one.share):
+                return outcome
+        return USUAL
 
     def status(self, number: str, now: float) -> int:
         """How a submit to this number is answered: 0 or the status of its refusal."""
@@ -50,18 +71,22 @@ class Chance:
     def _meets(self, refusal: Refusal, number: str) -> bool:
         if not (number.startswith(refusal.prefix) and number.endswith(refusal.suffix)):
             return False
-        return refusal.fraction >= 1 or self._random.random() < refusal.fraction
+        return _lucky(self._refusal, refusal.fraction)
 
     def silent(self) -> bool:
         """Whether a submit gets no answer at all."""
-        return self._silent > 0 and self._random.random() < self._silent
+        return self._silent > 0 and self._silence.random() < self._silent
 
     def final_state(self) -> str:
         """What becomes of a message."""
         if len(self._states) == 1:
             return self._states[0]
-        return self._random.choices(self._states, self._weights)[0]
+        return self._state.choices(self._states, self._weights)[0]
 
     def jitter_s(self) -> float:
         """What is added to the delay of a receipt."""
-        return self._random.random() * self._jitter_s if self._jitter_s else 0.0
+        return self._jitter.random() * self._jitter_s if self._jitter_s else 0.0
+
+
+def _lucky(random: Random, share: float) -> bool:
+    return share >= 1 or random.random() < share

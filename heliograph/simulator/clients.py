@@ -99,7 +99,8 @@ class Switchboard:
         self.clients: dict[int, Client] = {}
         """Those that are bound, by number."""
         self._log = log
-        self._receipts_first = receipts_first
+        self.receipts_first = receipts_first
+        """Whether receipts are written before the responses of the same turn."""
         self._owed: set[Client] = set()
 
     def answer(self, client: Client, ticket: int, answer: Pdu | int) -> None:
@@ -115,4 +116,4 @@ class Switchboard:
         self._log.flush()
         owed, self._owed = self._owed, set()
         for client in owed:
-            client.write(receipts_first=self._receipts_first)
+            client.write(receipts_first=self.receipts_first)

@@ -36,7 +36,8 @@ class Deliveries:
         """Receipts and replies that nobody has answered for good yet."""
         self._board = board
         self._log = log
-        self._other_bind = other_bind
+        self.other_bind = other_bind
+        """Whether receipts go to another bind than the one that submitted."""
         self._again_later = again
         self._homeless: deque[Outgoing] = deque()
 
@@ -59,7 +60,7 @@ class Deliveries:
         own = clients.get(outgoing.link)
         if own is not None and not own.receives:
             own = None
-        if own is not None and not self._other_bind:
+        if own is not None and not self.other_bind:
             return own
         others = [client for client in clients.values() if client is not own and client.receives]
         return max(others, key=_readiness) if others else own

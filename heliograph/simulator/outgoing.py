@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from random import Random
+from typing import Final, TypeVar
 
 from heliograph.simulator.handsets import Submit
 from heliograph.smpp import constants as c
@@ -11,7 +12,9 @@ from heliograph.smpp.pdus import DeliverSm, SubmitSm
 from heliograph.smpp.receipts import receipt_text, receipt_tlvs
 from heliograph.sms import BadAddress, concat_udh, data_coding, encode, sender, split, to_wire
 
-__all__ = ["Outgoing", "receipt_pdu", "reply_pdus"]
+__all__ = ["Outgoing", "in_order", "receipt_pdu", "reply_pdus"]
+
+_T = TypeVar("_T")
 
 _STATE_OF: Final = {word: state for state, word in c.MESSAGE_STATES.items()}
 _ERROR_OF: Final = {"DELIVRD": "000", "ACCEPTD": "000", "EXPIRED": "027", "DELETED": "010", "UNDELIV": "001"}
@@ -21,7 +24,7 @@ _ERROR_OF: Final = {"DELIVRD": "000", "ACCEPTD": "000", "EXPIRED": "027", "DELET
 class Outgoing:
     """One deliver_sm on its way to a client, until the client has answered it for good."""
 
-    __slots__ = ("fact", "hash", "id", "link", "part", "pdu", "sender", "stat", "text", "to", "tries")
+    __slots__ = ("fact", "hash", "id", "link", "part", "pdu", "second", "sender", "stat", "text", "to", "tries")
 
     def __init__(
         self,
@@ -50,6 +53,8 @@ class Outgoing:
         self.hash = hash
         self.part = part
         self.tries = 0
+        self.second: Outgoing | None = None
+        """What follows it at once: another receipt for the same message."""
 
 
 def receipt_pdu(submit: Submit, id: str, stat: str, submitted_at: float, done_at: float, text_octets: int) -> DeliverSm:
@@ -107,6 +112,13 @@ def reply_pdus(handset: str, to: str, text: str, reference: int, way: str) -> li
         _mo(handset, to, coding, concat_udh(reference, total, number) + part, esm_class=c.ESM_UDHI)
         for number, part in enumerate(parts, 1)
     ]
+
+
+def in_order(parts: list[_T], order: str, random: Random) -> list[_T]:
+    """Parts ``in_order``, ``reversed`` or ``shuffled``."""
+    if order == "shuffled":
+        return random.sample(parts, len(parts))
+    return parts[::-1] if order == "reversed" else parts
 
 
 def _mo(

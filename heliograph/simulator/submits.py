@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from typing import Final
 
 from heliograph.simulator.chance import Chance, write_id
 from heliograph.simulator.clients import Client, Switchboard
@@ -12,6 +13,7 @@ from heliograph.simulator.deliveries import Deliveries
 from heliograph.simulator.handsets import HandsetMessage, Handsets, Submit, address, read_part
 from heliograph.simulator.log import CarrierLog, Fact
 from heliograph.simulator.mischief import Mischief
+from heliograph.simulator.outcomes import Outcome
 from heliograph.simulator.outgoing import Outgoing, receipt_pdu
 from heliograph.simulator.settings import CarrierSettings
 from heliograph.simulator.timetable import Timetable
@@ -20,6 +22,8 @@ from heliograph.smpp.pdus import DataSmResp, SubmitSm, SubmitSmResp
 from heliograph.sms import decode
 
 __all__ = ["Submits", "wording"]
+
+_AFTER_RECEIPT_S: Final = 0.05
 
 
 class Submits:
@@ -37,7 +41,6 @@ class Submits:
         mischief: Mischief,
         on_message: Callable[[HandsetMessage], None],
     ) -> None:
-        self._settings = settings
         self._chance = chance
         self._log = log
         self._handsets = handsets
@@ -47,6 +50,11 @@ class Submits:
         self._mischief = mischief
         self._on_message = on_message
         self._next_id = settings.first_id if settings.first_id is not None else time.time_ns() // 1000
+        self.change(settings)
+
+    def change(self, settings: CarrierSettings) -> None:
+        """Do as other settings say from now on."""
+        self._settings = settings
         self._latency_s = settings.latency_ms / 1000
         self._receipt_delay_s = settings.receipts.delay_ms / 1000
 
@@ -55,7 +63,8 @@ class Submits:
         client.submits += 1
         to = address(pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr)
         sender = address(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr)
-        status = self._chance.status(to, now)
+        outcome = self._chance.outcome(to)
+        status = self._chance.status(to, now) or outcome.status
         if self._mischief.kind is not None and not status:
             status = self._mischief.submit_status(now)
         id, receipt = "", None
@@ -63,16 +72,21 @@ class Submits:
             number = self._next_id
             self._next_id += 1
             id = write_id(number, self._settings.ids)
-            receipt = self._receipt(client, pdu, number, to, sender, at)
+            receipt = self._receipt(client, pdu, number, to, sender, at, outcome)
         self._deliver(client, pdu, ticket, to, sender, id, status, at)
-        if not status and (client.submits == self._settings.drop_after or self._chance.silent()):
+        unanswered = client.submits == self._settings.drop_after or self._chance.silent() or not outcome.answer
+        if not status and unanswered:
             if receipt is not None:
-                self._receipt_soon(receipt, now)
+                self._receipt_soon(receipt, now, outcome)
             return
-        if self._latency_s > 0:
-            self._timetable.do_at(now + self._latency_s, self._answer_late, client, pdu, ticket, id, status, receipt)
+        latency_s = self._latency_s + outcome.latency_ms / 1000
+        if receipt is not None and outcome.receipt_first:
+            self._give(receipt)
+            receipt, latency_s = None, latency_s + _AFTER_RECEIPT_S
+        if latency_s > 0:
+            self._timetable.do_at(now + latency_s, self._answer_late, client, pdu, ticket, id, status, receipt, outcome)
         else:
-            self._answer(client, pdu, ticket, id, status, receipt, now, at)
+            self._answer(client, pdu, ticket, id, status, receipt, outcome, now, at)
 
     def _deliver(
         self, client: Client, pdu: Submit, ticket: int, to: str, sender: str, id: str, status: int, at: float
@@ -104,25 +118,40 @@ class Submits:
         if message is not None:
             self._on_message(message)
 
-    def _receipt(self, client: Client, pdu: Submit, number: int, to: str, sender: str, at: float) -> Outgoing | None:
+    def _receipt(
+        self, client: Client, pdu: Submit, number: int, to: str, sender: str, at: float, outcome: Outcome
+    ) -> Outgoing | None:
         """The receipt that this submit will have, if it asked for one and there are any."""
         receipts = self._settings.receipts
         wanted = pdu.registered_delivery & c.RECEIPT_MASK
-        if not wanted or not receipts.send:
+        if not wanted or not receipts.send or not outcome.receipt:
             return None
-        stat = self._chance.final_state()
+        stat = outcome.stat or self._chance.final_state()
         if wanted == (c.RECEIPT_ON_FAILURE if stat == "DELIVRD" else c.RECEIPT_ON_SUCCESS):
             return None
         id = write_id(number, receipts.style or self._settings.ids)
-        delivery = receipt_pdu(pdu, id, stat, at, at + self._receipt_delay_s, receipts.text_octets)
+        receipt = self._receipt_of(client, pdu, id, stat, to, sender, at)
+        if outcome.second_stat:
+            receipt.second = self._receipt_of(client, pdu, id, outcome.second_stat, to, sender, at)
+        return receipt
+
+    def _receipt_of(self, client: Client, pdu: Submit, id: str, stat: str, to: str, sender: str, at: float) -> Outgoing:
+        delivery = receipt_pdu(pdu, id, stat, at, at + self._receipt_delay_s, self._settings.receipts.text_octets)
         receipt = Outgoing("receipt", delivery, to=to, sender=sender, link=client.number, id=id, stat=stat)
         self._deliveries.begin(receipt)
         return receipt
 
     def _answer_late(
-        self, client: Client, pdu: Submit, ticket: int, id: str, status: int, receipt: Outgoing | None
+        self,
+        client: Client,
+        pdu: Submit,
+        ticket: int,
+        id: str,
+        status: int,
+        receipt: Outgoing | None,
+        outcome: Outcome,
     ) -> None:
-        self._answer(client, pdu, ticket, id, status, receipt, self._timetable.now(), time.time())
+        self._answer(client, pdu, ticket, id, status, receipt, outcome, self._timetable.now(), time.time())
 
     def _answer(
         self,
@@ -132,12 +161,13 @@ class Submits:
         id: str,
         status: int,
         receipt: Outgoing | None,
+        outcome: Outcome,
         now: float,
         at: float,
     ) -> None:
         receipt_first = receipt is not None and self._settings.receipts.before_response
         if receipt is not None and receipt_first:
-            self._deliveries.give(receipt)
+            self._give(receipt)
         if client.link is not None:
             answer = status or (SubmitSmResp(id) if isinstance(pdu, SubmitSm) else DataSmResp(id))
             self._board.answer(client, ticket, answer)
@@ -152,14 +182,19 @@ class Submits:
                 )
             )
         if receipt is not None and not receipt_first:
-            self._receipt_soon(receipt, now)
+            self._receipt_soon(receipt, now, outcome)
 
-    def _receipt_soon(self, receipt: Outgoing, now: float) -> None:
-        delay_s = self._receipt_delay_s + self._chance.jitter_s()
+    def _receipt_soon(self, receipt: Outgoing, now: float, outcome: Outcome) -> None:
+        delay_s = self._receipt_delay_s + self._chance.jitter_s() + outcome.receipt_delay_ms / 1000
         if delay_s > 0:
-            self._timetable.do_at(now + delay_s, self._deliveries.give, receipt)
+            self._timetable.do_at(now + delay_s, self._give, receipt)
         else:
-            self._deliveries.give(receipt)
+            self._give(receipt)
+
+    def _give(self, receipt: Outgoing) -> None:
+        self._deliveries.give(receipt)
+        if receipt.second is not None:
+            self._deliveries.give(receipt.second)
 
 
 def wording(text: str | None, octets: bytes, log_texts: bool) -> tuple[str, str]:

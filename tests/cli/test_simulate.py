@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import typer
 
 from heliograph.cli.simulate import receipt_settings, refusal
-from heliograph.simulator import ReceiptSettings, Refusal, VirtualCarrier, read_log
+from heliograph.simulator import MISBEHAVIOURS, WORLDS, ReceiptSettings, Refusal, VirtualCarrier, read_log
 from tests.cli.conftest import Run, running
 from tests.simulator.support import client, submit
 
@@ -62,3 +63,48 @@ def test_a_port_in_use_is_told(run: Run) -> None:
         told = run("simulate", "--port", str(taken.getsockname()[1]))
     assert told.code == 1
     assert "choose another port" in told.err
+
+
+def test_a_world_runs_and_is_changed_by_commands(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "world.toml"
+    path.write_text('control_port = 0\n[[carriers]]\nname = "one"\n[[carriers]]\nname = "two"\n')
+    with running("simulate", "--world", str(path)) as (process, _):
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready ")
+        control = ("--control", process.stdout.readline().removeprefix("control ").strip())
+        told = run("simulate", "state", *control)
+        assert [line.split()[0] for line in told.out.splitlines()] == ["one", "two"]
+        assert "garbage in 50%" in run("simulate", "misbehave", "one", "garbage", "--share", "0.5", *control).out
+        assert "behaves" in run("simulate", "behave", "one", *control).out
+        run("simulate", "change", "two", "latency_ms=5", "reply_order=shuffled", *control)
+        shown = json.loads(run("simulate", "state", "two", "--json", *control).out)
+        assert (shown["settings"]["latency_ms"], shown["settings"]["reply_order"]) == (5, "shuffled")
+        assert " down " in run("simulate", "down", "two", *control).out
+        assert " up " in run("simulate", "up", "two", *control).out
+        assert " up " in run("simulate", "cut", "two", *control).out
+        assert run("simulate", "write", "one", "+14155550123", "12345", "hello", *control).out == (
+            "+14155550123 wrote to 12345.\n"
+        )
+        assert run("simulate", "messages", "one", *control).out == ""
+        told = run("simulate", "misbehave", "one", "garbag", *control)
+        assert (told.code, told.out) == (1, "")
+        assert 'did you mean "garbage"?' in told.err
+        assert 'there is no carrier called "three"' in run("simulate", "cut", "three", *control).err
+        assert run("simulate", "change", "one", "latency_ms", *control).code == 2
+
+
+def test_worlds_and_misbehaviours_are_listed(run: Run) -> None:
+    assert [line.split()[0] for line in run("simulate", "worlds").out.splitlines()] == list(WORLDS)
+    assert [one["name"] for one in json.loads(run("simulate", "worlds", "--json").out)] == list(WORLDS)
+    assert [one["kind"] for one in json.loads(run("simulate", "kinds", "--json").out)] == list(MISBEHAVIOURS)
+    assert len(run("simulate", "kinds").out.splitlines()) == len(MISBEHAVIOURS)
+    assert run("simulate", "check", "calm").out == "calm is right.\n  carriers: calm\n"
+
+
+def test_where_no_world_is_that_is_told(run: Run) -> None:
+    told = run("simulate", "state", "--control", "http://127.0.0.1:9")
+    assert (told.code, told.err) == (
+        1,
+        "Error: no world answers at http://127.0.0.1:9: run heliograph simulate --world calm.\n",
+    )
+    assert "no address of a control API" in run("simulate", "state", "--control", "ftp://x").err

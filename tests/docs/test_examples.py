@@ -206,7 +206,7 @@ def _check_command(words: list[str]) -> None:
     here: Any = typer.main.get_command(app)
     while words and words[0] in getattr(here, "commands", {}):
         here = here.commands[words.pop(0)]
-    assert not getattr(here, "commands", {}), f"{words} is no command"
+    assert getattr(here, "invoke_without_command", False) or not getattr(here, "commands", {}), f"{words} is no command"
     known = {option for parameter in here.params for option in parameter.opts}
     options = [word.partition("=")[0] for word in words if word.startswith("--")]
     assert set(options) <= known
