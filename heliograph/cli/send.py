@@ -23,6 +23,9 @@ def send(
     encoding: Annotated[str, typer.Option(help="auto, gsm7 or ucs2.")] = "auto",
     validity_s: Annotated[int | None, typer.Option(help="Seconds that carriers may try.")] = None,
     client_ref: Annotated[str | None, typer.Option(help="Your own reference.")] = None,
+    send_at: Annotated[str | None, typer.Option(help="When it is to go, with the offset (RFC 3339).")] = None,
+    send_at_local: Annotated[str | None, typer.Option(help="The same by the recipient's clock.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="The recipient's time zone, such as Europe/Berlin.")] = None,
     at_most_once: Annotated[bool, typer.Option("--at-most-once", help="Never risk a second copy.")] = False,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key never sends twice.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the message has ended.")] = False,
@@ -40,7 +43,13 @@ def send(
 
     api = Api(url, key)
     body: dict[str, Any] = {"to": to, "text": text, "type": type, "encoding": encoding}
-    optional = {"from": sender, "validity_s": validity_s, "client_ref": client_ref, "at_most_once": at_most_once}
+    optional: dict[str, Any] = {
+        "from": sender,
+        "validity_s": validity_s,
+        "client_ref": client_ref,
+        "at_most_once": at_most_once,
+    }
+    optional |= {"send_at": send_at, "send_at_local": send_at_local, "time_zone": time_zone}
     body |= {name: value for name, value in optional.items() if value}
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     message = api.post("/v1/messages", body, headers)

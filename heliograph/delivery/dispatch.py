@@ -10,6 +10,7 @@ from heliograph.contracts import Clock, Connector, InboundShort, Outcome, Receip
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.lane import Admission, Lane, LaneLimits
 from heliograph.delivery.ledger import Batch, Ledger
+from heliograph.delivery.strays import Strays
 from heliograph.model import AT_ONCE, Live, Message
 from heliograph.telemetry.metrics import Metrics
 
@@ -36,6 +37,7 @@ class Dispatch:
         self._metrics = metrics
         self._limits = limits or LaneLimits()
         self.lanes: dict[int, Lane] = {}
+        self._strays = Strays(store, ledger, directory, clock)
         ledger.wires = self.wires
         self.on_settled: Callable[[Batch, Live, SegmentSubmission, str, Connector], None] = _nobody
         self.on_receipts: Callable[[Connector, Sequence[ReceiptNews]], None] = _nobody
@@ -78,9 +80,10 @@ class Dispatch:
                 lane.mark_backlog(kind, account_id)
 
     async def sweep(self) -> None:
-        """Due work that nobody told of."""
+        """Due work that nobody told of, and what is due on a connector that is no more."""
         for lane in list(self.lanes.values()):
             await lane.sweep()
+        await self._strays.sweep(self.lanes)
 
     def opted_out(self) -> None:
         """Somebody opted out: lanes look once more at what they have in memory."""

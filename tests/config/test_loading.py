@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 import typer
 
+from heliograph.app import quiet_of
 from heliograph.cli.commands import app
 from heliograph.config import Config, load
 from heliograph.config.loading import _OTHER_VARIABLES
+from heliograph.config.settings import AccountSettings
 from heliograph.errors import ConfigError, ConfigFault
+from heliograph.model import TrafficType
+from heliograph.rules.schedule import Quiet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +224,29 @@ def test_every_fault_is_told_at_once_with_line_and_remedy(tmp_path: Path) -> Non
         "47: recipients cannot be 'all' (one of valid, possible)",
         '49: "Germany" is no region with numbers of its own (its ISO 3166 code in capitals, such as "DE")',
     ]
+
+
+def test_quiet_hours_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "heliograph.toml"
+    path.write_text('[accounts.demo]\nquiet_hours = "21:00-08:00"\ntime_zone = "Europe/Berlin"\n')
+    quiet = quiet_of(load(path, {}).accounts["demo"])
+    assert quiet == Quiet(types=(int(TrafficType.PROMOTIONAL),), hours=((480, 1260),), time_zone="Europe/Berlin")
+    assert quiet_of(AccountSettings(name="other")) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('quiet_hours = "at night"', '"at night" are no quiet hours (such as "21:00-08:00", and not the whole day)'),
+        ('quiet_hours = "00:00-24:00"', "are no quiet hours"),
+        ('quiet_types = ["ads"]', '"ads" is no type of message (otp, transactional or promotional)'),
+        ('time_zone = "Berlin"', 'there is no time zone "Berlin" (such as "Europe/Berlin")'),
+    ],
+)
+def test_bad_quiet_hours_are_faults(tmp_path: Path, line: str, says: str) -> None:
+    [fault] = faults(tmp_path, f"[accounts.demo]\n{line}\n")
+    assert says in fault
+    assert fault.startswith("2: ")
 
 
 @pytest.mark.parametrize(
