@@ -1,12 +1,13 @@
 # make demo   one message to a virtual handset and back     make test   everything that must hold
-# make lint   style, types, direction of imports            make fuzz, make chaos, make bench   longer runs
+# make lint   style, types, direction of imports            make docs   the site of the documentation
+# make fuzz, make chaos, make bench   longer runs
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS   ?= 2
 
-.PHONY: demo test lint bench chaos fuzz clean
+.PHONY: demo test lint docs bench chaos fuzz clean
 
 # The two stamps are the whole set-up: what a user needs, and what the tests need on top.
 $(VENV)/.server: pyproject.toml constraints.txt
@@ -27,10 +28,14 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests $(TEST_ARGS)
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff check heliograph tests
-	@$(BIN)/ruff format --check heliograph tests
+	@$(BIN)/ruff check heliograph tests docs
+	@$(BIN)/ruff format --check heliograph tests docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	@$(BIN)/python docs/site/build.py build/site
+	@echo "The site is in build/site: open build/site/index.html"
 
 bench: $(VENV)/.dev
 	@$(BIN)/heliograph bench $(BENCH_ARGS)

@@ -31,8 +31,17 @@ _WORDED: Final = {
 }
 """Packages that do not say an SPDX expression, in one."""
 
-_OVERRIDES: Final = {"python-dateutil": "Apache-2.0 OR BSD-3-Clause", "uvloop": "MIT OR Apache-2.0"}
-"""Where several fields say different parts of the truth."""
+_OVERRIDES: Final = {
+    "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
+    "uvloop": "MIT OR Apache-2.0",
+    "alabaster": "BSD-3-Clause",
+    "Jinja2": "BSD-3-Clause",
+    **dict.fromkeys(
+        (f"sphinxcontrib-{of}" for of in ("applehelp", "devhelp", "htmlhelp", "jsmath", "qthelp", "serializinghtml")),
+        "BSD-2-Clause",
+    ),
+}
+"""Where several fields say different parts of the truth, or one says less than the licence file."""
 
 ALLOWED: Final = frozenset(
     (
@@ -40,6 +49,7 @@ ALLOWED: Final = frozenset(
         "Apache-2.0",
         "BSD-2-Clause",
         "BSD-3-Clause",
+        "CC0-1.0",
         "ISC",
         "MIT",
         "MIT-0",
@@ -50,6 +60,8 @@ ALLOWED: Final = frozenset(
 """What may be a part of a program under Apache-2.0."""
 
 REMARKS: Final = {
+    "certifi": "MPL-2.0; needed by Sphinx's library for HTTP, which builds the site and is no part of the program.",
+    "docutils": "Public domain, some files BSD-2-Clause, PSF or GPL-3.0; builds the site, no part of the program.",
     "hypothesis": "MPL-2.0 asks for the source of changed files; used by tests alone, unchanged.",
     "pathspec": "MPL-2.0; a part of mypy, used by `make lint` alone.",
     "smpplib": "LGPL-3.0; the independent peer in tests, never imported by Heliograph, not a part of it.",
