@@ -159,7 +159,7 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_text(text: str) -> None:
 @given(st.text(max_size=12))
 def test_a_safe_cell_is_the_text_or_the_text_behind_a_quote(text: str) -> None:
     assert safe_cell(text) in (text, f"'{text}")
-    line = csv_lines([{"a": text}], ["a"], safe=True).decode()
+    line = csv_lines([[text]], safe=True).decode()
     [[cell]] = csv.reader(io.StringIO(line, newline="")) if text else [[""]]
     assert cell in (text, f"'{text}")
     assert not cell.lstrip().startswith(("=", "+", "-", "@"))
@@ -183,6 +183,42 @@ async def test_a_client_that_leaves_ends_its_export(api: House) -> None:
     async with asyncio.timeout(5):
         while (await api.call("GET", "/v1/messages/export")).status != 200:
             await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_reads_slowly_is_not_read_ahead_for(api: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has not taken is not in memory: pages are read as it reads."""
+    await keep(api, 4_000, text="x" * 4_000)
+    page, pages = api.store.messages, 0
+
+    async def counted(account_id: int, asked: ListFilter) -> MessagePage:
+        nonlocal pages
+        pages += 1
+        return await page(account_id, asked)
+
+    monkeypatch.setattr(api.store, "messages", counted)
+    port = int((await api.server.start()).rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4_096)
+    writer.write(f"GET /v1/messages/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.key}\r\n\r\n".encode())
+    [connection] = await _connections(api)
+    async with asyncio.timeout(20):
+        while not connection.flow.write_paused:
+            await asyncio.sleep(0)
+    assert pages < 60
+    read = 0
+    while chunk := await reader.read(1 << 16):
+        read += len(chunk)
+        if chunk.endswith(b"0\r\n\r\n"):
+            break
+    assert pages == 81
+    assert read > 16_000_000
+    writer.close()
+
+
+async def _connections(api: House) -> list[Any]:
+    async with asyncio.timeout(5):
+        while not (found := list(api.server._server.server_state.connections)):
+            await asyncio.sleep(0.01)
+    return found
 
 
 async def test_an_export_has_nothing_that_came_after_it_began(api: House, monkeypatch: pytest.MonkeyPatch) -> None:
