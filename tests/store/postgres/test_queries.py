@@ -51,6 +51,34 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
+_FILTER = "1, 'n', '', 10, '{}', '+1', NULL, NULL, NULL, NULL, NULL, NULL"
+_LISTS = {
+    "list": _FILTER,
+    "list_by_recipient": _FILTER,
+    "list_by_label": f"{_FILTER}, 'r'",
+    "list_floor": "1, 'n', '', 10",
+    "list_floor_of_label": "1, 'n', '', 10, 'r'",
+    "tallies": "'{1}', 0, 10, 1, '{}', 10",
+}
+
+
+@pytest.mark.parametrize("name", _LISTS)
+async def test_lists_walk_an_index_and_are_never_sorted_whole(store: PostgresStore, url: str, name: str) -> None:
+    """However many messages there are: the plan for any values. By recipient alone, what was found is sorted."""
+    await store.commit(accept(*(new(client_ref="r", tags='["t"]') for _ in range(200))))
+    connection = await connect(url)
+    try:
+        await connection.execute("ANALYZE; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE q AS {QUERIES[name]}")
+        plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE q ({_LISTS[name]})"))
+        kinds = {node["Node Type"] for node in _nodes(plan[0]["Plan"])}
+        assert "Seq Scan" not in kinds
+        assert "Sort" not in kinds or name in ("list_by_recipient", "tallies")
+        assert any("Index" in kind for kind in kinds)
+    finally:
+        await connection.close()
+
+
 async def test_the_defaults_of_rare_columns_are_those_of_the_values(store: PostgresStore) -> None:
     rows = await store._pool.fetch(
         "SELECT attname, pg_get_expr(adbin, adrelid) FROM pg_attribute "
