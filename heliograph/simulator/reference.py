@@ -55,6 +55,7 @@ _FATES: Final = {
     Fate.LATER: "not taken while it lasts; submitted again after a wait, not marked as a possible duplicate; delivered",
     Fate.AGAIN: "the outcome of a submit is not known; submitted again, marked `possible_duplicate`, and delivered "
     "(with `at_most_once`: ends as `unknown`)",
+    Fate.CUT: "delivered; what is on a link in the moment in which it ends as `again`, the rest as `unharmed`",
     Fate.NO_NEWS: "stays `sent`; ends as `unknown` when its receipt is overdue",
 }
 

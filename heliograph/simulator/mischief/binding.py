@@ -130,13 +130,13 @@ BINDING: Final = (
     Misbehaviour(
         name="close_behind_bind",
         what="Accepts a bind and closes the connection.",
-        fate=Fate.LATER,
+        fate=Fate.CUT,
         does={Moment.BIND: _close_behind},
     ),
     Misbehaviour(
         name="unbind_storm",
         what="Unbinds each client shortly after its bind, for as long as it lasts.",
-        fate=Fate.UNHARMED,
+        fate=Fate.CUT,
         does={Moment.BIND: _unbind_behind},
     ),
     Misbehaviour(
@@ -154,13 +154,13 @@ BINDING: Final = (
     Misbehaviour(
         name="close_on_enquire_link",
         what="Closes the connection when it is probed.",
-        fate=Fate.UNHARMED,
+        fate=Fate.CUT,
         does={Moment.PROBE: _close},
     ),
     Misbehaviour(
         name="no_enquire_link_resp",
         what="Never answers a probe.",
-        fate=Fate.UNHARMED,
+        fate=Fate.CUT,
         does={Moment.PROBE: _nothing},
     ),
 )

@@ -35,6 +35,8 @@ class Fate(Enum):
     """Not taken while it lasts; delivered when it is over, and never on two wires."""
     AGAIN = "again"
     """The outcome of a submit is not known: submitted again and marked as a possible duplicate, then delivered."""
+    CUT = "cut"
+    """Delivered; what is on a link in the moment in which it ends is submitted again and marked."""
     NO_NEWS = "no_news"
     """Taken, but no receipt comes that means it: unknown once its receipt is overdue."""
 
