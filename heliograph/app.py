@@ -296,7 +296,13 @@ class Heliograph:
         for lane in self.pipeline.dispatch.lanes.values():
             connector = lane.connector
             yield LaneReading(
-                connector.name, lane.depth, lane.in_flight, connector.window, lane.pace.rate, int(connector.bound)
+                connector.name,
+                lane.depth,
+                lane.in_flight,
+                connector.window,
+                lane.pace.rate,
+                int(connector.bound),
+                lane.congestion,
             )
 
     # --- stop --------------------------------------------------------------------------------------

@@ -61,6 +61,9 @@ def simulate(
     silent: Annotated[float, typer.Option(min=0, max=1, help="Share of submits taken and never answered.")] = 0,
     drop_after: Annotated[int, typer.Option(min=0, help="Break each link on its n-th submit; 0: never.")] = 0,
     window: Annotated[int, typer.Option(min=1, help="Receipts that a link may have unanswered.")] = 1000,
+    congestion: Annotated[
+        int, typer.Option(min=-1, max=100, help="congestion_state told to SMPP 5.0 clients; -1: none.")
+    ] = -1,
     misbehave: Annotated[str, typer.Option(metavar="KIND", help="Go wrong in this way from the start.")] = "",
     misbehave_share: Annotated[float, typer.Option(min=0, max=1, help="In which share of the cases.")] = 1,
     reply: Annotated[str, typer.Option(help="What handsets answer each message with.")] = "",
@@ -99,6 +102,7 @@ def simulate(
         silent=silent,
         drop_after=drop_after,
         window=window,
+        congestion=congestion,
         misbehaviour=misbehave,
         misbehaviour_share=misbehave_share,
         reply_text=reply,

@@ -113,6 +113,10 @@ class CarrierNews(Protocol):
         """
         ...
 
+    def congested(self, connector: Connector, state: int) -> None:
+        """The carrier told how busy it is, 0 (idle) to 100 (congested): the greatest of one turn."""
+        ...
+
     def inbound(self, connector: Connector, shorts: Sequence[InboundShort]) -> None:
         """The same for short messages from handsets."""
         ...

@@ -174,6 +174,11 @@ class Dispatch:
             submission.late = True
             self.on_settled(batch, submission.live, submission, raw_id, connector)
 
+    def congested(self, connector: Connector, state: int) -> None:
+        lane = self.lanes.get(connector.id)
+        if lane is not None:
+            lane.congested(state)
+
     def inbound(self, connector: Connector, shorts: Sequence[InboundShort]) -> None:
         self.on_inbound(connector, shorts)
 

@@ -134,6 +134,7 @@ class VirtualCarrier:
             lambda: Client(self, next(self._numbers)),
             settings=ServerSettings(
                 system_id=settings.name,
+                interface_version=c.VERSION_5_0 if settings.congestion >= 0 else c.VERSION_3_4,
                 window=settings.window,
                 unanswered_max=_UNANSWERED_MAX,
                 timers=Timers(enquire_link_s=60),

@@ -88,6 +88,12 @@ class CarrierSettings:
     refusals: tuple[Refusal, ...] = setting((), "Who is refused with which status.")
     silent: float = setting(0.0, "The share of submits, 0 to 1, that are taken and never answered.", min=0, max=1)
     drop_after: int = setting(0, "A link breaks on its n-th submit, which is taken and not answered; 0: never.", min=0)
+    congestion: int = setting(
+        -1,
+        "congestion_state that responses to SMPP 5.0 clients carry, 0 to 100; -1: none, and the carrier speaks 3.4.",
+        min=-1,
+        max=100,
+    )
     window: int = setting(
         1000, "Receipts and messages from handsets that a link may have unanswered.", min=1, max=100_000
     )

@@ -18,7 +18,7 @@ from heliograph.simulator.outgoing import Outgoing, receipt_pdu
 from heliograph.simulator.settings import CarrierSettings
 from heliograph.simulator.timetable import Timetable
 from heliograph.smpp import constants as c
-from heliograph.smpp.pdus import DataSmResp, SubmitSm, SubmitSmResp
+from heliograph.smpp.pdus import DataSmResp, SubmitSm, SubmitSmResp, Tlvs
 from heliograph.sms import decode
 
 __all__ = ["Submits", "wording"]
@@ -169,7 +169,10 @@ class Submits:
         if receipt is not None and receipt_first:
             self._give(receipt)
         if client.link is not None:
-            answer = status or (SubmitSmResp(id) if isinstance(pdu, SubmitSm) else DataSmResp(id))
+            tlvs: Tlvs = {}
+            if self._settings.congestion >= 0 and client.link.interface_version >= c.VERSION_5_0:
+                tlvs = {c.TAG_CONGESTION_STATE: bytes((self._settings.congestion,))}
+            answer = status or (SubmitSmResp(id, tlvs) if isinstance(pdu, SubmitSm) else DataSmResp(id, tlvs))
             self._board.answer(client, ticket, answer)
             self._log.add(
                 Fact(

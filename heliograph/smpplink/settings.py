@@ -21,6 +21,11 @@ class BindMode(Enum):
     RECEIVER = "receiver"
     TRANSCEIVER = "transceiver"
 
+    @property
+    def transmits(self) -> bool:
+        """Whether submissions may go over such a bind."""
+        return self is not BindMode.RECEIVER
+
 
 _BINDS: dict[BindMode, type[Bind]] = {
     BindMode.TRANSMITTER: BindTransmitter,

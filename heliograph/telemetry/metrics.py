@@ -27,7 +27,7 @@ class Queued(Protocol):
 
 
 class LaneReading(NamedTuple):
-    """A lane at the moment of a scrape. ``pace`` is in segments per second, 0 for no limit."""
+    """A lane at the moment of a scrape. ``pace`` is in segments per second, 0 for no limit; ``congestion`` 0 to 100."""
 
     connector: str
     depth: int
@@ -35,6 +35,7 @@ class LaneReading(NamedTuple):
     window: int
     pace: float
     links: int
+    congestion: int = 0
 
 
 class Kind(NamedTuple):
@@ -68,6 +69,9 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_lane_window_used": Kind("gauge", "Submissions without an answer yet.", ("connector",)),
     "heliograph_lane_window": Kind("gauge", "Submissions allowed without an answer.", ("connector",)),
     "heliograph_lane_pace": Kind("gauge", "Segments per second that are allowed now; 0 is no limit.", ("connector",)),
+    "heliograph_lane_congestion": Kind(
+        "gauge", "congestion_state that the carrier told last, 0 (idle, or it tells none) to 100 (congested).",
+        ("connector",)),
     "heliograph_links_bound": Kind("gauge", "Links that may transmit.", ("connector",)),
     "heliograph_outbox_lag_rows": Kind(
         "gauge", "Outbox rows (on PostgreSQL: transactions) that the slowest reader of a kind is behind: webhook, "
@@ -185,6 +189,7 @@ class Metrics:
             "heliograph_lane_window_used": {lane.connector: lane.window_used for lane in lanes},
             "heliograph_lane_window": {lane.connector: lane.window for lane in lanes},
             "heliograph_lane_pace": {lane.connector: lane.pace for lane in lanes},
+            "heliograph_lane_congestion": {lane.connector: lane.congestion for lane in lanes},
             "heliograph_links_bound": {lane.connector: lane.links for lane in lanes},
             "heliograph_outbox_lag_rows": self.read_lags(),
             "heliograph_store_depth": self.depth,

@@ -149,3 +149,19 @@ async def test_what_went_along_is_not_sent_alone_after_a_restart(tmp_path: Path)
             record = await h.ends(accepted.message.id, State.SENT)
             assert [one.carrier_message_id for one in record.segments] == ["00B8BE19"] * 3
         assert len(carrier.submits) == 1
+
+
+async def test_a_carrier_near_congestion_slows_the_lane_down_without_a_refusal(tmp_path: Path) -> None:
+    """No limit is set: what left in the last second is what the carrier's word cuts."""
+    async with smsc() as (carrier, port), running(tmp_path / "db", port, version="5.0") as h:
+        carrier.answer = lambda link, pdu: SubmitSmResp("1", {c.TAG_CONGESTION_STATE: b"\x5f"})
+        [lane] = h.pipeline.dispatch.lanes.values()
+        assert (lane.pace.rate, lane.congestion) == (0, 0)
+        await h.send()
+        await h.until(lambda: lane.congestion == 95, "the carrier's word")
+        assert 0 < lane.pace.rate < 100
+        carrier.answer = lambda link, pdu: SubmitSmResp("2", {c.TAG_CONGESTION_STATE: b"\x0a"})
+        h.clock.move(2)
+        await h.send()
+        await h.until(lambda: lane.congestion == 10, "the carrier's word")
+        assert len(carrier.submits) == 2

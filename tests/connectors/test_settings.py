@@ -27,6 +27,8 @@ def test_good_settings_have_no_faults() -> None:
         ("bind", "both"),
         ("links", 0),
         ("window", 0),
+        ("version", "5"),
+        ("interface_version", 256),
         ("segments_per_second", -1),
         ("concatenation", "udh"),
         ("default_alphabet", "ebcdic"),

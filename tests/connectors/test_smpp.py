@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+
+import pytest
 
 from heliograph.connectors.smpp import SmppConnector
 from heliograph.contracts import InboundShort, Outcome, ReceiptNews, SegmentSubmission
@@ -14,7 +16,7 @@ from heliograph.model import State
 from heliograph.smpp import constants as c
 from heliograph.smpp.pdus import BindReceiver, BindTransmitter, DeliverSm, SubmitSmResp
 from heliograph.smpplink.server import Server, ServerLink, serve
-from heliograph.smpplink.settings import ServerSettings
+from heliograph.smpplink.settings import LinkSettings, ServerSettings
 from tests.connectors.build import live_of, smpp_settings, submissions
 from tests.connectors.smsc import Carrier, Told
 
@@ -28,6 +30,7 @@ class Pipeline(Told):
         self.receipts_told: list[ReceiptNews] = []
         self.shorts_told: list[InboundShort] = []
         self.late_told: list[tuple[SegmentSubmission, str]] = []
+        self.congestion_told: list[int] = []
         self.readies = 0
         self.keeps: bool | None = True
 
@@ -47,6 +50,10 @@ class Pipeline(Told):
 
     def late(self, connector: Any, submissions: Sequence[tuple[SegmentSubmission, str]]) -> None:
         self.late_told += submissions
+        self._tell()
+
+    def congested(self, connector: Any, state: int) -> None:
+        self.congestion_told.append(state)
         self._tell()
 
     def inbound(self, connector: Any, shorts: Sequence[InboundShort]) -> None:
@@ -321,3 +328,59 @@ async def test_stopping_waits_for_answers_and_reports_the_rest() -> None:
         await stopping
         assert [outcome.unknown for outcome in s.pipeline.outcomes_told] == [False, True]
         assert not s.connector.bound
+
+
+def busy(state: bytes) -> Callable[[ServerLink, Any], Any]:
+    """A carrier that says how busy it is with every response."""
+    return lambda link, pdu: SubmitSmResp("7", {c.TAG_CONGESTION_STATE: state})
+
+
+@pytest.mark.parametrize(("version", "told"), [("5.0", [95]), ("3.4", [])])
+async def test_congestion_is_heard_where_the_bind_is_of_5_0(version: str, told: list[int]) -> None:
+    async with scene(version=version) as s:
+        assert s.carrier.binds[0].interface_version == (0x50 if version == "5.0" else 0x34)
+        s.carrier.answer = busy(b"\x5f")
+        (outcome,) = await s.submit([one()])
+        assert outcome.carrier_message_id == "7"
+        assert s.pipeline.congestion_told == told
+
+
+@pytest.mark.parametrize(("octets", "told"), [(b"", []), (b"\0\x5f", []), (b"\xff", [100]), (b"\0", [0])])
+async def test_a_congestion_state_that_is_none_is_passed_over(octets: bytes, told: list[int]) -> None:
+    async with scene(version="5.0") as s:
+        s.carrier.answer = busy(octets)
+        assert (await s.submit([one()]))[0].failure is None
+        assert s.pipeline.congestion_told == told
+
+
+async def test_what_the_bind_says_can_be_set_apart_from_the_version() -> None:
+    async with scene(interface_version=0x33) as s:
+        assert s.carrier.binds[0].interface_version == 0x33
+
+
+class StillLink:
+    """A link that is bound when the test says so."""
+
+    def __init__(self, settings: LinkSettings, listener: Any, name: str, on_trouble: Any) -> None:
+        self.mode, self.listener = settings.bind, listener
+        self.free, self.is_bound, self.heard_at = 0, False, 0.0
+
+
+async def test_a_connector_is_bound_while_a_link_of_it_is_that_may_transmit() -> None:
+    links: list[Any] = []
+
+    def make(*arguments: Any) -> Any:
+        links.append(StillLink(*arguments))
+        return links[-1]
+
+    connector = SmppConnector(smpp_settings(bind="pair", links=2), 1, make_link=make)
+    first, second, receiver, _ = links
+    seen = [connector.bound]
+    for act, link in (
+        ("bound", receiver), ("bound", first), ("bound", first), ("bound", second), ("unbound", first),
+        ("unbound", first), ("unbound", receiver), ("unbound", second), ("bound", second),
+    ):  # fmt: skip
+        arguments: tuple[Any, ...] = () if act == "bound" else ([], "gone")
+        getattr(link.listener, act)(link, *arguments)
+        seen.append(connector.bound)
+    assert seen == [False, False, True, True, True, True, True, True, False, True]

@@ -126,3 +126,76 @@ def test_who_comes_back_when_told_gets_a_segment(rate: float, now: float, want: 
     for _ in range(5):
         now = pace.ready_at(now)
         assert pace.take(now, want) >= 1
+
+
+def rate_after(pace: Pace, state: int, seconds: int, begun: float = 10.0) -> float:
+    """The pace after a carrier told the same state ten times a second for so long, while segments left."""
+    for tenth in range(seconds * 10):
+        now = begun + tenth / 10
+        pace.take(now, 1000)
+        pace.congested(now, state)
+    return pace.rate
+
+
+@pytest.mark.parametrize("state", [0, 29, 30, 49, 50, 79])
+def test_a_carrier_with_little_to_do_is_sent_the_whole_pace(state: int) -> None:
+    assert rate_after(Pace(100), state, 20) == 100
+    assert rate_after(Pace(0), state, 20) == 0
+
+
+@pytest.mark.parametrize("state", [80, 89])
+def test_at_the_optimum_a_whole_pace_stays_whole_and_a_cut_one_does_not_grow(state: int) -> None:
+    assert rate_after(Pace(100), state, 20) == 100
+    cut = Pace(100)
+    cut.throttled(9.0)
+    assert rate_after(cut, state, 60, begun=9.5) == 50
+    free = Pace(0)
+    free.take(8.0, 400)
+    free.throttled(9.0)
+    assert rate_after(free, state, 60, begun=9.5) == 200
+
+
+def test_near_congestion_the_pace_shrinks_once_a_second_the_more_the_closer() -> None:
+    rates = [rate_after(Pace(100), state, 1) for state in (90, 95, 99, 100)]
+    assert rates == pytest.approx([97.5, 85, 75, 50])
+    assert rate_after(Pace(100), 95, 3) == pytest.approx(100 * 0.85**3)
+
+
+def test_congestion_rests_no_lane_and_never_stops_one() -> None:
+    pace = Pace(100)
+    assert rate_after(pace, 100, 60) == pytest.approx(100 / LEAST_SHARE)
+    assert pace.ready_at(70.0) < 70.0 + 1 / pace.rate
+
+
+def test_the_pace_comes_back_when_the_congestion_is_over() -> None:
+    pace = Pace(100)
+    assert rate_after(pace, 100, 3) == pytest.approx(12.5)
+    assert rate_after(pace, 40, 10, begun=13.0) == pytest.approx(12.5 + 10 * 5, abs=5)
+    assert rate_after(pace, 40, 20, begun=23.0) == 100
+
+
+def test_without_a_limit_congestion_begins_from_what_left_and_the_limit_goes_again() -> None:
+    pace = Pace(0)
+    for tenth in range(30):
+        pace.take(10 + tenth / 10, 20)
+    pace.congested(13.0, 95)
+    assert pace.rate == pytest.approx(200 * 0.85, rel=0.1)
+    assert rate_after(pace, 20, 10, begun=13.1) > 200 * 0.85
+    assert rate_after(pace, 20, 15, begun=23.1) == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.floats(1, 500),
+    st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 300), st.integers(0, 100)), min_size=1, max_size=60),
+)
+def test_no_congestion_state_ever_lifts_the_pace_above_its_limit(
+    limit: float, steps: list[tuple[float, int, int]]
+) -> None:
+    pace, now, granted = Pace(limit), 0.0, 0
+    for wait_s, want, state in steps:
+        now += wait_s
+        granted += pace.take(now, want)
+        pace.congested(now, state)
+        assert min(limit, 1) - 1e-9 <= pace.rate <= limit
+    assert granted <= Pace(limit).burst + now * limit + 1

@@ -76,7 +76,12 @@ class Ear:
 
 @asynccontextmanager
 async def client(
-    carrier: VirtualCarrier, *, window: int = 100, bind: BindMode = BindMode.TRANSCEIVER, wait: bool = True
+    carrier: VirtualCarrier,
+    *,
+    window: int = 100,
+    bind: BindMode = BindMode.TRANSCEIVER,
+    wait: bool = True,
+    interface_version: int = 0x34,
 ) -> AsyncIterator[tuple[ClientLink, Ear]]:
     """A bound client of the carrier."""
     ear = Ear()
@@ -87,6 +92,7 @@ async def client(
         password=carrier.settings.password,
         window=window,
         bind=bind,
+        interface_version=interface_version,
         reconnect_min_s=0.01,
         reconnect_max_s=0.01,
     )

@@ -300,3 +300,11 @@ async def test_memory_is_bounded() -> None:
         assert carrier.handsets.count == 20
         assert len(carrier.log.facts) == 7
         assert carrier.log.counts["submit"] == 20
+
+
+@pytest.mark.parametrize(("version", "tlvs"), [(0x50, {c.TAG_CONGESTION_STATE: b"\x5f"}), (0x34, {})])
+async def test_clients_of_5_0_hear_how_busy_the_carrier_is(version: int, tlvs: dict[int, bytes]) -> None:
+    async with VirtualCarrier(congestion=95) as carrier, client(carrier, interface_version=version) as (link, ear):
+        link.submit([(submit(text=b"hello"), "mine")])
+        [response] = await ear.hears("response", 1)
+        assert (response.status, response.tlvs) == (0, tlvs)

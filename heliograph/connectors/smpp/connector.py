@@ -25,7 +25,6 @@ from heliograph.smpplink.settings import BindMode, LinkSettings, TlsSettings
 __all__ = ["SmppConnector", "link_settings"]
 
 _UNSAYABLE: Final = "message_refused"
-_TRANSMITS: Final = frozenset((BindMode.TRANSMITTER, BindMode.TRANSCEIVER))
 _MODES: Final = {
     "transceiver": (BindMode.TRANSCEIVER,),
     "transmitter": (BindMode.TRANSMITTER,),
@@ -58,7 +57,7 @@ def link_settings(settings: SmppSettings, mode: BindMode) -> LinkSettings:
         password=settings.password,
         system_type=settings.system_type,
         bind=mode,
-        interface_version=settings.interface_version,
+        interface_version=settings.bind_version,
         address_range=settings.address_range,
         window=settings.window,
         timers=Timers(
@@ -94,7 +93,7 @@ class SmppConnector:
         self._whole = self._ear.whole
         modes = [mode for mode in _MODES[settings.bind] for _ in range(settings.links)]
         self._links = [self._link(make_link, at, mode) for at, mode in enumerate(modes, 1)]
-        self._senders = [link for link, mode in zip(self._links, modes, strict=True) if mode in _TRANSMITS]
+        self._senders = [link for link, mode in zip(self._links, modes, strict=True) if mode.transmits]
         self.window = settings.window * len(self._senders)
         self._tasks: list[asyncio.Task[None]] = []
         self._later: list[Outcome] = []
@@ -103,7 +102,7 @@ class SmppConnector:
         settings = link_settings(self.settings, mode)
         trouble = self._ear.teller.trouble_of(number, settings)
         link = make_link(settings, self._ear, f"{self.name}/{number} ({mode.value})", trouble)
-        self._ear.links[link] = (number, mode.value)
+        self._ear.know(link, number, mode)
         return link
 
     # --- the pipeline's side -------------------------------------------------------------------------------------
@@ -111,7 +110,7 @@ class SmppConnector:
     @property
     def bound(self) -> bool:
         """Whether at least one link may transmit."""
-        return any(link.is_bound for link in self._senders)
+        return self._ear.senders_bound > 0
 
     @property
     def free(self) -> int:

@@ -20,8 +20,9 @@ from heliograph.smpp.errors import EncodeError
 from heliograph.smpp.events import LateResponse, Response, ResponseTimedOut
 from heliograph.smpp.pdus import DataSm, DeliverSm, Pdu
 from heliograph.smpplink.client import Delivery
+from heliograph.smpplink.settings import BindMode
 
-__all__ = ["Ear", "Link"]
+__all__ = ["Ear", "Link", "greatest_congestion"]
 
 
 class Link(Protocol):
@@ -59,9 +60,20 @@ class Ear:
         self.plain = PlainTries(settings, overrides)
         self.whole = WholeMessages(connector.id) if settings.concatenation == "payload" else None
         self.repeats = Repeats(lambda: asyncio.get_running_loop().time())
+        self.senders_bound = 0
+        """Links that hold a bind which may transmit."""
+        self._senders: set[Link] = set()
+        self._bound: set[Link] = set()
+        self._hears_congestion = settings.version == "5.0"
         self._connector = connector
         self._incoming = Incoming(settings, ids)
         self._overrides = overrides
+
+    def know(self, link: Link, number: int, mode: BindMode) -> None:
+        """A link of this connector, before it is run."""
+        self.links[link] = (number, mode.value)
+        if mode.transmits:
+            self._senders.add(link)
 
     def outcomes_of(self, context: Any, **what: Any) -> list[Outcome]:
         """The outcome of what had ``context``; of every segment that it took along."""
@@ -70,6 +82,8 @@ class Ear:
 
     def bound(self, link: Link) -> None:
         """There may be work to take."""
+        self._bound.add(link)
+        self.senders_bound = len(self._bound & self._senders)
         self.teller.bound(*self.links[link])
         if self.news is not None:
             self.news.ready(self._connector)
@@ -81,6 +95,10 @@ class Ear:
         if not responses:
             self.news.ready(self._connector)
             return
+        if self._hears_congestion:
+            state = greatest_congestion(responses)
+            if state is not None:
+                self.news.congested(self._connector, state)
         outcomes: list[Outcome] = []
         for response in responses:
             submission: Any = response.context
@@ -113,6 +131,8 @@ class Ear:
 
     def unbound(self, link: Link, lost: list[object], reason: str) -> None:
         """Part of ``LinkListener``."""
+        self._bound.discard(link)
+        self.senders_bound = len(self._bound & self._senders)
         self.teller.lost(self.links[link][0], reason, len(lost))
         self.repeats.lost(link, link.heard_at)
         self._unknown(lost)
@@ -149,3 +169,9 @@ class Ear:
             self.news.receipts(self._connector, receipts)
         if shorts:
             self.news.inbound(self._connector, shorts)
+
+
+def greatest_congestion(responses: Sequence[Response]) -> int | None:
+    """The greatest congestion_state in these, at most 100; None where none has one that can be read."""
+    values = [response.tlvs.get(c.TAG_CONGESTION_STATE, b"") for response in responses]
+    return max((min(value[0], c.CONGESTION_FULL) for value in values if len(value) == 1), default=None)

@@ -12,6 +12,7 @@ from heliograph.model import AddressKind, State
 from heliograph.rules.errorcodes import ERROR_CODES
 from heliograph.rules.idcodec import ID_CODECS
 from heliograph.rules.retry import parse_overrides
+from heliograph.smpp.constants import VERSION_3_4, VERSION_5_0
 from heliograph.sms import Alphabet
 
 __all__ = ["RECEIPT_STATES", "SmppSettings", "tlv_octets", "tlv_table"]
@@ -23,6 +24,7 @@ RECEIPT_STATES: Final = {
 """What an operator may say that a word of a receipt means."""
 
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "version": ("3.4", "5.0"),
     "bind": ("transceiver", "transmitter", "receiver", "pair"),
     "concatenation": ("udh8", "udh16", "sar", "payload"),
     "default_alphabet": tuple(alphabet.value for alphabet in Alphabet),
@@ -81,7 +83,8 @@ class SmppSettings:
     links: int = _of(1, "Connections at the same time; with pair, of each direction.")
     window: int = _of(10, "Unanswered submissions allowed on each link.")
     segments_per_second: float = _of(0.0, "Most segments that may leave in a second over all links; 0 is no limit.")
-    interface_version: int = _of(0x34, "SMPP version that the bind says: 0x34 or 0x50.")
+    version: str = _of("3.4", "SMPP version that is spoken: 3.4, or 5.0, whose congestion_state slows the pace down.")
+    interface_version: int = _of(0, "What the bind says instead, where a carrier insists on it; 0 is 0x34 or 0x50.")
     address_range: str = _of("", "Numbers that the bind asks to receive for; most carriers want it empty.")
     connect_timeout_s: float = _of(10.0, "Seconds to connect and bind before another try.")
     reconnect_min_s: float = _of(1.0, "Seconds before a lost link is opened again; they double with each failure.")
@@ -134,6 +137,11 @@ class SmppSettings:
     assign_recent_writer: bool = _of(
         False, "Whether replies to a shared sender belong to the account that last wrote from it to that handset."
     )
+
+    @property
+    def bind_version(self) -> int:
+        """interface_version of the bind."""
+        return self.interface_version or (VERSION_5_0 if self.version == "5.0" else VERSION_3_4)
 
     @property
     def reference_octets(self) -> int:

@@ -63,6 +63,8 @@ class Lane:
         """
         self.connector = connector
         self.pace = Pace(connector.segments_per_second)
+        self.congestion = 0
+        """congestion_state that the carrier told last; 0 where it tells none."""
         self._store = store
         self._ledger = ledger
         self._clock = clock
@@ -326,6 +328,11 @@ class Lane:
             else:
                 self._set_back(batch, outcome, now_us)
         self.plan_turn()
+
+    def congested(self, state: int) -> None:
+        """The carrier told how busy it is, before the outcomes of the same turn."""
+        self.congestion = state
+        self.pace.congested(self._clock.monotonic(), state)
 
     def _set_back(self, batch: Batch, outcome: Outcome, now_us: int) -> None:
         submission = outcome.submission
