@@ -29,6 +29,7 @@ from heliograph.delivery.outbox import Bounds as OutboxBounds
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.pipeline import Pipeline
 from heliograph.delivery.readiness import Readiness
+from heliograph.delivery.replays import Replays
 from heliograph.delivery.rescue import RescueSettings
 from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.delivery.tails import Tails
@@ -144,6 +145,7 @@ class Heliograph:
             ),
         )
         self.metrics.read_lanes = self._lane_readings
+        self.metrics.read_healths = lambda: self.outbox.healths()
         self.metrics.read_lags = lambda: {**self.outbox.lags(), "counts": self.counting.lag}
         self.keys = KeyRing(self.store, clock.now_us)
         self.counting = Counting(self.store)
@@ -178,7 +180,10 @@ class Heliograph:
                 store=self.store,
                 keys=self.keys,
                 webhooks=self.webhooks,
+                outbox=self.outbox,
+                replays=Replays(self.store, self.outbox, self.clock),
                 tails=self.tails,
+                now_us=self.clock.now_us,
                 connectors=self._names,
                 metrics=self.metrics,
                 metrics_text=self.metrics.exposition,

@@ -480,8 +480,15 @@ class Store(Protocol):
         """Pending deliveries of an endpoint that are due, oldest first."""
         ...
 
+    async def deliveries(self, endpoint_id: str, from_us: int, before_us: int, limit: int) -> list[PendingDelivery]:
+        """Deliveries of an endpoint by when they are due (``next_us`` in this span), the latest first.
+
+        Dead letters are those from ``DEAD_FROM_US`` on.
+        """
+        ...
+
     async def next_delivery_us(self) -> int | None:
-        """When the earliest pending delivery of any endpoint is due."""
+        """When the earliest pending delivery of any endpoint is due (dead letters are not)."""
         ...
 
     async def add_tallies(
@@ -579,7 +586,7 @@ class Store(Protocol):
 
         ``kind``: ``contents`` (of ended messages), ``records`` (ended messages with their segments,
         attempts, correlations, logged events), ``outbox`` (rows that every endpoint and the counter
-        have passed), ``orphans``, ``claims`` (expired), ``references``.
+        have passed), ``orphans``, ``claims`` (expired), ``references``, ``dead_letters``.
         """
         ...
 
@@ -592,5 +599,6 @@ class Store(Protocol):
         ...
 
     async def depth(self) -> Mapping[str, int]:
-        """Figures for metrics: ``waiting``, ``outbox_rows``, ``pending_deliveries``, ``write_queue``."""
+        """Figures for metrics: ``waiting``, ``outbox_rows``, ``pending_deliveries``, ``dead_letters``,
+        ``write_queue``."""
         ...

@@ -51,6 +51,7 @@ class RescueSettings(Struct, frozen=True, kw_only=True):
     records_s: float = 90 * 86_400.0
     outbox_s: float = 3 * 86_400.0
     orphans_s: float = 7 * 86_400.0
+    dead_letters_s: float = 30 * 86_400.0
 
 
 class Rescue:
@@ -203,6 +204,7 @@ class Rescue:
             "records": settings.records_s,
             "outbox": settings.outbox_s,
             "orphans": settings.orphans_s,
+            "dead_letters": settings.dead_letters_s,
             "claims": 0.0,
             "references": settings.records_s,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from typing import Final, TypeAlias
@@ -68,13 +69,21 @@ class StandardWebhooks:
         inner, outer = inner.copy(), outer.copy()
         inner.update(b"%b.%b.%b" % (webhook_id.encode(), timestamp.encode(), body))
         outer.update(inner.digest())
+        signature = "v1," + binascii.b2a_base64(outer.digest(), newline=False).decode()
+        if endpoint.old_secret is not None and now_us < endpoint.old_until_us:
+            signature += " " + self._signature(endpoint.old_secret, webhook_id, timestamp, body)
         headers = {
             **self._constant,
             "webhook-id": webhook_id,
             "webhook-timestamp": timestamp,
-            "webhook-signature": "v1," + binascii.b2a_base64(outer.digest(), newline=False).decode(),
+            "webhook-signature": signature,
         }
         return Post(endpoint.url, headers, body, self._timeout_s)
+
+    def _signature(self, secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:
+        """Of a secret that ends soon: receivers that still have it find it behind the new one's."""
+        content = b"%b.%b.%b" % (webhook_id.encode(), timestamp.encode(), body)
+        return "v1," + binascii.b2a_base64(hmac.digest(secret_key(secret), content, "sha256"), newline=False).decode()
 
     def hear(self, answer: Answer, *, batch: bool) -> Heard:
         """2xx is done, 410 gone, a batch refused by 400 or 413 is owed singly, all else is owed again."""

@@ -38,14 +38,21 @@ class Webhooks:
         self._making = asyncio.Lock()
 
     async def create(
-        self, account_id: int, url: str, events: tuple[str, ...], batch: int, *, idempotency: IdempotencyKey | None
+        self,
+        account_id: int,
+        url: str,
+        events: tuple[str, ...],
+        batch: int,
+        *,
+        tags: tuple[str, ...] = (),
+        idempotency: IdempotencyKey | None,
     ) -> tuple[Endpoint, str | None, bool]:
         """(endpoint, its secret, whether this is a replay): a replay tells no secret. Raises ``RequestRejected``."""
-        if len(await self.list(account_id)) >= _MOST_ENDPOINTS and not await self._was_used(idempotency):
+        if len(await self.list(account_id)) >= _MOST_ENDPOINTS and not await self.was_used(idempotency):
             raise RequestRejected(
                 "conflict", f"An account has at most {_MOST_ENDPOINTS} webhooks: delete one first.", status=409
             )
-        endpoint = self._new(account_id, "webhook", url, events, batch)
+        endpoint = msgspec.structs.replace(self._new(account_id, "webhook", url, events, batch), tags=tags)
         made = msgspec.json.encode({"endpoint": endpoint.id}).decode()
         earlier = await self._once(Acceptance((), endpoints=(endpoint,)), idempotency, made)
         if earlier is None:
@@ -56,6 +63,53 @@ class Webhooks:
             if existing.id == wanted:
                 return existing, None, True
         raise RequestRejected("gone", "The webhook that this request made was deleted since.", status=410)
+
+    async def get(self, account_id: int, endpoint_id: str) -> Endpoint:
+        """A webhook of this account. Raises ``RequestRejected`` (404)."""
+        for one in await self.list(account_id):
+            if one.id == endpoint_id:
+                return one
+        raise RequestRejected("not_found", "There is no webhook of this id: GET /v1/webhooks lists them.", status=404)
+
+    async def update(
+        self, account_id: int, endpoint_id: str, *, paused: bool | None = None, **changes: object
+    ) -> Endpoint:
+        """Changes settings (url, events, tags, batch); pauses, or goes on. Raises ``RequestRejected`` (404)."""
+        async with self._making:
+            before = await self.get(account_id, endpoint_id)
+            if paused is not None:
+                changes["paused_us"] = (before.paused_us or self._clock.now_us()) if paused else None
+            after = msgspec.structs.replace(before, **changes)
+            if after != before:
+                await self._store.commit(Changes(acceptances=[Acceptance((), endpoints=(after,))]))
+                await self.changed()
+            return after
+
+    async def rotate(
+        self, account_id: int, endpoint_id: str, old_valid_us: int, *, idempotency: IdempotencyKey | None
+    ) -> tuple[Endpoint, str | None]:
+        """A new secret; the one before signs too for so long. (endpoint, secret): None in a replay.
+
+        The id ``callback`` stands for the secret of the account's callbacks. Raises ``RequestRejected``.
+        """
+        if endpoint_id == CALLBACKS:
+            await self.ensure_callbacks(account_id)
+        async with self._making:
+            if endpoint_id == CALLBACKS:
+                found = await self._store.endpoints(account_id)
+                before = next(one for one in found if one.kind == CALLBACKS)
+            else:
+                before = await self.get(account_id, endpoint_id)
+            after = msgspec.structs.replace(
+                before,
+                secret=_new_secret(),
+                old_secret=before.secret if old_valid_us else None,
+                old_until_us=self._clock.now_us() + old_valid_us if old_valid_us else 0,
+            )
+            if await self._once(Acceptance((), endpoints=(after,)), idempotency, "{}") is not None:
+                return before, None
+            await self.changed()
+            return after, after.secret
 
     async def ensure_callbacks(self, account_id: int) -> None:
         """Makes the endpoint that serves the callbacks of an account's messages, when it is first needed."""
@@ -107,7 +161,7 @@ class Webhooks:
         """
         return idempotency is not None and await self._once(Acceptance(()), idempotency, "{}") is not None
 
-    async def _was_used(self, idempotency: IdempotencyKey | None) -> bool:
+    async def was_used(self, idempotency: IdempotencyKey | None) -> bool:
         """Whether a request with this key was done before: it creates nothing more."""
         if idempotency is None:
             return False
@@ -140,11 +194,15 @@ class Webhooks:
             kind=kind,
             url=url,
             events=events,
-            secret="whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            secret=_new_secret(),
             batch=batch,
             position=self._position(),
             created_us=self._clock.now_us(),
         )
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 async def _nothing() -> None:

@@ -10,7 +10,7 @@ from heliograph.model.accounts import (
     OptOut,
     Route,
 )
-from heliograph.model.events import Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
+from heliograph.model.events import DEAD_FROM_US, Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
 from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
 from heliograph.model.message import AT_ONCE, Attempt, Content, Live, Message, Progress, SegmentProgress
 from heliograph.model.schedule import Schedule, Window, schedule_at
@@ -28,6 +28,7 @@ from heliograph.model.states import (
 __all__ = [
     "AT_ONCE",
     "CUSTOMER_SCOPES",
+    "DEAD_FROM_US",
     "END",
     "ENDS",
     "SCOPES",

@@ -10,7 +10,13 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["Endpoint", "Fact", "LoggedEvent", "PendingDelivery", "event_id"]
+__all__ = ["DEAD_FROM_US", "Endpoint", "Fact", "LoggedEvent", "PendingDelivery", "event_id"]
+
+DEAD_FROM_US = 1 << 62
+"""A delivery whose ``next_us`` is this or more is a dead letter: nothing tries it again by itself.
+
+What is above it is when it died, so that the index of what is due serves dead letters too, newest or oldest first.
+"""
 
 
 def event_id(message_id: str, sequence: int) -> str:
@@ -66,7 +72,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """A subscriber by webhook. ``kind`` is ``webhook`` or ``callback`` (all per-message callbacks of an account).
 
     ``events`` is empty for all. ``position`` is the outbox position up to which nothing is owed.
-    ``batch`` is the most events that one request may hold. ``secret`` is sealed or plain by the store's key.
+    ``batch`` is the most events that one request may hold. ``secret`` is sealed or plain by the store's key;
+    until ``old_until_us`` requests are signed with ``old_secret`` too. ``tags`` is empty for all messages, otherwise
+    a message must have one of them. ``paused_us`` is since when nothing is told.
     """
 
     id: str
@@ -79,12 +87,16 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     position: int = 0
     created_us: int = 0
     deleted_us: int | None = None
+    tags: tuple[str, ...] = ()
+    paused_us: int | None = None
+    old_secret: str | None = None
+    old_until_us: int = 0
 
 
 class PendingDelivery(Struct, frozen=True, gc=False, kw_only=True):
     """Events that an endpoint owes a second try: one, or a batch composed once (``body`` kept as it was sent).
 
-    ``id`` is the webhook id, the same for every try.
+    ``id`` begins with the webhook id, the same for every try. ``next_us`` from :data:`DEAD_FROM_US` on: a dead letter.
     """
 
     endpoint_id: str

@@ -35,6 +35,7 @@ __all__ = [
     "store_recovered",
     "store_unavailable",
     "webhook_failing",
+    "webhook_recovered",
 ]
 
 _SHOWN_START: Final = 4
@@ -197,6 +198,11 @@ def webhook_failing(endpoint: str, host: str, why: str, tries: int) -> None:
     The host alone is told, never the whole address.
     """
     _log.warning("webhook_failing", endpoint=endpoint, host=host, why=why, tries=tries)
+
+
+def webhook_recovered(endpoint: str, tries: int) -> None:
+    """A webhook that was told to be failing took something again, after ``tries`` failures in a row."""
+    _log.info("webhook_recovered", endpoint=endpoint, tries=tries)
 
 
 def endpoint_gone(endpoint: str, why: str) -> None:

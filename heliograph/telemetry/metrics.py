@@ -57,6 +57,8 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_orphan_receipts": Kind("counter", "Delivery receipts that found no message and are kept."),
     "heliograph_told_events": Kind("counter", "Events that customers' webhooks took."),
     "heliograph_webhook_requests": Kind("counter", "Requests to webhooks, by what came of them.", ("outcome",)),
+    "heliograph_endpoint_changes": Kind("counter", "Webhooks that began to fail or recovered (the journal says which).",
+                                        ("what",)),
     "heliograph_troubles": Kind("counter", "Unexpected errors inside; each has a line in the journal.", ("where",)),
     "heliograph_closed_connections": Kind("counter", "HTTP connections closed by a limit, by its name.", ("limit",)),
     "heliograph_accept_seconds": Kind("histogram", "Decision of a batch to its commit."),
@@ -76,8 +78,11 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_outbox_lag_rows": Kind(
         "gauge", "Outbox rows (on PostgreSQL: transactions) that the slowest reader of a kind is behind: webhook, "
         "callback, counts.", ("reader",)),
+    "heliograph_endpoints": Kind(
+        "gauge", "Webhook endpoints by their breaker: closed, half_open, open, paused.", ("health",)),
     "heliograph_store_depth": Kind(
-        "gauge", "Rows that wait in the store: waiting, outbox_rows, pending_deliveries, write_queue.", ("what",)),
+        "gauge", "Rows that wait in the store: waiting, outbox_rows, pending_deliveries, dead_letters, write_queue.",
+        ("what",)),
 }  # fmt: skip
 """Every metric of our own. Counters are scraped with ``_total`` behind their names."""
 
@@ -109,6 +114,8 @@ class Metrics:
         """Called at a scrape: what the lanes are doing."""
         self.read_lags: Callable[[], Mapping[str, int]] = dict
         """Called at a scrape: how far each kind of reader of the outbox is behind."""
+        self.read_healths: Callable[[], Mapping[str, int]] = dict
+        """Called at a scrape: how many webhook endpoints do how."""
         self.depth: Mapping[str, int] = {}
         """What waits in the store, as it was read last (``Store.depth``)."""
 
@@ -158,6 +165,10 @@ class Metrics:
         """A request to a webhook ended: ``done``, ``again``, ``gone``, ``one_by_one``."""
         self.labelled["heliograph_webhook_requests"][outcome] += 1
 
+    def endpoint(self, what: str) -> None:
+        """A webhook endpoint is ``failing`` or has ``recovered``."""
+        self.labelled["heliograph_endpoint_changes"][what] += 1
+
     def committed(self, rows: int, seconds: float) -> None:
         """The store committed a transaction."""
         self._commit_rows.observe(rows)
@@ -192,6 +203,7 @@ class Metrics:
             "heliograph_lane_congestion": {lane.connector: lane.congestion for lane in lanes},
             "heliograph_links_bound": {lane.connector: lane.links for lane in lanes},
             "heliograph_outbox_lag_rows": self.read_lags(),
+            "heliograph_endpoints": self.read_healths(),
             "heliograph_store_depth": self.depth,
         }
         for name, kind in METRICS.items():

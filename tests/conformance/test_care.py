@@ -216,7 +216,7 @@ async def test_a_sound_store_passes_its_check(store: Store, make: Make) -> None:
 
 
 async def test_depth_names_its_figures(store: Store) -> None:
-    assert set(await store.depth()) == {"waiting", "outbox_rows", "pending_deliveries", "write_queue"}
+    assert set(await store.depth()) == {"waiting", "outbox_rows", "pending_deliveries", "dead_letters", "write_queue"}
 
 
 async def test_a_probe_is_a_transaction_that_nobody_sees(store: Store, make: Make) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from heliograph.contracts import Acceptance, Changes, Store
-from heliograph.model import Fact, Live
+from heliograph.model import DEAD_FROM_US, Fact, Live
 from tests.conformance.values import HOUR, NOW, Make
 
 
@@ -98,6 +98,38 @@ async def test_positions_never_move_back(store: Store, make: Make) -> None:
     await store.commit(Changes(positions={"e1": 9, "unknown": 3}))
     await store.commit(Changes(positions={"e1": 7}))
     assert [endpoint.position for endpoint in await store.endpoints()] == [9]
+
+
+async def test_an_endpoint_changes_and_keeps_its_place(store: Store, make: Make) -> None:
+    made = make.endpoint("e1", position=3)
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=[made])]))
+    await store.commit(Changes(positions={"e1": 9}))
+    changes = {"url": "https://b.example/", "tags": ("ä", "b"), "paused_us": NOW, "old_secret": "o", "old_until_us": 7}
+    changed = make.endpoint("e1", position=3, **changes)
+    version = await store.config_version()
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=[changed])]))
+    assert await store.config_version() > version
+    assert await store.endpoints(1) == [make.endpoint("e1", position=9, **changes)]
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=[make.endpoint("e1", account_id=2)])]))
+    assert await store.endpoints() == [make.endpoint("e1", position=9, **changes)]
+    await store.commit(Changes(acceptances=[Acceptance([], deleted_endpoints=[(1, "e1", NOW)])]))
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=[made])]))
+    assert await store.endpoints() == []  # who deletes is not overruled by who changes
+
+
+async def test_dead_letters_are_never_due_listed_newest_first_and_purged(store: Store, make: Make) -> None:
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=[make.endpoint("e1"), make.endpoint("e2")])]))
+    dead = [make.delivery(f"d{n}", next_us=DEAD_FROM_US + n, body=None, last_error="timeout") for n in (10, 20, 30)]
+    other = make.delivery("x", endpoint_id="e2", next_us=DEAD_FROM_US + 15)
+    alive = make.delivery("alive", next_us=NOW + HOUR, body=b"[1]")
+    await store.commit(Changes(deliveries=[*dead, other, alive]))
+    assert await store.due_deliveries("e1", DEAD_FROM_US - 1, 10) == [alive]
+    assert await store.next_delivery_us() == NOW + HOUR
+    assert await store.deliveries("e1", 0, DEAD_FROM_US, 10) == [alive]
+    assert await store.deliveries("e1", DEAD_FROM_US, 2 * DEAD_FROM_US - 1, 2) == [dead[2], dead[1]]
+    assert await store.deliveries("e1", DEAD_FROM_US, dead[1].next_us, 2) == [dead[0]]
+    assert [await store.purge("dead_letters", 25, 2) for _ in range(3)] == [2, 1, 0]
+    assert await store.deliveries("e1", 0, 2 * DEAD_FROM_US - 1, 9) == [dead[2], alive]
 
 
 async def test_pending_deliveries_are_due_oldest_first(store: Store, make: Make) -> None:

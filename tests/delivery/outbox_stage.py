@@ -14,6 +14,7 @@ from heliograph.delivery.outbox import Bounds, Outbox
 from heliograph.delivery.standard_webhooks import StandardWebhooks, new_secret
 from heliograph.errors import StoreBusy
 from heliograph.model import (
+    DEAD_FROM_US,
     Content,
     Direction,
     Endpoint,
@@ -65,6 +66,16 @@ class MemoryStore:
         self.busy = False
         self.records_read = 0
         self.reads = 0
+
+    @property
+    def pending(self) -> dict[str, PendingDelivery]:
+        """Deliveries that are still tried."""
+        return {one.id: one for one in self.deliveries.values() if one.next_us < DEAD_FROM_US}
+
+    @property
+    def dead(self) -> list[PendingDelivery]:
+        """Deliveries that ended undelivered."""
+        return [one for one in self.deliveries.values() if one.next_us >= DEAD_FROM_US]
 
     def _check(self) -> None:
         if self.busy:

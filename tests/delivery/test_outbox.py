@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from heliograph.contracts import Answer, HttpFailure
 from heliograph.delivery.wording import event_json
-from heliograph.model import Content, Direction, Live, PendingDelivery, State
+from heliograph.model import DEAD_FROM_US, Content, Direction, Live, PendingDelivery, State
 from heliograph.rules.redelivery import RETRY_WAITS_S
 from heliograph.telemetry import journal
 from tests.delivery.outbox_stage import ACCOUNT, AT, SECOND, SECRET, Stage
@@ -118,7 +118,10 @@ async def test_tries_follow_the_table_and_end_with_a_line_in_the_journal(
     assert set(stage.http.ids()) == {event}
     assert len({post.body for post in stage.http.posts}) == 1
     assert len({post.headers["webhook-signature"] for post in stage.http.posts}) == 8
-    assert stage.store.deliveries == {}
+    assert stage.store.pending == {}
+    (dead,) = stage.store.dead
+    assert (dead.events, dead.last_error, dead.body) == (((event[:-2], 3),), "timeout", None)
+    assert dead.next_us - DEAD_FROM_US == stage.clock.now_us()
     assert stage.outbox.figures()["over"] == 1
     assert f"webhook {event} to endpoint hook is given up after 7 tries: timeout" in caplog.text
 

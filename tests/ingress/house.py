@@ -14,13 +14,17 @@ from heliograph.access import KeyRing, make_key
 from heliograph.contracts import SystemClock
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.eventlog import EventLog
+from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.pipeline import Pipeline
+from heliograph.delivery.replays import Replays
+from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.server import HttpServer
 from heliograph.model import CUSTOMER_SCOPES, IdSource, Route
+from heliograph.outbound import DirectHttp
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry.metrics import Metrics
 
@@ -166,12 +170,17 @@ async def house(
         await keys.refresh()
         return text
 
+    http = DirectHttp(allow_private_addresses=True)
+    outbox = Outbox(store, http, StandardWebhooks(), metrics=metrics, clock=clock, tick_s=0.02)
     services = Services(
         intake=pipeline.intake,
         schedules=pipeline.schedules,
         store=store,
         keys=keys,
         webhooks=Webhooks(store, clock, lambda: 0),
+        outbox=outbox,
+        replays=Replays(store, outbox, clock),
+        now_us=clock.now_us,
         tails=Tails(EventLog(store, clock, 7 * 86_400_000_000)),
         connectors={ids["main"]: "main"},
         metrics_text=metrics.exposition,
@@ -196,5 +205,7 @@ async def house(
         yield made
     finally:
         await made.server.stop()
+        await outbox.close()
+        await http.close()
         await pipeline.intake.drain(5.0)
         await store.close()

@@ -33,7 +33,8 @@ async def test_a_webhook_is_made_listed_and_deleted(api: House) -> None:
     assert made.status == 201
     assert made.json["secret"].startswith("whsec_")
     listed = (await api.call("GET", "/v1/webhooks")).json["webhooks"]
-    assert listed == [{key: value for key, value in made.json.items() if key != "secret"}]
+    health = {"state": "closed", "failures": 0, "last_error": None, "failing_since": None}
+    assert listed == [{key: value for key, value in made.json.items() if key != "secret"} | {"health": health}]
     assert (listed[0]["events"], listed[0]["batch"]) == (["message.delivered"], 100)
     path = f"/v1/webhooks/{made.json['id']}"
     theirs = await api.call("DELETE", path, key=api.stranger)
@@ -198,7 +199,11 @@ async def test_the_document_describes_every_endpoint(api: House) -> None:
         "/v1/inspect": ["post"],
         "/v1/webhooks": ["get", "post"],
         "/v1/webhooks/callbacks": ["get"],
-        "/v1/webhooks/{id}": ["delete"],
+        "/v1/webhooks/{id}": ["delete", "get", "patch"],
+        "/v1/webhooks/{id}/secret": ["post"],
+        "/v1/webhooks/{id}/test": ["post"],
+        "/v1/webhooks/{id}/replay": ["post"],
+        "/v1/webhooks/{id}/deliveries": ["get"],
         "/v1/events": ["get"],
     }
     schemas = document["components"]["schemas"]

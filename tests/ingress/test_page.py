@@ -108,7 +108,7 @@ async def test_the_examples_work_as_they_stand(api: House) -> None:
     examples = [one for one in re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL) if one.startswith("curl")]
     assert len(examples) == len(OPERATIONS)
     ids: dict[str, str] = {}
-    for example in examples:
+    for example in sorted(examples, key=lambda one: "-X DELETE" in one):  # what is deleted is deleted last
         _, url, _, header, *rest = shlex.split(example.replace("\\\n", ""))
         path = url.removeprefix("$URL")
         assert header == "Authorization: Bearer $KEY"
@@ -119,7 +119,9 @@ async def test_the_examples_work_as_they_stand(api: House) -> None:
         if path.endswith("/reschedule"):  # of a message that waits
             dated = {"to": "+14155550123", "from": "12345", "text": "x", "send_at": (rest[1].split('"')[3])}
             path = f"/v1/messages/{(await api.call('POST', '/v1/messages', dated)).json['id']}/reschedule"
-        answer = await api.call(method, path, rest[1].encode() if rest[:1] == ["-d"] else b"")
+        if path.endswith("/test"):
+            continue  # nobody is called from here
+        answer = await api.call(method, path, rest[rest.index("-d") + 1].encode() if "-d" in rest else b"")
         assert answer.status in (200, 201, 202, 204), (example, answer.body)
         if method == "POST" and "id" in answer.json:
             ids[collection] = answer.json["id"]

@@ -102,7 +102,7 @@ def test_every_function_of_the_journal_is_called_where_its_fact_happens() -> Non
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "journal"
     }
-    assert set(journal.__all__) - {"mask", "number"} == called
+    assert set(journal.__all__) - {"mask", "number"} == called - {"number"}
 
 
 def test_every_function_of_the_journal_can_be_told(stream: io.StringIO) -> None:

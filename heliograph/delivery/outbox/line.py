@@ -11,13 +11,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+import msgspec
+
 from heliograph.contracts import MessageRecord
 from heliograph.delivery.outbox.callbacks import Callbacks, Target
+from heliograph.delivery.outbox.health import Records
 from heliograph.delivery.outbox.hosts import Hosts
 from heliograph.delivery.wording import states_of
-from heliograph.model import Endpoint, Fact, Live, PendingDelivery
+from heliograph.model import Endpoint, Fact, Live, Message, PendingDelivery
 
 __all__ = ["Item", "Line", "Row"]
+
+_decode_tags = msgspec.json.Decoder(list[str]).decode
 
 
 class Row:
@@ -66,12 +71,16 @@ class Line:
         "endpoint",
         "expired",
         "expired_us",
+        "failing_since_us",
         "failures",
         "hosts",
         "hot",
+        "last_error",
         "next_due_us",
         "parked",
+        "paused",
         "read_to",
+        "records",
         "refused_batches",
         "rest_until",
         "retries",
@@ -81,6 +90,7 @@ class Line:
         "saved",
         "since_us",
         "states",
+        "tags",
         "targets",
         "warming",
     )
@@ -92,6 +102,9 @@ class Line:
         self.targets: dict[str, Target | None] = {}
         """Of second tries of callbacks, by the delivery's id."""
         self.states = states_of(endpoint.events)
+        self.tags = frozenset(endpoint.tags) or None
+        self.paused = endpoint.paused_us is not None
+        self.records = Records()
         self.hot: deque[Item] = deque()
         self.cold: deque[Item] = deque()
         self.warming = False
@@ -112,6 +125,8 @@ class Line:
         self.active = 0
         self.failures = 0
         """In a row."""
+        self.failing_since_us = 0
+        self.last_error: str | None = None
         self.rest_until = 0.0
         """Monotonic seconds."""
         self.refused_batches = 0
@@ -126,10 +141,25 @@ class Line:
     def configure(self, endpoint: Endpoint) -> None:
         """New settings for the same endpoint."""
         if endpoint != self.endpoint:
+            if endpoint.url != self.endpoint.url or endpoint.paused_us != self.endpoint.paused_us:
+                self.trust()
             self.endpoint = endpoint
             self.states = states_of(endpoint.events)
+            self.tags = frozenset(endpoint.tags) or None
+            self.paused = endpoint.paused_us is not None
             if self.callbacks is not None:
                 self.callbacks = Callbacks(endpoint)
+
+    def trust(self) -> None:
+        """It takes what it is told, or is another: what failed before says nothing of the next request."""
+        self.failures = self.failing_since_us = self.refused_batches = 0
+        self.rest_until = 0.0
+        self.last_error = None
+
+    def wants(self, message: Message) -> bool:
+        """Whether a message has one of the tags that this endpoint asks for."""
+        tags = self.tags
+        return tags is None or (message.tags is not None and not tags.isdisjoint(_decode_tags(message.tags)))
 
     @property
     def waiting(self) -> int:
@@ -160,6 +190,8 @@ class Line:
             return False
         if fact.at_us < self.expired_us:
             self.expired += 1
+            return False
+        if self.tags is not None and source is not None and not self.wants(source.message):
             return False
         rows = self.rows
         if rows and rows[-1].position == position:

@@ -37,11 +37,13 @@ from heliograph.contracts import (
     Voice,
 )
 from heliograph.delivery.outbox.callbacks import Callbacks, Target
+from heliograph.delivery.outbox.health import HEALTHS, Health, Tried, breaker
 from heliograph.delivery.outbox.hosts import Hosts, postponed_us
+from heliograph.delivery.outbox.kept import REPLAY_HEADER, is_replay, kept_id, webhook_id_of
 from heliograph.delivery.outbox.line import Item, Line
 from heliograph.delivery.wording import event_json, events_of
 from heliograph.errors import StoreError
-from heliograph.model import Endpoint, Fact, Live, PendingDelivery, event_id
+from heliograph.model import DEAD_FROM_US, Endpoint, Fact, Live, PendingDelivery, event_id
 from heliograph.rules.redelivery import MOST_AGE_US, next_try_us, open_slots, rest_s
 from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
@@ -208,7 +210,10 @@ class Outbox:
                 if line.hosts is not None:
                     line.hosts.wake(self._clock.monotonic())
                 self._kick(line, patient=False)
-                if not (self._draining or line.retries or line.retrying) and line.next_due_us <= self._now_us():
+                if (
+                    not (self._draining or line.paused or line.retries or line.retrying)
+                    and line.next_due_us <= self._now_us()
+                ):
                     await self._load_due(line)
             self._read_on()
             for removed in self._removed[:_REMOVED_A_TICK]:
@@ -234,6 +239,44 @@ class Outbox:
             lag = max(0, newest - line.watermark(newest))
             lags[line.endpoint.kind] = max(lag, lags.get(line.endpoint.kind, 0))
         return lags
+
+    def health(self, endpoint_id: str) -> Health:
+        """How an endpoint does; one that is not known here has had no trouble."""
+        line = self._lines.get(endpoint_id)
+        if line is None:
+            return Health("closed", 0, None, 0)
+        state = breaker(line.failures, line.rest_until, self._clock.monotonic(), paused=line.paused)
+        return Health(state, line.failures, line.last_error, line.failing_since_us)
+
+    def healths(self) -> Mapping[str, int]:
+        """How many endpoints do how: for metrics."""
+        counts = dict.fromkeys(HEALTHS, 0)
+        for endpoint_id in self._lines:
+            counts[self.health(endpoint_id).state] += 1
+        return counts
+
+    def tried(self, endpoint_id: str, limit: int) -> list[Tried]:
+        """The last requests to an endpoint that are remembered, newest first."""
+        line = self._lines.get(endpoint_id)
+        return [] if line is None else line.records.newest(limit)
+
+    def look(self, endpoint_id: str) -> None:
+        """Something was put among an endpoint's deliveries: the next tick looks for it."""
+        if line := self._lines.get(endpoint_id):
+            line.next_due_us = 0
+
+    async def test(self, endpoint: Endpoint, body: bytes) -> Tried:
+        """One request now, signed as all others. Its outcome changes nothing for the endpoint."""
+        now_us = self._clock.now_us()
+        post = self._voice.words(Telling(f"test-{secrets.token_hex(12)}", [body]), endpoint, now_us)
+        answer, error = None, None
+        try:
+            answer = await self._http.post(post)
+            if self._voice.hear(answer, batch=False).verdict is not Verdict.DONE:
+                error = f"status_{answer.status}"
+        except HttpFailure as failure:
+            error = failure.code
+        return Tried(post, answer, error, self._clock.now_us())
 
     async def _run(self) -> None:
         while True:
@@ -269,7 +312,7 @@ class Outbox:
 
     def _kick(self, line: Line, *, patient: bool = True) -> None:
         """Starts as many workers as there is work and room for."""
-        if self._closed or line.closed:
+        if self._closed or line.closed or line.paused:
             return
         if line.cold and not line.warming and len(line.hot) < self._bounds.records:
             line.warming = True
@@ -345,7 +388,7 @@ class Outbox:
             line.settle(items)
 
     def _must_stop(self, line: Line) -> bool:
-        if self._closed or line.closed:
+        if self._closed or line.closed or line.paused:
             return True
         if line.rest_until and line.rest_until > self._clock.monotonic():
             return True
@@ -411,6 +454,10 @@ class Outbox:
             error = f"status_{answer.status}"
         verdict = Verdict.AGAIN if heard is None else heard.verdict
         self._metrics.webhook(_OUTCOMES[verdict])
+        if verdict is Verdict.DONE and answer is not None:
+            line.records.took(post, answer)
+        else:
+            line.records.failed(post, answer, error, self._clock.now_us())
         if line.hosts is not None:
             self._leave(line, target, failed=verdict is Verdict.AGAIN, heard=heard)
         elif verdict is Verdict.AGAIN:
@@ -418,8 +465,8 @@ class Outbox:
         elif verdict is Verdict.ONE_BY_ONE:
             line.refused_batches += 1
         else:
-            line.failures = 0
-            line.rest_until = 0.0
+            if line.failures or line.rest_until:
+                self._recovered(line)
             if batch:
                 line.refused_batches = 0
         return heard, error
@@ -428,12 +475,24 @@ class Outbox:
         """A failure: an endpoint that fails on gets fewer requests."""
         self._counts["again"] += 1
         line.failures += 1
+        line.last_error = error
+        line.failing_since_us = line.failing_since_us or self._clock.now_us()
         if rest_s(line.failures) and not rest_s(line.failures - 1):
             host = urlsplit(line.endpoint.url).hostname or ""
             journal.webhook_failing(line.endpoint.id, host, error, line.failures)
+            self._metrics.endpoint("failing")
         wait_s = max(rest_s(line.failures), _asked_s(heard))
         if wait_s:
             line.rest_until = max(line.rest_until, self._clock.monotonic() + wait_s)
+
+    def _recovered(self, line: Line) -> None:
+        """It took something again: trusted as before, and said where its failing was said."""
+        if rest_s(line.failures):
+            journal.webhook_recovered(line.endpoint.id, line.failures)
+            self._metrics.endpoint("recovered")
+        refused_batches = line.refused_batches
+        line.trust()
+        line.refused_batches = refused_batches
 
     def _leave(self, line: Line, target: Target | None, *, failed: bool, heard: Heard | None = None) -> None:
         """A request to a callback's host ended; each host is trusted for itself."""
@@ -454,7 +513,7 @@ class Outbox:
         self._deliveries.append(
             PendingDelivery(
                 endpoint_id=line.endpoint.id,
-                id=_kept_id(webhook_id, line.endpoint),
+                id=kept_id(webhook_id, line.endpoint),
                 account_id=line.endpoint.account_id,
                 events=tuple((item.fact.message_id, item.fact.sequence) for item in items),
                 tries=1,
@@ -474,7 +533,7 @@ class Outbox:
         self._deliveries.append(
             PendingDelivery(
                 endpoint_id=line.endpoint.id,
-                id=_kept_id(webhook_id, line.endpoint),
+                id=kept_id(webhook_id, line.endpoint),
                 account_id=line.endpoint.account_id,
                 events=((fact.message_id, fact.sequence),),
                 tries=0,
@@ -526,7 +585,9 @@ class Outbox:
             self._leave(line, target, failed=False)
             return
         endpoint = line.endpoint if target is None else target.endpoint
-        post = self._voice.repeat(_webhook_id(delivery), body, endpoint, self._clock.now_us())
+        post = self._voice.repeat(webhook_id_of(delivery), body, endpoint, self._clock.now_us())
+        if is_replay(delivery):
+            post = msgspec.structs.replace(post, headers={**post.headers, **REPLAY_HEADER})
         heard, error = await self._send(line, post, target, batch=len(delivery.events) > 1)
         if heard is None or heard.verdict is Verdict.AGAIN:
             self._keep_again(line, delivery, heard, error)
@@ -550,12 +611,16 @@ class Outbox:
         self._deliveries.append(msgspec.structs.replace(delivery, tries=tries, next_us=due_us, last_error=error))
 
     def _over(self, line: Line, delivery: PendingDelivery, why: str) -> None:
-        """No more tries: said once, aloud; the events stay in the list of events."""
-        self._settled.append(delivery.id)
+        """No more tries: said once, aloud. It is kept as a dead letter, without what it says, to be replayed."""
+        if line.closed:
+            self._settled.append(delivery.id)
+        else:
+            died_us = DEAD_FROM_US + self._clock.now_us()
+            self._deliveries.append(msgspec.structs.replace(delivery, next_us=died_us, body=None, last_error=why))
         self._counts["over"] += len(delivery.events)
         _log.warning(
             "webhook %s to endpoint %s is given up after %d tries: %s",
-            _webhook_id(delivery),
+            webhook_id_of(delivery),
             line.endpoint.id,
             delivery.tries,
             why,
@@ -570,7 +635,7 @@ class Outbox:
             self._deliveries.append(
                 msgspec.structs.replace(
                     delivery,
-                    id=_kept_id(event_id(message_id, sequence), line.endpoint),
+                    id=kept_id(event_id(message_id, sequence), line.endpoint),
                     events=((message_id, sequence),),
                     tries=0,
                     next_us=now_us,
@@ -752,6 +817,11 @@ class Outbox:
             self._counts["over"] += len(missing)
             self._waiting -= len(missing)
             line.finish(missing)
+        if line.tags is not None:
+            foreign = [item for item in chunk if item.source is not None and not line.wants(item.source.message)]
+            self._waiting -= len(foreign)
+            line.settle(foreign)
+            chunk = [item for item in chunk if item not in foreign]
         line.hot.extend(item for item in chunk if item.source is not None)
 
     def _expire(self, line: Line) -> None:
@@ -843,16 +913,6 @@ class Outbox:
 def _asked_s(heard: Heard | None) -> float:
     """How long all of an endpoint, or of a host, rests for an answer's ``Retry-After``."""
     return 0.0 if heard is None else min(heard.retry_after_s or 0.0, _MOST_REST_ASKED_S)
-
-
-def _kept_id(webhook_id: str, endpoint: Endpoint) -> str:
-    """A pending delivery's id: two endpoints may owe the same event, each its own second try."""
-    return f"{webhook_id}@{endpoint.id}"
-
-
-def _webhook_id(delivery: PendingDelivery) -> str:
-    """What the receiver knows it by."""
-    return delivery.id.partition("@")[0]
 
 
 def _names(items: Sequence[Item]) -> str:

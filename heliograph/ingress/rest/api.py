@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Struct
 from starlette.exceptions import HTTPException
 
 from heliograph import __version__, sms
 from heliograph.access import Principal
-from heliograph.delivery.wording import EventView, MessageView, events_of, iso, message_json
+from heliograph.delivery.wording import EventView, MessageView, events_of, message_json
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
+from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
@@ -29,8 +30,8 @@ from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
-from heliograph.ingress.rest.targets import check_events, check_url
-from heliograph.model import Endpoint, normalize_id
+from heliograph.ingress.rest.webhooks import Hooks
+from heliograph.model import normalize_id
 
 if TYPE_CHECKING:
     from heliograph.ingress.rest.build import Services
@@ -50,32 +51,6 @@ class InspectBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     text: str
     encoding: str = "auto"
-
-
-class WebhookBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """An endpoint to be called. ``events`` empty means all; ``batch`` up to 100 events in one request."""
-
-    url: Annotated[str, Meta(max_length=2048)]
-    events: Annotated[list[str], Meta(max_length=32)] = []
-    batch: Annotated[int, Meta(ge=1, le=100)] = 1
-
-
-class WebhookView(Struct, frozen=True, omit_defaults=True):
-    """An endpoint as its owner sees it; the secret only when it is made (a replay has ``secret_shown`` false)."""
-
-    id: str
-    url: str
-    events: list[str]
-    batch: int
-    created_at: str
-    secret: str | UnsetType = UNSET
-    secret_shown: bool | UnsetType = UNSET
-
-
-class CallbacksView(Struct, frozen=True):
-    """What the callbacks of the account's messages have in common. The secret stays the same."""
-
-    secret: str
 
 
 _EXAMPLE = {"to": "+14155550123", "from": "12345", "text": "Your table is ready."}
@@ -115,25 +90,12 @@ OPERATIONS = (
         sms.Inspection,
         example={"text": "Your table is ready 🎉"},
     ),
-    Operation(
-        "POST",
-        "/v1/webhooks",
-        "Make a webhook",
-        "webhooks",
-        WebhookBody,
-        WebhookView,
-        201,
-        example={"url": "https://example.com/sms", "events": ["message.delivered", "message.received"]},
-    ),
-    Operation("GET", "/v1/webhooks", "List webhooks", "webhooks", None, WebhookView, list_name="webhooks"),
-    Operation("GET", "/v1/webhooks/callbacks", "Show the secret of callbacks", "webhooks", None, CallbacksView),
-    Operation("DELETE", "/v1/webhooks/{id}", "Delete a webhook", "webhooks", None, None, 204),
+    *HOOK_OPERATIONS,
     *EVENT_OPERATIONS,
 )
 """What the API offers to customers."""
 
 _inspect_decoder = msgspec.json.Decoder(InspectBody)
-_webhook_decoder = msgspec.json.Decoder(WebhookBody)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -169,6 +131,7 @@ class _Routes:
         self._scheduling = Scheduling(services.schedules, services.store)
         self._events = Events(services, self._caller)
         self._analytics = Analytics(services, self._caller)
+        self._hooks = Hooks(services, self._caller, _call)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
@@ -182,10 +145,7 @@ class _Routes:
             ("GET", "/v1/messages/{id}"): self.show,
             ("GET", "/v1/messages/{id}/events"): self.events,
             ("POST", "/v1/inspect"): self.inspect,
-            ("POST", "/v1/webhooks"): self.make_webhook,
-            ("GET", "/v1/webhooks"): self.webhooks,
-            ("GET", "/v1/webhooks/callbacks"): self.callbacks,
-            ("DELETE", "/v1/webhooks/{id}"): self.delete_webhook,
+            **self._hooks.answers(),
             ("GET", "/v1/events"): self._events.read,
         }
         for operation in OPERATIONS:
@@ -292,40 +252,6 @@ class _Routes:
         replayed = await self._services.webhooks.once(idempotency_of(call, principal))
         return Reply(200, _encode(seen), _replay_headers(replayed))
 
-    # --- webhooks --------------------------------------------------------------------------------
-
-    async def make_webhook(self, request: Request) -> Reply:
-        principal = self._caller(request, "webhooks")
-        call = await _call(request, self._services.bounds.body_octets)
-        body = decode(call, _webhook_decoder, ("url", "events", "batch"))
-        check_url(body.url, "url", allow_private_addresses=self._services.allow_private_addresses)
-        check_events(body.events, "events")
-        endpoint, secret, replayed = await self._services.webhooks.create(
-            principal.account.id, body.url, tuple(body.events), body.batch, idempotency=idempotency_of(call, principal)
-        )
-        view = _webhook_view(endpoint, secret)
-        if secret is None:
-            view = msgspec.structs.replace(view, secret_shown=False)
-        return Reply(201, _encode(view), _replay_headers(replayed))
-
-    async def webhooks(self, request: Request) -> Reply:
-        principal = self._caller(request, "webhooks")
-        found = await self._services.webhooks.list(principal.account.id)
-        return Reply(200, _encode({"webhooks": [_webhook_view(one, None) for one in found]}))
-
-    async def callbacks(self, request: Request) -> Reply:
-        principal = self._caller(request, "webhooks")
-        secret = await self._services.webhooks.callbacks_secret(principal.account.id)
-        return Reply(200, _encode(CallbacksView(secret)), _NOT_KEPT)
-
-    async def delete_webhook(self, request: Request) -> Reply:
-        principal = self._caller(request, "webhooks")
-        if not await self._services.webhooks.delete(principal.account.id, request.path_params["id"]):
-            raise RequestRejected(
-                "not_found", "There is no webhook of this id: GET /v1/webhooks lists them.", status=404
-            )
-        return Reply(204, b"")
-
     # --- the house itself --------------------------------------------------------------------------
 
     async def healthz(self, request: Request) -> Reply:
@@ -370,17 +296,6 @@ def _response(reply: Reply) -> Response:
         response.raw_headers.append((b"content-type", reply.media_type))
     response.raw_headers.extend(reply.headers)
     return response
-
-
-def _webhook_view(endpoint: Endpoint, secret: str | None) -> WebhookView:
-    return WebhookView(
-        endpoint.id,
-        endpoint.url,
-        list(endpoint.events),
-        endpoint.batch,
-        iso(endpoint.created_us),
-        UNSET if secret is None else secret,
-    )
 
 
 def _replay_headers(replayed: bool) -> tuple[tuple[bytes, bytes], ...]:

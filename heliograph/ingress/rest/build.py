@@ -9,6 +9,8 @@ from typing import Any
 from heliograph.access import KeyRing
 from heliograph.contracts import Store
 from heliograph.delivery.intake import Intake
+from heliograph.delivery.outbox import Outbox
+from heliograph.delivery.replays import Replays
 from heliograph.delivery.schedules import Schedules
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
@@ -42,11 +44,14 @@ class Services:
     store: Store
     keys: KeyRing
     webhooks: Webhooks
+    outbox: Outbox
+    replays: Replays
     tails: Tails
     """Live readers of events, and the log that they read."""
     connectors: Mapping[int, str]
     """Names by number, for operators' views."""
     metrics_text: Callable[[], bytes]
+    now_us: Callable[[], int]
     ready: Callable[[], str | None]
     """None when ready, otherwise the reason."""
     bounds: Bounds = field(default_factory=Bounds)

@@ -205,7 +205,46 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
     "WebhookBody": {
         "url": "Where events are posted to. Private addresses are refused unless the operator allows them.",
         "events": "Which events, such as message.delivered; none means all.",
+        "tags": "Only events of messages that have one of these tags; none means all. Replies have no tags.",
         "batch": "How many events a request may bring.",
+    },
+    "WebhookPatch": {
+        "url": "Where events are posted to from now on.",
+        "events": "Which events from now on; an empty list means all.",
+        "tags": "Which tags from now on; an empty list means all messages.",
+        "batch": "How many events a request may bring.",
+        "paused": "True: nothing is told until it is false again; what is older than 72 hours then is given up.",
+    },
+    "SecretBody": {"old_valid_s": "How many seconds the secret before stays valid: 0 to 2592000, a day by default."},
+    "ReplayBody": {
+        "events": "Ids of events, up to 100.",
+        "failed": "True: all that ended undelivered.",
+        "since": "What happened from then on, ISO 8601 with an offset.",
+        "until": "What happened before then; now where it is not given.",
+    },
+    "ReplayView": {
+        "replayed": "Deliveries that are told again now.",
+        "next_since": "There is more from then on: ask again with it as since. Null: that was all.",
+    },
+    "HealthView": {
+        "state": "closed: it takes what it is told. open: it rests after failures. half_open: tried once now and then. "
+        "paused: by you.",
+        "failures": "Requests in a row that failed.",
+        "last_error": "Why the last of them failed.",
+        "failing_since": "Since when it has taken nothing.",
+    },
+    "DeliveryList": {"deliveries": "Newest first.", "next": "The cursor of the next page; null: that was all."},
+    "DeliveryView": {
+        "id": "The webhook id of the request.",
+        "outcome": "delivered or failed (one request), pending (it is tried again) or dead (it is not).",
+        "at": "When: the request, the first try, or the end.",
+        "error": "Why it failed.",
+        "events": "The ids of its events.",
+        "tries": "Requests made so far.",
+        "next_at": "When it is tried again.",
+        "replay": "Whether somebody asked for it again.",
+        "request": "The request: url, headers without signature, events without texts and with masked numbers.",
+        "answer": "The answer: its status and the beginning of its body.",
     },
     "WebhookList": {"webhooks": "All of the account's."},
     "WebhookView": {
@@ -216,6 +255,10 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "created_at": "When it was made.",
         "secret": "What its requests are signed with (Standard Webhooks). Shown once.",
         "secret_shown": "False in a replay: the secret was shown the first time.",
+        "tags": "Which tags; not there: all messages.",
+        "paused_at": "Since when it is paused.",
+        "old_secret_until": "How long requests are signed with the secret before, too.",
+        "health": "How it does.",
     },
     "CallbacksView": {"secret": "What the callbacks of single messages are signed with (Standard Webhooks)."},
     "Problem": {

@@ -15,7 +15,7 @@ from heliograph.store.postgres.rows import arrays
 __all__ = ["Care"]
 
 _MISFILED = "SELECT count(*) FROM messages WHERE (queue_us IS NULL) <> (due_us IS NULL OR owner <> 0)"
-_SIMPLE = ("orphans", "claims", "references", "outbox")
+_SIMPLE = ("orphans", "claims", "references", "outbox", "dead_letters")
 
 
 class Care(Reads):

@@ -83,7 +83,7 @@ class Configuration(Reads):
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
         """Endpoints that are not deleted."""
         rows = await self._fetch("endpoints", account_id)
-        return [Endpoint(**{**dict(row), "events": tuple(row["events"])}) for row in rows]
+        return [Endpoint(**{**dict(row), "events": tuple(row["events"]), "tags": tuple(row["tags"])}) for row in rows]
 
     # --- opt-outs -----------------------------------------------------------------------------
     def may_be_opted_out(self, account_id: int, recipient: str) -> bool:

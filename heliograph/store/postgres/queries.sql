@@ -82,12 +82,14 @@ WHERE k.account_id BETWEEN 0 AND 2147483647
 SELECT pg_xact_status($1::text::xid8)
 
 -- name: put_endpoints
-INSERT INTO endpoints AS e (id, account_id, kind, url, events, secret, batch, created_us, deleted_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO endpoints AS e (id, account_id, kind, url, events, secret, batch, created_us, deleted_us, tags, paused_us,
+    old_secret, old_until_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (id) DO UPDATE
     SET kind = excluded.kind, url = excluded.url, events = excluded.events, secret = excluded.secret,
-        batch = excluded.batch, created_us = excluded.created_us, deleted_us = excluded.deleted_us
-    WHERE e.account_id = excluded.account_id
+        batch = excluded.batch, tags = excluded.tags, paused_us = excluded.paused_us,
+        old_secret = excluded.old_secret, old_until_us = excluded.old_until_us
+    WHERE e.account_id = excluded.account_id AND e.deleted_us IS NULL
 
 -- name: begin_position
 INSERT INTO positions (endpoint_id, position) VALUES ($1, $2) ON CONFLICT (endpoint_id) DO NOTHING
@@ -459,8 +461,19 @@ SELECT endpoint_id, id, account_id, events, tries, next_us, first_us, body, last
 FROM deliveries WHERE endpoint_id = $1 AND next_us <= $2
 ORDER BY next_us, first_us, id LIMIT $3
 
+-- name: deliveries
+SELECT endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error
+FROM deliveries WHERE endpoint_id = $1 AND next_us >= $2 AND next_us < $3
+ORDER BY next_us DESC, id LIMIT $4
+
+-- name: purge_dead_letters
+DELETE FROM deliveries WHERE id IN (
+    SELECT id FROM deliveries WHERE next_us >= 4611686018427387904 AND next_us < 4611686018427387904 + $1
+    ORDER BY next_us LIMIT $2
+)
+
 -- name: next_delivery
-SELECT min(next_us) FROM deliveries
+SELECT min(next_us) FROM deliveries WHERE next_us < 4611686018427387904
 
 -- name: add_tallies
 INSERT INTO tallies AS t (
@@ -590,7 +603,7 @@ UPDATE api_keys SET revoked_us = coalesce(revoked_us, $2) WHERE prefix = $1 RETU
 
 -- name: endpoints
 SELECT e.id, e.account_id, e.kind, e.url, e.events, e.secret, e.batch, coalesce(p.position, 0) AS position, e.created_us,
-    e.deleted_us
+    e.deleted_us, e.tags, e.paused_us, e.old_secret, e.old_until_us
 FROM endpoints AS e LEFT JOIN positions AS p ON p.endpoint_id = e.id
 WHERE e.deleted_us IS NULL AND ($1::int4 IS NULL OR e.account_id = $1)
 ORDER BY e.created_us, e.id
@@ -667,4 +680,5 @@ ORDER BY parent.relname, child.relname
 SELECT
     (SELECT count(*) FROM messages WHERE queue_us IS NOT NULL) AS waiting,
     (SELECT count(*) FROM outbox) AS outbox_rows,
-    (SELECT count(*) FROM deliveries) AS pending_deliveries
+    (SELECT count(*) FROM deliveries WHERE next_us < 4611686018427387904) AS pending_deliveries,
+    (SELECT count(*) FROM deliveries WHERE next_us >= 4611686018427387904) AS dead_letters

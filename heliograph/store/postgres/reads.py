@@ -237,6 +237,10 @@ class Reads:
         """Pending deliveries of an endpoint that are due, oldest first."""
         return [pending_of(row) for row in await self._fetch("due_deliveries", endpoint_id, now_us, limit)]
 
+    async def deliveries(self, endpoint_id: str, from_us: int, before_us: int, limit: int) -> list[PendingDelivery]:
+        """Deliveries of an endpoint by when they are due, the latest first."""
+        return [pending_of(row) for row in await self._fetch("deliveries", endpoint_id, from_us, before_us, limit)]
+
     async def next_delivery_us(self) -> int | None:
         """When the earliest pending delivery of any endpoint is due."""
         due: int | None = await self._value("next_delivery")

@@ -250,8 +250,9 @@ async def _write_endpoints(
 ) -> None:
     for endpoint in endpoints:
         position, settings = endpoint.position, astuple(endpoint)
+        events, tags = list(endpoint.events), list(endpoint.tags)
         await connection.execute(
-            QUERIES["put_endpoints"], *settings[:4], list(settings[4]), *settings[5:7], *settings[8:]
+            QUERIES["put_endpoints"], *settings[:4], events, *settings[5:7], *settings[8:10], tags, *settings[11:]
         )
         await connection.execute(QUERIES["begin_position"], endpoint.id, position)
     for account_id, endpoint_id, at_us in deleted:

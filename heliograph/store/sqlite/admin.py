@@ -110,8 +110,10 @@ def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:
         Endpoint(
             id=number, account_id=of, kind=kind, url=url, events=tuple(json.loads(events)), secret=secret,
             batch=batch, position=position, created_us=created_us, deleted_us=deleted_us,
+            tags=tuple(json.loads(tags)), paused_us=paused_us, old_secret=old_secret, old_until_us=old_until_us,
         )
-        for number, of, kind, url, events, secret, batch, position, created_us, deleted_us
+        for number, of, kind, url, events, secret, batch, position, created_us, deleted_us, tags, paused_us,
+            old_secret, old_until_us
             in db.execute(query("endpoints"), (account_id,))
     ]  # fmt: skip
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import apsw
 
+from heliograph.model import DEAD_FROM_US
 from heliograph.store.sqlite.queries import ask, query
 from heliograph.store.sqlite.worker import Worker
 
 __all__ = ["KINDS", "Purge"]
 
-KINDS = ("contents", "records", "outbox", "orphans", "claims", "references")
+KINDS = ("contents", "records", "outbox", "orphans", "claims", "references", "dead_letters")
 
 _WINDOW = 5_000
 _CARE = 2_000
@@ -62,6 +63,9 @@ class Purge:
             return await self._writer.run(lambda db: _outbox(db, before_us, limit))
         if kind == "orphans":
             return await self._writer.run(lambda db: _changed(db, "purge_orphans", (before_us, limit)))
+        if kind == "dead_letters":
+            span = (DEAD_FROM_US, DEAD_FROM_US + before_us, limit)
+            return await self._writer.run(lambda db: _changed(db, "purge_dead_letters", span))
         raise ValueError(f"nothing is called {kind!r}; there are {', '.join(KINDS)}")
 
     async def _plain(self, kind: str, before_us: int, limit: int) -> int:

@@ -122,8 +122,14 @@ DELETE FROM parts WHERE (connector_id, sender, recipient, reference, reference_o
 INSERT OR REPLACE INTO refs (connector_id, sender, recipient, reference, used_us) VALUES {rows}
 
 -- name: put_endpoints
-INSERT OR REPLACE INTO endpoints (id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us)
+INSERT INTO endpoints (id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us, tags,
+    paused_us, old_secret, old_until_us)
 VALUES {rows}
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, url = excluded.url, events = excluded.events,
+    secret = excluded.secret, batch = excluded.batch, position = max(endpoints.position, excluded.position),
+    tags = excluded.tags, paused_us = excluded.paused_us, old_secret = excluded.old_secret,
+    old_until_us = excluded.old_until_us
+    WHERE endpoints.account_id = excluded.account_id AND endpoints.deleted_us IS NULL
 
 -- name: delete_endpoints
 UPDATE endpoints SET deleted_us = v.column3 FROM (VALUES {rows}) AS v
@@ -404,8 +410,17 @@ SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, n
     body IS NULL, last_error)) FROM (
     SELECT * FROM deliveries WHERE endpoint_id = ? AND next_us <= ? ORDER BY next_us, first_us LIMIT ?)
 
+-- name: deliveries
+SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, next_us, first_us, hex(body),
+    body IS NULL, last_error)) FROM (
+    SELECT * FROM deliveries WHERE endpoint_id = ? AND next_us >= ? AND next_us < ? ORDER BY next_us DESC, id LIMIT ?)
+
+-- name: purge_dead_letters
+DELETE FROM deliveries WHERE id IN (
+    SELECT id FROM deliveries WHERE next_us >= ?1 AND next_us < ?2 ORDER BY next_us LIMIT ?3)
+
 -- name: next_delivery
-SELECT min(next_us) FROM deliveries
+SELECT min(next_us) FROM deliveries WHERE next_us < 4611686018427387904
 
 -- name: put_tallies
 INSERT INTO tallies (hour_us, account_id, direction, country, network, sender, connector_id, type, event, was, error,
@@ -540,7 +555,9 @@ INSERT INTO keys (account_id, prefix, hash, scopes, created_us, expires_us, revo
 UPDATE keys SET revoked_us = coalesce(revoked_us, ?2) WHERE prefix = ?1
 
 -- name: endpoints
-SELECT id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us FROM endpoints
+SELECT id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us, tags, paused_us, old_secret,
+    old_until_us
+FROM endpoints
 WHERE deleted_us IS NULL AND (?1 IS NULL OR account_id = ?1) ORDER BY created_us, id
 
 -- name: insert_optouts
@@ -661,4 +678,5 @@ SELECT count(*) FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM endpoints e WH
 SELECT json_array(
     (SELECT count(*) FROM messages INDEXED BY backlog WHERE due_us IS NOT NULL AND owner = 0),
     (SELECT coalesce(max(position) - min(position) + 1, 0) FROM outbox),
-    (SELECT count(*) FROM deliveries))
+    (SELECT count(*) FROM deliveries WHERE next_us < 4611686018427387904),
+    (SELECT count(*) FROM deliveries WHERE next_us >= 4611686018427387904))

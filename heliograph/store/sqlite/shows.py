@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 import msgspec
@@ -17,7 +18,7 @@ from heliograph.store.sqlite.queries import JsonRows, ask, query, read_all
 from heliograph.store.sqlite.rows import record_of, split
 from heliograph.store.sqlite.schedules import schedules_of, waiting_rows
 
-__all__ = ["due_deliveries", "logged", "outbox", "records", "records_of", "scheduled"]
+__all__ = ["deliveries", "due_deliveries", "logged", "outbox", "records", "records_of", "scheduled"]
 
 _decode_facts = msgspec.msgpack.Decoder(tuple[Fact, ...]).decode
 
@@ -75,13 +76,21 @@ def outbox(db: apsw.Connection, after: int, limit: int) -> OutboxPage:
 
 def due_deliveries(db: apsw.Connection, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
     """What an endpoint is owed again by now, oldest first."""
-    return [
-        PendingDelivery(
-            endpoint_id=endpoint, id=number, account_id=account_id,
-            events=tuple((message_id, sequence) for message_id, sequence in json.loads(events)),
-            tries=tries, next_us=next_us, first_us=first_us, body=None if no_body else bytes.fromhex(body),
-            last_error=last_error,
-        )
-        for endpoint, number, account_id, events, tries, next_us, first_us, body, no_body, last_error
-            in ask(db, "due_deliveries", (endpoint_id, now_us, limit))
-    ]  # fmt: skip
+    return list(map(_delivery_of, ask(db, "due_deliveries", (endpoint_id, now_us, limit))))
+
+
+def deliveries(
+    db: apsw.Connection, endpoint_id: str, from_us: int, before_us: int, limit: int
+) -> list[PendingDelivery]:
+    """What an endpoint is owed by the time that it is due, the latest first."""
+    return list(map(_delivery_of, ask(db, "deliveries", (endpoint_id, from_us, before_us, limit))))
+
+
+def _delivery_of(row: list[Any]) -> PendingDelivery:
+    endpoint, number, account_id, events, tries, next_us, first_us, body, no_body, last_error = row
+    return PendingDelivery(
+        endpoint_id=endpoint, id=number, account_id=account_id,
+        events=tuple((message_id, sequence) for message_id, sequence in json.loads(events)),
+        tries=tries, next_us=next_us, first_us=first_us, body=None if no_body else bytes.fromhex(body),
+        last_error=last_error,
+    )  # fmt: skip

@@ -108,7 +108,7 @@ class SqliteStore:
         self.on_opt_outs: Callable[[], None] | None = None
         self._optout_sequence = 0
         self._looking: asyncio.Task[None] | None = None
-        self._depth: tuple[float, list[int]] = (0.0, [0, 0, 0])
+        self._depth: tuple[float, list[int]] = (0.0, [0, 0, 0, 0])
 
     @property
     def on_facts(self) -> Callable[[int, Sequence[Fact], Sequence[Live]], None] | None:
@@ -306,6 +306,9 @@ class SqliteStore:
     async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
         return await self._shows.run(lambda db: shows.due_deliveries(db, endpoint_id, now_us, limit))
 
+    async def deliveries(self, endpoint_id: str, from_us: int, before_us: int, limit: int) -> list[PendingDelivery]:
+        return await self._shows.run(lambda db: shows.deliveries(db, endpoint_id, from_us, before_us, limit))
+
     async def next_delivery_us(self) -> int | None:
         return await self._shows.run(lambda db: db.execute(query("next_delivery")).get)
 
@@ -429,11 +432,12 @@ class SqliteStore:
         if now >= self._depth[0]:
             figures: list[int] = await self._shows.run(lambda db: ask(db, "depth"))
             self._depth = (now + _DEPTH_S, figures)
-        waiting, outbox_rows, deliveries = self._depth[1]
+        waiting, outbox_rows, deliveries, dead = self._depth[1]
         return {
             "waiting": waiting,
             "outbox_rows": outbox_rows,
             "pending_deliveries": deliveries,
+            "dead_letters": dead,
             "write_queue": self._group.waiting_rows,
         }
 

@@ -230,7 +230,9 @@ def _write_outgoing(db: apsw.Connection, rows: Rows) -> None:
 
 
 def _endpoint_row(endpoint_id: str, account_id: int, kind: str, url: str, events: Iterable[str], *rest: object) -> Row:
-    return (endpoint_id, account_id, kind, url, json.dumps(list(events)), *rest)
+    *plain, tags, paused_us, old_secret, old_until_us = rest
+    words = json.dumps(tags)
+    return (endpoint_id, account_id, kind, url, json.dumps(events), *plain, words, paused_us, old_secret, old_until_us)
 
 
 def delivery_row(delivery: PendingDelivery) -> Row:

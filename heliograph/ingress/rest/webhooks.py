@@ -1,0 +1,272 @@
+"""The endpoints of webhooks: each a translation from a request to the house and back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from fastapi import Request
+from msgspec import UNSET
+
+from heliograph.access import Principal
+from heliograph.delivery.replays import Replayed
+from heliograph.delivery.webhooks import CALLBACKS
+from heliograph.delivery.wording import iso
+from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.calls import Call, decode, idempotency_of
+from heliograph.ingress.rest.hooks import (
+    CallbacksView,
+    DeliveryList,
+    ReplayBody,
+    ReplayView,
+    SecretBody,
+    WebhookBody,
+    WebhookPatch,
+    delivery_of_kept,
+    delivery_of_tried,
+    webhook_view,
+)
+from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.targets import check_events, check_url
+from heliograph.model import DEAD_FROM_US, Endpoint
+
+if TYPE_CHECKING:
+    from heliograph.ingress.rest.build import Services
+
+__all__ = ["Hooks"]
+
+_SCOPE: Final = "webhooks"
+_NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
+_MOST_LISTED: Final = 100
+_NOTHING: Final[Mapping[str, Any]] = {}
+_SPANS: Final = {"pending": (0, DEAD_FROM_US), "dead": (DEAD_FROM_US, 2 * DEAD_FROM_US - 1)}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_create = msgspec.json.Decoder(WebhookBody)
+_patch = msgspec.json.Decoder(WebhookPatch)
+_secret = msgspec.json.Decoder(SecretBody)
+_replay = msgspec.json.Decoder(ReplayBody)
+_encode = msgspec.json.Encoder().encode
+
+Caller = Callable[[Request, str], Principal]
+Reader = Callable[[Request, int], Awaitable[Call]]
+
+
+class Hooks:
+    """All of them. ``caller`` says who asks, or raises; ``read`` reads a body under a bound."""
+
+    def __init__(self, services: Services, caller: Caller, read: Reader) -> None:
+        self._services = services
+        self._caller = caller
+        self._read = read
+
+    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+        """(method, path) → what answers."""
+        return {
+            ("POST", "/v1/webhooks"): self.make,
+            ("GET", "/v1/webhooks"): self.list,
+            ("GET", "/v1/webhooks/callbacks"): self.callbacks,
+            ("GET", "/v1/webhooks/{id}"): self.show,
+            ("PATCH", "/v1/webhooks/{id}"): self.change,
+            ("POST", "/v1/webhooks/{id}/secret"): self.rotate,
+            ("POST", "/v1/webhooks/{id}/test"): self.test,
+            ("POST", "/v1/webhooks/{id}/replay"): self.replay,
+            ("GET", "/v1/webhooks/{id}/deliveries"): self.deliveries,
+            ("DELETE", "/v1/webhooks/{id}"): self.delete,
+        }
+
+    async def _call(self, request: Request) -> Call:
+        return await self._read(request, self._services.bounds.body_octets)
+
+    async def _found(self, request: Request) -> tuple[Principal, Endpoint]:
+        principal = self._caller(request, _SCOPE)
+        return principal, await self._services.webhooks.get(principal.account.id, request.path_params["id"])
+
+    def _shown(self, endpoint: Endpoint) -> bytes:
+        services = self._services
+        return _encode(webhook_view(endpoint, services.outbox.health(endpoint.id), now_us=services.now_us()))
+
+    # --- made, shown, changed ---------------------------------------------------------------------
+
+    async def make(self, request: Request) -> Reply:
+        principal = self._caller(request, _SCOPE)
+        call = await self._call(request)
+        body = decode(call, _create, WebhookBody.__struct_fields__)
+        check_url(body.url, "url", allow_private_addresses=self._services.allow_private_addresses)
+        check_events(body.events, "events")
+        endpoint, secret, replayed = await self._services.webhooks.create(
+            principal.account.id,
+            body.url,
+            tuple(body.events),
+            body.batch,
+            tags=tuple(body.tags),
+            idempotency=idempotency_of(call, principal),
+        )
+        return Reply(201, _encode(_with_secret(endpoint, secret)), _replay_headers(replayed))
+
+    async def list(self, request: Request) -> Reply:
+        principal = self._caller(request, _SCOPE)
+        services, now_us = self._services, self._services.now_us()
+        found = await services.webhooks.list(principal.account.id)
+        views = [webhook_view(one, services.outbox.health(one.id), now_us=now_us) for one in found]
+        return Reply(200, _encode({"webhooks": views}))
+
+    async def callbacks(self, request: Request) -> Reply:
+        principal = self._caller(request, _SCOPE)
+        secret = await self._services.webhooks.callbacks_secret(principal.account.id)
+        return Reply(200, _encode(CallbacksView(secret)), _NOT_KEPT)
+
+    async def show(self, request: Request) -> Reply:
+        _, endpoint = await self._found(request)
+        return Reply(200, self._shown(endpoint))
+
+    async def change(self, request: Request) -> Reply:
+        principal = self._caller(request, _SCOPE)
+        body = decode(await self._call(request), _patch, WebhookPatch.__struct_fields__)
+        if body.url is not UNSET:
+            check_url(body.url, "url", allow_private_addresses=self._services.allow_private_addresses)
+        if body.events is not UNSET:
+            check_events(body.events, "events")
+        changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+        changes = {name: tuple(value) if type(value) is list else value for name, value in changes.items()}
+        endpoint = await self._services.webhooks.update(principal.account.id, request.path_params["id"], **changes)
+        return Reply(200, self._shown(endpoint))
+
+    async def rotate(self, request: Request) -> Reply:
+        principal = self._caller(request, _SCOPE)
+        call = await self._call(request)
+        body = decode(_or_empty(call), _secret, SecretBody.__struct_fields__)
+        name = request.path_params["id"]
+        endpoint, secret = await self._services.webhooks.rotate(
+            principal.account.id,
+            CALLBACKS if name == "callbacks" else name,
+            body.old_valid_s * 1_000_000,
+            idempotency=idempotency_of(call, principal),
+        )
+        return Reply(200, _encode(_with_secret(endpoint, secret)), (*_NOT_KEPT, *_replay_headers(secret is None)))
+
+    async def delete(self, request: Request) -> Reply:
+        principal, endpoint = await self._found(request)
+        await self._services.webhooks.delete(principal.account.id, endpoint.id)
+        return Reply(204, b"")
+
+    # --- told ----------------------------------------------------------------------------------------
+
+    async def test(self, request: Request) -> Reply:
+        principal, endpoint = await self._found(request)
+        call = await self._call(request)
+        replayed = await self._services.webhooks.once(idempotency_of(call, principal))
+        tried = await self._services.outbox.test(endpoint, _test_event(endpoint, self._services.now_us()))
+        return Reply(200, _encode(delivery_of_tried(tried)), _replay_headers(replayed))
+
+    async def replay(self, request: Request) -> Reply:
+        principal, endpoint = await self._found(request)
+        call = await self._call(request)
+        body = decode(call, _replay, ReplayBody.__struct_fields__)
+        spanned = body.since is not None or body.until is not None
+        if (body.events is not None) + body.failed + spanned != 1:
+            raise RequestRejected(
+                "field_invalid", "Say what to tell again: events, or failed, or since with until.", field="events"
+            )
+        idempotency = idempotency_of(call, principal)
+        webhooks, replays = self._services.webhooks, self._services.replays
+        if await webhooks.was_used(idempotency):
+            await webhooks.once(idempotency)
+            return Reply(202, _encode(ReplayView(0, None)), _replay_headers(True))
+        if body.events is not None:
+            done = await replays.events(endpoint, body.events)
+        elif body.failed:
+            done = await replays.failed(endpoint)
+        else:
+            done = await self._replay_span(endpoint, body)
+        await webhooks.once(idempotency)
+        following = None if done.next_since_us is None else iso(done.next_since_us)
+        return Reply(202, _encode(ReplayView(done.count, following)))
+
+    async def _replay_span(self, endpoint: Endpoint, body: ReplayBody) -> Replayed:
+        since_us = _instant(body.since, "since")
+        until_us = self._services.now_us() if body.until is None else _instant(body.until, "until")
+        if since_us >= until_us:
+            raise RequestRejected("field_invalid", "until must be later than since.", field="until")
+        return await self._services.replays.span(endpoint, since_us, until_us)
+
+    async def deliveries(self, request: Request) -> Reply:
+        _, endpoint = await self._found(request)
+        query = request.query_params
+        for name in query:
+            if name not in ("state", "cursor", "limit"):
+                raise RequestRejected(
+                    "field_unknown", f"There is no parameter {name[:64]}: use state, cursor, limit.", field=name[:64]
+                )
+        limit = query.get("limit", "50")
+        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= _MOST_LISTED:
+            raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
+        state = query.get("state", "recent")
+        if state == "recent":
+            tried = self._services.outbox.tried(endpoint.id, int(limit))
+            return Reply(200, _encode(DeliveryList([delivery_of_tried(one) for one in tried], None)))
+        if state not in _SPANS:
+            raise RequestRejected("field_invalid", "state must be recent, pending or dead.", field="state")
+        first_us, before_us = _SPANS[state]
+        if (cursor := query.get("cursor")) is not None:
+            before_us = _before(cursor, first_us, before_us)
+        kept = await self._services.store.deliveries(endpoint.id, first_us, before_us, int(limit))
+        following = f"{kept[-1].next_us:x}" if len(kept) == int(limit) else None
+        return Reply(200, _encode(DeliveryList([delivery_of_kept(one) for one in kept], following)))
+
+
+def _with_secret(endpoint: Endpoint, secret: str | None) -> object:
+    return webhook_view(endpoint, secret=secret) if secret else webhook_view(endpoint, secret_shown=False)
+
+
+def _replay_headers(replayed: bool) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"idempotent-replayed", b"true"),) if replayed else ()
+
+
+def _or_empty(call: Call) -> Call:
+    """A body that nobody sent says nothing."""
+    return call if call.body else msgspec.structs.replace(call, body=b"{}")
+
+
+def _before(cursor: str, first_us: int, before_us: int) -> int:
+    try:
+        before = int(cursor, 16) if len(cursor) <= 16 and cursor.isalnum() else -1
+    except ValueError:
+        before = -1
+    if not first_us <= before <= before_us:
+        raise RequestRejected(
+            "cursor_invalid", "Give the cursor that the page before gave as next, unchanged.", field="cursor"
+        )
+    return before
+
+
+def _instant(text: str | None, field: str) -> int:
+    """ISO 8601 with an offset as microseconds since 1970. Raises ``RequestRejected``."""
+    try:
+        at = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise RequestRejected(
+            "field_invalid", f"Give {field} with its offset, such as 2026-03-01T12:00:00Z.", field=field
+        )
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _test_event(endpoint: Endpoint, now_us: int) -> bytes:
+    """An event that says nothing, in the form of all others."""
+    return _encode(
+        {
+            "specversion": "1.0",
+            "id": f"test-{endpoint.id}-{now_us}",
+            "source": "/v1/webhooks",
+            "type": "webhook.test",
+            "subject": endpoint.id,
+            "time": iso(now_us),
+            "sequence": 1,
+            "datacontenttype": "application/json",
+            "data": {},
+        }
+    )
