@@ -37,6 +37,9 @@ A page of messages begins with room for a second, somewhat longer version of eac
 which updates all of them keeps them on it.
 """
 
+_YOUNGEST = "message_labels"
+"""A program from before this table made weeks without it, perhaps beside us."""
+
 
 @dataclass(frozen=True)
 class Week:
@@ -72,13 +75,17 @@ def week_of(at_us: int) -> Week:
     return Week(at_us - at_us % WEEK_US)
 
 
-async def weeks(connection: Connection) -> list[Week]:
+async def weeks(connection: Connection, parent: str = "messages") -> list[Week]:
     """The weeks that have partitions, oldest first."""
     rows = await connection.fetch(
         "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
-        "WHERE i.inhparent = 'messages'::regclass AND c.relname ~ '^messages_[0-9]{8}$' ORDER BY c.relname"
+        f"WHERE i.inhparent = '{parent}'::regclass AND c.relname ~ '^{parent}_[0-9]{{8}}$' ORDER BY c.relname"
     )
     return [Week(_day_us(row[0].rsplit("_", 1)[1])) for row in rows]
+
+
+def _begin(week: Week) -> int:
+    return week.begin_us
 
 
 def _day_us(day: str) -> int:
@@ -90,11 +97,14 @@ async def make_ahead(connection: Connection, now_us: int) -> int:
     wanted = [Week(week_of(now_us).begin_us + step * WEEK_US) for step in range(AHEAD + 1)]
     there = set(await weeks(connection))
     missing = [week for week in wanted if week not in there and week.begin_us >= week_of(EPOCH_US).begin_us]
-    if not missing:
+    if not missing and there <= set(await weeks(connection, _YOUNGEST)):
         return 0
     await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCKS, PARTITION_LOCK)
     try:
         there = set(await weeks(connection))
+        for week in sorted(there - set(await weeks(connection, _YOUNGEST)), key=_begin):
+            async with connection.transaction():
+                await _make(connection, _YOUNGEST, *PARENTS[_YOUNGEST], week)
         made = [week for week in missing if week not in there]
         for week in made:
             async with connection.transaction():

@@ -37,6 +37,23 @@ async def test_rows_of_the_default_partition_move_into_their_week(store: Postgre
     assert all(check.ok for check in await store.check())
 
 
+async def test_a_week_that_an_older_program_made_gets_its_labels(store: PostgresStore, url: str) -> None:
+    far = now_us() + 20 * WEEK_US
+    connection = await asyncpg.connect(url)
+    try:
+        await make_ahead(connection, far)
+        name = f"message_labels_{week_of(far).suffix}"
+        await connection.execute(f"DROP TABLE {name}")
+        await store.commit(accept(new(id=first_id(far), owner=1, client_ref="late")))
+        assert await connection.fetchval("SELECT count(*) FROM message_labels_default") == 1
+        assert await make_ahead(connection, far) == 0
+        assert await connection.fetchval(f"SELECT count(*) FROM {name}") == 1
+        assert await connection.fetchval("SELECT count(*) FROM message_labels_default") == 0
+    finally:
+        await connection.close()
+    assert len((await store.messages(1, ListFilter(client_ref="late"))).records) == 1
+
+
 @pytest.mark.parametrize("open_too", [False, True])
 async def test_a_week_in_which_all_is_over_goes_at_once(store: PostgresStore, url: str, open_too: bool) -> None:
     past = week_of(now_us() - 10 * WEEK_US)
