@@ -59,13 +59,16 @@ class Due(msgspec.Struct, kw_only=True):
     """Segments that the carrier got in its busiest second."""
     fairness: float
     """When half had left: the least that an account had sent, as a share of the most."""
+    unfinished: int
+    """What had not ended when the time was up (--timeout-s)."""
     lost: int
+    """What ended and did not arrive."""
     repeated: int
 
     @property
     def good(self) -> bool:
         paced = self.busiest_s <= 1.25 * self.segments_per_second + 2 * _LIVE_RATE
-        return not (self.early or self.lost or self.repeated) and paced and self.fairness >= 0.8
+        return not (self.early or self.unfinished or self.lost or self.repeated) and paced and self.fairness >= 0.8
 
 
 def due(options: Options) -> tuple[Due, str, bool]:
@@ -115,7 +118,8 @@ def due(options: Options) -> tuple[Due, str, bool]:
             left_s=left_s,
             cpu_us=(cpu_seconds(pid) - cpu) * 1e6 / max(1, filled.accepted + live),
             fairness=_fairness(ready),
-            lost=rows.messages - rows.states.get("delivered", 0) if options.receipts == "on" else 0,
+            unfinished=rows.messages - rows.ended,
+            lost=rows.ended - rows.states.get("delivered", 0) if options.receipts == "on" else 0,
             **_at_the_carrier(ready, job, filled.accepted),
         )
     return found, _text(found), found.good
@@ -192,7 +196,7 @@ def _text(found: Due) -> str:
             ("early", f"{found.early:,}; the last one {found.latest_s:.1f} s after its date"),
             ("pace", f"{found.busiest_s:,} segments in the busiest second"),
             ("fairness", f"when half had left, the last of four accounts had {found.fairness:.0%} of the first's"),
-            ("lost, repeated", f"{found.lost:,}, {found.repeated:,}"),
+            ("unfinished", f"{found.unfinished:,}; lost {found.lost:,}, repeated {found.repeated:,}"),
             (
                 "accept p99 ms",
                 f"{found.p99_empty_ms:.1f} before, {found.p99_waiting_ms:.1f} while they wait, "

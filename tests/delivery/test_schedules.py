@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from heliograph.delivery import schedules as schedules_room
+from heliograph.delivery.lane import LaneLimits
 from heliograph.delivery.submission import IdempotencyKey, Submission
 from heliograph.delivery.wording import event_json, events_of
 from heliograph.errors import RequestRejected, Retry, SubmitFailed
@@ -391,3 +393,22 @@ async def test_a_retry_of_a_dated_message_is_no_new_date(tmp_path: Path) -> None
         clock.move(2000.0)
         await here.ends(accepted.message.id, State.SENT)
         assert await told(here, accepted.message.id) == ["scheduled", "queued", "sent"]
+
+
+async def test_accounts_that_are_due_together_leave_in_turn_where_memory_holds_few(tmp_path: Path) -> None:
+    carrier, clock = MemoryCarrier(1, window=5), HandClock()
+    limits = LaneLimits(account_segments=20, lane_segments=40)
+    async with house(tmp_path / "s.db", [carrier], clock=clock, limits=limits) as here:
+        due = clock.wall_us + HOUR_US
+        for name in ("demo", "second", "third", "fourth"):
+            account = await here.store.ensure_account(name, clock.wall_us)
+            dated = [
+                Submission(account=account, to=f"+4915112345{n:03d}", text="x", sender=name, wish=Wish(at_us=due))
+                for n in range(60)
+            ]
+            await here.pipeline.intake.accept(dated)
+        clock.wall_us = due
+        await here.until(lambda: len(carrier.written) == 240)
+        half = Counter(one.live.message.account_id for one in carrier.written[:120])
+        assert len(half) == 4
+        assert max(half.values()) - min(half.values()) <= 12

@@ -83,17 +83,18 @@ class Backlog:
         """Takes what memory has room for, for every (class, account) in turn."""
         self._due, self._refilling = False, True
         try:
-            keys = list(self._marks)
+            keys = sorted(self._marks, key=self._queue.depth_of)  # what room there is goes to who has least in memory
             while keys:
-                keys = [key for key in keys if await self._refill(key)]
+                step = max(1, min(_STEP, self._queue.free // len(keys)))
+                keys = [key for key in keys if await self._refill(key, step)]
         except StoreError:
             self._loop.call_later(_BUSY_S, self.look)
         finally:
             self._refilling = False
 
-    async def _refill(self, key: tuple[int, int]) -> bool:
-        """One step; whether there may be more, and room for it."""
-        want = min(self._queue.room(key), _STEP)
+    async def _refill(self, key: tuple[int, int], step: int) -> bool:
+        """Takes up to ``step`` messages; whether there may be more, and room for it."""
+        want = min(self._queue.room(key), step)
         if want < 1:
             return False
         marks = self._marks.get(key, 0)

@@ -41,6 +41,15 @@ class LaneQueue:
         limits = self._limits
         return min(limits.account_segments - self._depths.get(key, 0), limits.lane_segments - self.depth)
 
+    @property
+    def free(self) -> int:
+        """Segments that the lane has room for."""
+        return self._limits.lane_segments - self.depth
+
+    def depth_of(self, key: tuple[int, int]) -> int:
+        """Segments of a (class, account) in memory."""
+        return self._depths.get(key, 0)
+
     def is_low(self, key: tuple[int, int]) -> bool:
         """Whether a (class, account) has used no more than half of its room."""
         return self._depths.get(key, 0) <= self._limits.account_segments // 2
