@@ -43,7 +43,8 @@ class Chance:
     def change(self, settings: CarrierSettings, now: float) -> None:
         """Decide by other settings from now on; the numbers go on where they are."""
         self._refusals = settings.refusals
-        self._ranges = [(one, outcome_of(one.outcome)) for one in settings.ranges]
+        self.ranges = [(one, outcome_of(one.outcome)) for one in settings.ranges]
+        """Numbers with an outcome of their own; where there are none nobody need ask for it."""
         self._silent = settings.silent
         self._jitter_s = settings.receipts.jitter_ms / 1000
         self._states = [word for word, weight in settings.receipts.final_states if weight > 0]
@@ -54,7 +55,7 @@ class Chance:
 
     def outcome(self, number: str) -> Outcome:
         """What becomes of a submit to this number."""
-        for one, outcome in self._ranges:
+        for one, outcome in self.ranges:
             if number.startswith(one.prefix) and number.endswith(one.suffix) and _lucky(self._place, one.share):
                 return outcome
         return USUAL

@@ -13,7 +13,7 @@ from heliograph.simulator.deliveries import Deliveries
 from heliograph.simulator.handsets import HandsetMessage, Handsets, Submit, address, read_part
 from heliograph.simulator.log import CarrierLog, Fact
 from heliograph.simulator.mischief import Mischief
-from heliograph.simulator.outcomes import Outcome
+from heliograph.simulator.outcomes import USUAL, Outcome
 from heliograph.simulator.outgoing import Outgoing, receipt_pdu
 from heliograph.simulator.settings import CarrierSettings
 from heliograph.simulator.timetable import Timetable
@@ -63,7 +63,7 @@ class Submits:
         client.submits += 1
         to = address(pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr)
         sender = address(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr)
-        outcome = self._chance.outcome(to)
+        outcome = self._chance.outcome(to) if self._chance.ranges else USUAL
         status = self._chance.status(to, now) or outcome.status
         if self._mischief.kind is not None and not status:
             status = self._mischief.submit_status(now)
