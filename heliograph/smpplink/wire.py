@@ -33,6 +33,8 @@ _log = logging.getLogger("heliograph.smpplink")
 
 _WRITE_BUFFER_HIGH_OCTETS: Final = 256 * 1024
 """About a thousand submits: above it the peer does not keep up and more would only wait longer."""
+_UNREAD_MAX_OCTETS: Final = 4 * 1024 * 1024
+"""Answers that may pile up for a peer which goes on to ask and reads nothing."""
 _TICK_MAX_S: Final = 1.0
 _TICK_MIN_S: Final = 0.01
 _CLOSE_S: Final = 1.0
@@ -91,6 +93,8 @@ class Wire(asyncio.Protocol):
         self._reason = ""
         self._lost: list[object] = []
         self._writing_paused_at: float | None = None
+        self._unread = 0
+        """Octets of answers that were written since the peer stopped to read."""
         self._reading_paused_at: float | None = None
         self._idle: asyncio.Future[None] | None = None
 
@@ -171,6 +175,8 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._in_turn = True
         self.session.receive(data, self._loop.time())
+        if self._writing_paused_at is not None:
+            self._answer_who_does_not_read()
         self._tell()
         self._end_turn()
 
@@ -179,6 +185,7 @@ class Wire(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writing_paused_at = None
+        self._unread = 0
         self._in_turn = True
         self._call_owner("turn", Turn())
         self._end_turn()
@@ -292,6 +299,15 @@ class Wire(asyncio.Protocol):
 
     def _busy(self) -> bool:
         return not self.session.closed and bool(self.session.in_flight or self.session.unanswered)
+
+    def _answer_who_does_not_read(self) -> None:
+        """What we send of our own accord is bounded by the window; what a peer asks for is bounded here."""
+        octets = self.session.data_to_send()
+        self._unread += len(octets)
+        if self._unread > _UNREAD_MAX_OCTETS:
+            self.abort("the peer did not read what it asked for")
+        elif octets and self._transport is not None:
+            self._transport.write(octets)
 
     def _flush(self) -> None:
         octets = self.session.data_to_send()
