@@ -47,6 +47,10 @@ def _run(options: Options) -> int:
         from heliograph.bench.table import table
 
         return _show(options, *table(options))
+    if options.compare:
+        from heliograph.bench.compare import compare
+
+        return _show(options, *compare(options))
     if options.due:
         from heliograph.bench.due import due
 
