@@ -52,6 +52,10 @@ class Api:
         sent = {"Content-Type": "application/json", **(headers or {})}
         return self._ask("POST", path, body=msgspec.json.encode(body), headers=sent)
 
+    def delete(self, path: str) -> None:
+        """Deletes something."""
+        self._ask("DELETE", path)
+
     def _ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **rest: Any) -> Any:
         try:
             answer = self._pool.request(method, self._url + path, headers={**self._headers, **(headers or {})}, **rest)

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from heliograph.cli import analytics, bench, config, demo, inspect, keys, messages, optout, send, serve, simulate, store
+from heliograph.cli import (
+    analytics,
+    bench,
+    config,
+    demo,
+    inspect,
+    keys,
+    messages,
+    optout,
+    send,
+    serve,
+    simulate,
+    store,
+    webhooks,
+)
 
 __all__ = ["app"]
 
@@ -43,6 +57,7 @@ app.command("send")(send.send)
 app.command("inspect")(inspect.inspect)
 app.add_typer(messages.app, name="messages")
 app.command("analytics")(analytics.analytics)
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(optout.app, name="optout")
 app.command(

@@ -9,12 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import pytest
+from standardwebhooks import Webhook
 
 from heliograph.cli.api import Api
+from heliograph.delivery.standard_webhooks import new_secret
 from tests.cli.conftest import Run, running, write_config
 from tests.cli.test_store_commands import make_key
 
@@ -94,6 +98,47 @@ def test_a_tail_begins_at_a_cursor_and_words_each_event_in_a_line(run: Run, key:
     assert [line.split()[1] for line in told] == ["queued", "sent", "delivered"]
     refused = run("messages", "tail", "--cursor", "nonsense")
     assert (refused.code, "cursor_invalid" in refused.err) == (1, True)
+
+
+def test_webhooks_are_made_tested_listed_and_deleted(run: Run, key: str) -> None:
+    made = json.loads(run("webhooks", "create", "https://nobody.invalid/x", "--type", "message.received", "--json").out)
+    assert made["secret"].startswith("whsec_")
+    assert run("webhooks", "test", made["id"]).code == 1
+    assert made["id"] in run("webhooks", "list").out
+    assert "No deliveries" in run("webhooks", "deliveries", made["id"], "--state", "dead").out
+    assert "0 deliveries" in run("webhooks", "replay", made["id"], "--failed").out
+    assert run("webhooks", "replay", made["id"]).code == 1
+    assert run("webhooks", "delete", made["id"]).code == 0
+    assert run("webhooks", "delete", made["id"]).code == 1
+
+
+def test_events_are_forwarded_signed_and_the_cursor_is_kept(run: Run, key: str, house: House, tmp_path: Path) -> None:
+    got: list[tuple[dict[str, str], bytes]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    Thread(target=server.serve_forever, daemon=True).start()
+    kept = tmp_path / "cursor"
+    kept.write_text(Api(house.url, key).get("/v1/events", {"cursor": "now"})["cursor"])
+    assert run("send", "+14155550123", "hello", "--from", "12345", "--wait").code == 0
+    secret = new_secret()
+    command = ("webhooks", "listen", "--forward-to", f"http://127.0.0.1:{server.server_port}/", "--secret", secret)
+    for count in (2, 1):
+        told = run(*command, "--cursor-file", str(kept), "-n", str(count))
+        assert told.code == 0, told.err
+        assert [line[:3] for line in told.out.splitlines()] == ["204"] * count
+    server.shutdown()
+    server.server_close()
+    types = [Webhook(secret).verify(body, headers)["type"] for headers, body in got]
+    assert types == ["message.queued", "message.sent", "message.delivered"]
 
 
 def test_messages_are_listed_in_pages(run: Run, key: str) -> None:
