@@ -293,6 +293,8 @@ class VirtualCarrier:
                     break
             else:
                 status = _REFUSED.get(pdu.command_id, c.ESME_RINVCMDID)
+                if pdu.command_id in c.BROADCASTS and client.speaks_5_0:
+                    status = c.ESME_RPROHIBITED  # it knows the command, and there are no cells behind it
                 self._board.answer(client, request.sequence_number, status)
         self._end_turn()
 

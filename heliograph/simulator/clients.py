@@ -7,6 +7,7 @@ from typing import Protocol
 
 from heliograph.simulator.log import CarrierLog
 from heliograph.simulator.outgoing import Outgoing
+from heliograph.smpp.constants import VERSION_5_0
 from heliograph.smpp.events import LateResponse, Request, Response, ResponseTimedOut
 from heliograph.smpp.pdus import Bind, Pdu
 from heliograph.smpplink.server import ServerLink
@@ -48,6 +49,11 @@ class Client:
     def receives(self) -> bool:
         """Whether it takes receipts and replies."""
         return self.link is not None and self.link.can_receive
+
+    @property
+    def speaks_5_0(self) -> bool:
+        """Whether both sides of its bind know SMPP 5.0."""
+        return self.link is not None and self.link.interface_version >= VERSION_5_0
 
     @property
     def room(self) -> int:

@@ -170,7 +170,7 @@ class Submits:
             self._give(receipt)
         if client.link is not None:
             tlvs: Tlvs = {}
-            if self._settings.congestion >= 0 and client.link.interface_version >= c.VERSION_5_0:
+            if self._settings.congestion >= 0 and client.speaks_5_0:
                 tlvs = {c.TAG_CONGESTION_STATE: bytes((self._settings.congestion,))}
             answer = status or (SubmitSmResp(id, tlvs) if isinstance(pdu, SubmitSm) else DataSmResp(id, tlvs))
             self._board.answer(client, ticket, answer)

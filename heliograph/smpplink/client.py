@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from heliograph.smpp.constants import status_name
+from heliograph.smpp.constants import VERSION_3_4, status_name
 from heliograph.smpp.errors import EncodeError, IllegalState
 from heliograph.smpp.events import Bound, LateResponse, Request, Response, ResponseTimedOut
 from heliograph.smpp.pdus import Outbind, Pdu
@@ -97,6 +97,15 @@ class ClientLink:
     def is_bound(self) -> bool:
         """Whether a bind holds now."""
         return self._wire is not None and self._wire.session.bound
+
+    @property
+    def interface_version(self) -> int:
+        """The version that both sides speak: that of our bind, or the SMSC's where it told an older one.
+
+        An SMSC that tells none is taken for one of 3.4 at most, as many of that version leave it out.
+        """
+        theirs = self.peer_version if self.peer_version is not None else VERSION_3_4
+        return min(self.settings.interface_version, theirs)
 
     @property
     def in_flight(self) -> int:

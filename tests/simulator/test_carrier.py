@@ -9,6 +9,7 @@ import pytest
 
 from heliograph.simulator import CarrierSettings, ReceiptSettings, Refusal, VirtualCarrier, read_log
 from heliograph.smpp import constants as c
+from heliograph.smpp.pdus import BroadcastSm
 from heliograph.smpp.receipts import message_octets
 from heliograph.smpplink.settings import BindMode
 from heliograph.sms import Encoding, segment
@@ -308,3 +309,11 @@ async def test_clients_of_5_0_hear_how_busy_the_carrier_is(version: int, tlvs: d
         link.submit([(submit(text=b"hello"), "mine")])
         [response] = await ear.hears("response", 1)
         assert (response.status, response.tlvs) == (0, tlvs)
+
+
+@pytest.mark.parametrize(("version", "status"), [(0x50, c.ESME_RPROHIBITED), (0x34, c.ESME_RINVCMDID)])
+async def test_a_broadcast_is_refused(version: int, status: int) -> None:
+    async with VirtualCarrier(congestion=0) as carrier, client(carrier, interface_version=version) as (link, ear):
+        link.submit([(BroadcastSm(broadcast_area_identifiers=(b"\0North",)), "mine")])
+        [response] = await ear.hears("response", 1)
+        assert response.status == status

@@ -45,6 +45,18 @@ async def test_the_bind_says_what_was_configured_and_the_server_its_version() ->
             house.link.submit([(TEXT, 1)])
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told", "spoken"),
+    [(0x50, 0x50, 0x50, 0x50), (0x50, 0x34, 0x34, 0x34), (0x34, 0x50, 0x50, 0x34), (0x33, 0x50, None, 0x33)],
+)
+async def test_the_older_version_is_spoken(ours: int, theirs: int, told: int | None, spoken: int) -> None:
+    async with House(server=ServerSettings(interface_version=theirs), client={"interface_version": ours}) as house:
+        await house.bound()
+        assert (house.link.peer_version, house.link.interface_version) == (told, spoken)
+        assert house.handler.link is not None
+        assert house.handler.link.interface_version == spoken
+
+
 async def test_a_submit_when_not_bound_or_beyond_the_window_writes_nothing() -> None:
     link = ClientLink(LinkSettings(host="127.0.0.1", system_id="x"), Listener())
     assert link.free == 0
