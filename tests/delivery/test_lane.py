@@ -224,6 +224,28 @@ async def test_what_waits_in_the_store_past_its_validity_ends_as_expired(tmp_pat
         await here.ends(accepted.message.id, State.EXPIRED)
 
 
+async def test_quiet_hours_permit_no_more_ahead_than_the_carrier_takes(tmp_path: Path) -> None:
+    """A lane that never waits for its carrier has no reason to permit a thousand when that carrier goes silent."""
+    carrier = MemoryCarrier(1, window=10)
+    clock = HandClock()
+    async with house(tmp_path / "s.db", [carrier], clock=clock) as here:
+        lane = here.pipeline.dispatch.lanes[1]
+        for turn in range(10):  # each a few more than the window: some are permitted by a commit of their own
+            sent = [here.send(to=f"+4915112{turn:03}{digit:03}") for digit in range(25)]
+            for accepted in await asyncio.gather(*sent):
+                await here.ends(accepted.message.id, State.SENT)
+            for _ in range(10):
+                clock.move(0.5)
+                lane.plan_turn()
+                await here.pipeline.ledger.drain(1.0)
+        carrier.answer = carrier.keep_open
+        await asyncio.gather(*(here.send(to=f"+4915113{number:06}") for number in range(300)))
+        await here.until(lambda: len(carrier.open) == 10 and lane.in_flight >= 20)
+        await here.pipeline.ledger.drain(1.0)
+        assert lane.in_flight == 20
+        assert lane.depth == 300
+
+
 async def test_a_long_message_leaves_as_segments_and_is_delivered_when_all_are(tmp_path: Path) -> None:
     carrier = MemoryCarrier(1)
     async with house(tmp_path / "s.db", [carrier]) as here:

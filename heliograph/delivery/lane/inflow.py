@@ -33,7 +33,7 @@ _Key = tuple[int, int]
 class Inflow:
     """Who waits for room in a lane, by (class, account), each in order of arrival."""
 
-    __slots__ = ("_clock", "_counted_from", "_loop", "_promised", "_rate", "_room", "_since", "_waiting", "left")
+    __slots__ = ("_clock", "_counted_from", "_loop", "_promised", "_room", "_since", "_waiting", "left", "rate")
 
     def __init__(self, clock: Clock, room: Callable[[_Key], int]) -> None:
         """``room`` gives how many segments of a (class, account) memory can take now."""
@@ -45,7 +45,8 @@ class Inflow:
         """Segments that have left the lane, since its start."""
         self._since = clock.monotonic()
         self._counted_from = 0
-        self._rate = 0.0
+        self.rate = 0.0
+        """Segments a second that leave the lane, by the last measure."""
         self._loop = asyncio.get_running_loop()
 
     def __bool__(self) -> bool:
@@ -81,9 +82,9 @@ class Inflow:
 
     def _expected_s(self, segments: int) -> float | None:
         self.measure()
-        if self._rate < _LEAST_RATE:
+        if self.rate < _LEAST_RATE:
             return None
-        expected_s = segments / self._rate
+        expected_s = segments / self.rate
         return expected_s if expected_s <= _LONGEST_S else None
 
     async def _let(self, key: _Key, segments: int, expected_s: float) -> bool:
@@ -99,14 +100,15 @@ class Inflow:
             del self._waiting[key]
         return False
 
-    def measure(self) -> None:
-        """Notes how fast the lane empties. Once a turn of the loop is enough."""
+    def measure(self) -> bool:
+        """Notes how fast the lane empties, ten times a second; says whether it did. To be called once a turn."""
         now = self._clock.monotonic()
         passed = now - self._since
         if passed < _MEASURED_S:
-            return
-        self._rate = (self.left - self._counted_from) / passed if passed < _STALE_S else 0.0
+            return False
+        self.rate = (self.left - self._counted_from) / passed if passed < _STALE_S else 0.0
         self._since, self._counted_from = now, self.left
+        return True
 
     def let_in(self) -> None:
         """Memory has become emptier: those in front go on, as many as have room."""

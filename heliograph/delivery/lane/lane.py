@@ -37,6 +37,12 @@ __all__ = ["Lane"]
 _LONGEST_HOLD_S = 120.0
 """A retry that is due sooner waits in memory; a later one goes back to the store."""
 
+_COMMIT_S = 0.02
+"""How long a commit takes until one was measured."""
+
+_FORGETS = 0.95
+"""What is left of the longest commit with each further one."""
+
 _UNBOUND_S = 5.0
 """After this long without a link, what is in memory goes back to the store."""
 
@@ -73,6 +79,7 @@ class Lane:
         self._elsewhere = elsewhere
         self._settled = settled
         self._permits = Permits(connector.window)
+        self._commit_s = _COMMIT_S
         self._queue = LaneQueue(limits)
         self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
         self._inflow = Inflow(clock, self._queue.room)
@@ -204,13 +211,16 @@ class Lane:
             self._wake_at(due)
         asked = self._ask(batch)
         if asked:
-            batch.kept.append(lambda: self._permitted(asked))
+            asked_at = self._clock.monotonic()
+            limited = self._permits.room(self.pace.rate) <= 0
+            batch.kept.append(lambda: self._permitted(asked, asked_at, limited))
         if asked or self._permits.changed:
             self._permits.changed = False
             self._permits.leave()
             batch.changes.wires[self.connector.id] = self.wire
         self._write()
-        self._inflow.measure()
+        if self._inflow.measure():
+            self._permits.adapt(self._inflow.rate, self._commit_s)
         if self._inflow:
             self._inflow.let_in()
         if self._backlog.wants_refill and self.connector.bound and not self._closing:
@@ -238,8 +248,11 @@ class Lane:
             asked.append(work)
         return asked
 
-    def _permitted(self, asked: Sequence[Work]) -> None:
-        self._permits.adapt(len(self._ready))
+    def _permitted(self, asked: Sequence[Work], asked_at: float, limited: bool) -> None:
+        """The commit that names these is done. ``limited``: more would have been asked for if more were allowed."""
+        if limited and not self._ready and self.connector.free:
+            self._permits.hungry()
+        self._commit_s = max(self._clock.monotonic() - asked_at, self._commit_s * _FORGETS)
         for work in asked:
             self._make_ready(work)
         self._write()

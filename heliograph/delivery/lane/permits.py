@@ -7,18 +7,29 @@ __all__ = ["Permits"]
 _PACED_AHEAD_S = 0.02
 """A paced lane permits this much ahead: what is permitted can't be overtaken by a one-time code."""
 
+_LEAST_AHEAD = 64
+"""Segments that are permitted ahead of a window that has as many, however slow the carrier is."""
+
 _MOST_AHEAD = 1024
 """Segments that are permitted ahead at most, however fast the carrier is."""
+
+_KEPT = 3
+"""Quarters of what was permitted ahead that stay so at least until the next measure: loads come in waves."""
+
+_INTERVALS = 2
+"""A permit is asked for during one commit and given by the next: the wire needs enough for both."""
 
 
 class Permits:
     """Counts of segments that may be on the wire, by message; and how many more may be permitted."""
 
-    __slots__ = ("_ahead", "_ids", "_leaving", "_window", "changed", "open", "unwritten")
+    __slots__ = ("_ahead", "_ids", "_least", "_leaving", "_most", "_window", "changed", "open", "unwritten")
 
     def __init__(self, window: int) -> None:
         self._window = window
-        self._ahead = window
+        self._least = min(window, _LEAST_AHEAD)
+        self._most = max(window, _MOST_AHEAD)
+        self._ahead = self._least
         self._ids: dict[str, int] = {}
         self._leaving: set[str] = set()
         self.open = 0
@@ -55,15 +66,18 @@ class Permits:
             ahead = min(self._window, max(1, int(segments_per_second * _PACED_AHEAD_S)))
         return min(self._window + ahead - self.open, ahead - self.unwritten)
 
-    def adapt(self, ready: int) -> None:
-        """A commit gave permits while ``ready`` segments still waited to be written: permit as much ahead as
+    def adapt(self, segments_per_second: float, commit_s: float) -> None:
+        """How fast the wire takes segments, and how long a commit takes.
 
-        the wire takes during a commit, and no more.
+        As much is permitted ahead as the wire takes during two commits: it does not wait for the disk. What is more
+        than that shrinks by a quarter with each measure.
         """
-        if not ready:  # the wire waited for this commit
-            self._ahead = min(self._ahead * 2, max(_MOST_AHEAD, self._window))
-        elif ready > self._window and self._ahead > self._window:
-            self._ahead = max(self._window, self._ahead * 7 // 8)
+        covered = int(_INTERVALS * segments_per_second * commit_s)
+        self._ahead = min(max(covered, self._least, self._ahead * _KEPT // 4), self._most)
+
+    def hungry(self) -> None:
+        """The wire took all that was permitted before the commit with more came: twice as much is what two cover."""
+        self._ahead = min(2 * self._ahead, self._most)
 
     def reserve(self, message_id: str, segments: int) -> None:
         """These segments are about to be permitted by a commit."""
