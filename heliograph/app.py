@@ -242,7 +242,7 @@ class Heliograph:
                 for one in config.numbers
             ]
         )
-        self.directory.set_connectors({one.id: one.reference_octets for _, one in made.values()})
+        self.directory.set_connectors([one for _, one in made.values()])
         self._made = made
         self._names.clear()
         self._names.update({one.id: name for name, (_, one) in made.items()})
@@ -263,6 +263,8 @@ class Heliograph:
                 created_us=account.created_us,
                 recipients=declared.recipients,
                 default_region=declared.default_region,
+                smart_encoding=declared.smart_encoding,
+                national_tables=declared.national_tables,
             )
             if wanted != account:
                 await self.store.set_account(wanted)

@@ -21,6 +21,13 @@ def send(
     sender: Annotated[str | None, typer.Option("--from", help="Sender: number, short code, or 11 letters.")] = None,
     type: Annotated[str, typer.Option(help="otp, transactional or promotional.")] = "transactional",
     encoding: Annotated[str, typer.Option(help="auto, gsm7 or ucs2.")] = "auto",
+    smart: Annotated[
+        bool | None, typer.Option("--smart/--no-smart", help="Replace look-alikes of GSM-7 characters, or never.")
+    ] = None,
+    max_segments: Annotated[
+        int | None, typer.Option(min=1, max=255, help="The most segments that it may need.")
+    ] = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Cut a longer text off instead of refusing it.")] = False,
     validity_s: Annotated[int | None, typer.Option(help="Seconds that carriers may try.")] = None,
     client_ref: Annotated[str | None, typer.Option(help="Your own reference.")] = None,
     send_at: Annotated[str | None, typer.Option(help="When it is to go, with the offset (RFC 3339).")] = None,
@@ -50,7 +57,10 @@ def send(
         "at_most_once": at_most_once,
     }
     optional |= {"send_at": send_at, "send_at_local": send_at_local, "time_zone": time_zone}
+    optional |= {"max_segments": max_segments, "max_segments_policy": "truncate" if truncate else None}
     body |= {name: value for name, value in optional.items() if value}
+    if smart is not None:
+        body["smart_encoding"] = smart
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     message = api.post("/v1/messages", body, headers)
     if wait:

@@ -138,6 +138,16 @@ class AccountSettings:
     time_zone: str = setting(
         "Etc/UTC", "Time zone of the quiet hours where a number tells none, such as `Europe/Berlin`."
     )
+    smart_encoding: bool = setting(
+        True,
+        "Whether typographic quotes, dashes, spaces and other look-alikes are replaced by GSM-7 characters where the "
+        "whole text then is GSM-7; a message can say otherwise.",
+    )
+    national_tables: bool = setting(
+        False,
+        "Whether texts may leave in the national language tables of GSM-7 where that saves segments; the connectors of "
+        "the route must take them, too.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

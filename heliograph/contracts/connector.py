@@ -133,6 +133,8 @@ class Connector(Protocol):
     """Unanswered submissions allowed, over all links."""
     reference_octets: int
     """1 or 2: the size of concatenation references on this connector."""
+    national_tables: bool
+    """Whether the carrier takes segments in national language tables (header elements 0x24 and 0x25)."""
     assigns_recent_writer: bool
     """Whether a reply to a number that nobody owns belongs to who wrote last from it to that handset."""
     wants_receipts: bool

@@ -549,7 +549,7 @@ class Store(Protocol):
         ...
 
     async def set_account(self, account: Account) -> None:
-        """Keeps new settings (recipients, default_region) of an existing account."""
+        """Keeps new settings (all but id, name and time) of an existing account."""
         ...
 
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:

@@ -7,7 +7,7 @@ step, where a filter in memory cannot rule it out. Each refusal is a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +15,7 @@ from msgspec import Struct
 from heliograph import sms
 from heliograph.contracts import ReferenceKey
 from heliograph.delivery.directory import Directory
-from heliograph.delivery.segmenting import Segmented, cut_data, cut_text
+from heliograph.delivery.segmenting import Segmented, cut_data, cut_plain, cut_text
 from heliograph.delivery.submission import Submission
 from heliograph.errors import RequestRejected
 from heliograph.model import AddressKind, Content, Message, TrafficType
@@ -61,6 +61,7 @@ class Draft(Struct, frozen=True, gc=False, kw_only=True):
     reference_key: ReferenceKey | None
     reference_octets: int
     warnings: tuple[str, ...]
+    entrance_data: str | None = None
     plan: Plan | None = None
 
     @property
@@ -87,7 +88,7 @@ class Draft(Struct, frozen=True, gc=False, kw_only=True):
             at_most_once=asked.at_most_once,
             flash=asked.flash,
             entrance=asked.entrance,
-            entrance_data=asked.entrance_data,
+            entrance_data=self.entrance_data,
             client_ref=asked.client_ref,
             tags=asked.tags,
             metadata=asked.metadata,
@@ -105,7 +106,11 @@ class Decider:
         self._directory = directory
         self._now_us = now_us
         self._senders: dict[str, tuple[str, int]] = {}
-        self._last_text: tuple[str, str, int] = ("", "", 0)
+        self._plain_text = ""
+        self._plain_reference = 0
+        self._plain_cut: Segmented | None = None
+        self._last_text = ""
+        self._last_wishes = sms.TextWishes()
         self._last_cut: Segmented | None = None
 
     def decide(self, submission: Submission) -> Draft:
@@ -122,7 +127,7 @@ class Decider:
             )
         connector_id = choice.connectors[0]
         reference_octets = self._directory.reference_octets(connector_id)
-        cut = self._cut(submission, reference_octets)
+        cut = self._cut(submission, reference_octets, choice.connectors)
         count = len(cut.parts)
         if submission.max_segments is not None and count > submission.max_segments:
             raise RequestRejected(
@@ -147,6 +152,7 @@ class Decider:
             reference_key=(connector_id, sender, to.e164) if count > 1 else None,
             reference_octets=reference_octets,
             warnings=warnings,
+            entrance_data=cut.entrance_data or submission.entrance_data,
             plan=self._plan(submission, to.e164) if submission.wish is not None or self._directory.quiet else None,
         )
 
@@ -203,11 +209,11 @@ class Decider:
         known = self._senders[text] = (address.value, _KINDS[address.kind])
         return known
 
-    def _cut(self, submission: Submission, reference_octets: int) -> Segmented:
+    def _cut(self, submission: Submission, reference_octets: int, connectors: Sequence[int]) -> Segmented:
         try:
             text = submission.text
             if text is not None:
-                return self._cut_text(text, submission.encoding, reference_octets)
+                return self._cut_text(text, submission, reference_octets, connectors)
             return cut_data(submission.data or b"", submission.udh, reference_octets)
         except sms.CannotEncode as cannot:
             raise RequestRejected("encoding_impossible", str(cannot), field="text") from cannot
@@ -215,13 +221,38 @@ class Decider:
             field = "text" if submission.text is not None else "data"
             raise RequestRejected("message_too_long", str(long), field=field) from long
 
-    def _cut_text(self, text: str, wish: str, reference_octets: int) -> Segmented:
-        """One text to many is cut once: it is the very same object for all of them."""
-        last = self._last_text
-        if self._last_cut is None or text is not last[0] or wish != last[1] or reference_octets != last[2]:
-            self._last_cut = cut_text(text, wish, reference_octets)
-            self._last_text = (text, wish, reference_octets)
+    def _cut_text(
+        self, text: str, submission: Submission, reference_octets: int, connectors: Sequence[int]
+    ) -> Segmented:
+        """One text to many is cut once: it is the very same object for all of them.
+
+        Plain GSM-7 is the same whatever may be done with other texts, unless it may be cut off.
+        """
+        plain = submission.encoding == "auto" and not submission.truncate
+        if plain:
+            if text is self._plain_text and reference_octets == self._plain_reference and self._plain_cut is not None:
+                return self._plain_cut
+            cut = cut_plain(text, reference_octets)
+            if cut is not None:
+                self._plain_text, self._plain_reference, self._plain_cut = text, reference_octets, cut
+                return cut
+        wishes = self._wishes(submission, reference_octets, connectors)
+        if text is not self._last_text or wishes != self._last_wishes or self._last_cut is None:
+            self._last_cut = cut_text(text, wishes)
+            self._last_text, self._last_wishes = text, wishes
         return self._last_cut
+
+    def _wishes(self, submission: Submission, reference_octets: int, connectors: Sequence[int]) -> sms.TextWishes:
+        """What may be done with a text that is not plain GSM-7, or too long."""
+        account = submission.account
+        smart = submission.smart_encoding
+        return sms.TextWishes(
+            encoding=submission.encoding,
+            smart=account.smart_encoding if smart is None else smart,
+            national=account.national_tables and self._directory.takes_national_tables(connectors),
+            reference_octets=reference_octets,
+            keep_segments=(submission.max_segments or 0) if submission.truncate else 0,
+        )
 
 
 def opted_out(recipient: str) -> RequestRejected:

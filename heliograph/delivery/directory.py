@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from heliograph.contracts import Connector
 from heliograph.model import Account, Number, Route
 from heliograph.rules.routing import RouteTable, next_connector
 from heliograph.rules.schedule import Quiet
@@ -19,6 +20,7 @@ class Directory:
         self.routes = RouteTable()
         self._routes: dict[str, Route] = {}
         self._reference_octets: dict[int, int] = {}
+        self._national: frozenset[int] = frozenset()
         self._owners: dict[str, Number] = {}
         self._senders: dict[int, str] = {}
         self.quiet: Mapping[int, Quiet] = {}
@@ -32,9 +34,14 @@ class Directory:
         """Every account that has quiet hours."""
         self.quiet = dict(quiet)
 
-    def set_connectors(self, reference_octets: Mapping[int, int]) -> None:
-        """Every connector, with the size of its concatenation references."""
-        self._reference_octets = dict(reference_octets)
+    def set_connectors(self, connectors: Sequence[Connector]) -> None:
+        """Every connector: the size of its concatenation references, and whether it takes national tables."""
+        self._reference_octets = {one.id: one.reference_octets for one in connectors}
+        self._national = frozenset(one.id for one in connectors if one.national_tables)
+
+    def takes_national_tables(self, connectors: Sequence[int]) -> bool:
+        """Whether a message that may go over any of these connectors can be written in national tables."""
+        return self._national.issuperset(connectors)
 
     def reference_octets(self, connector_id: int) -> int:
         """1 or 2: the size of concatenation references on a connector."""

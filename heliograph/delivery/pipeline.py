@@ -68,7 +68,7 @@ class Pipeline:
         named = {connector.id: connector for connector in connectors}
         gone = [one for one, lane in self.dispatch.lanes.items() if named.get(one) is not lane.connector]
         await asyncio.gather(*(self.dispatch.remove(one, drain_s) for one in gone))
-        self.directory.set_connectors({one.id: one.reference_octets for one in connectors})
+        self.directory.set_connectors(connectors)
         for connector in connectors:
             if connector.id not in self.dispatch.lanes:
                 await self.dispatch.add(connector)

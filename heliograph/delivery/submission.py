@@ -22,6 +22,7 @@ class Submission(Struct, frozen=True, gc=False, kw_only=True):
     """A message that somebody wants sent, as any entrance says it; nothing of it is decided yet.
 
     Exactly one of ``text`` and ``data`` is given. ``encoding`` is ``auto``, ``gsm7`` or ``ucs2``.
+    ``smart_encoding`` None goes by the account; ``truncate``: a text of more than ``max_segments`` is cut off.
     ``validity_s`` None is the default of the type. ``tags`` and ``metadata`` are JSON text.
     """
 
@@ -34,6 +35,8 @@ class Submission(Struct, frozen=True, gc=False, kw_only=True):
     type: int = TrafficType.TRANSACTIONAL
     encoding: str = "auto"
     max_segments: int | None = None
+    smart_encoding: bool | None = None
+    truncate: bool = False
     validity_s: int | None = None
     client_ref: str | None = None
     tags: str | None = None

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from heliograph.contracts import MessageRecord
+from heliograph.delivery.segmenting import TextChanges, changes_of
 from heliograph.model import (
     END,
     Attempt,
@@ -168,6 +169,7 @@ class MessageView(Struct, frozen=True, gc=False):
     route_reason: str | UnsetType | None = UNSET
     carrier_status: int | UnsetType | None = UNSET
     carrier_message_id: str | UnsetType | None = UNSET
+    text_changes: TextChanges | UnsetType = UNSET
 
 
 class EventView(Struct, frozen=True, gc=False):
@@ -339,6 +341,9 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
         data,
         udh,
     )
+    if message.entrance_data is not None:
+        changes = changes_of(message.entrance_data)
+        view = msgspec.structs.replace(view, text_changes=UNSET if changes is None else changes)
     return _dated(view, source.schedules, sequence) if source.schedules else view
 
 

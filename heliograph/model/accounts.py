@@ -13,13 +13,19 @@ SCOPES = (*CUSTOMER_SCOPES, "routes:read", "metrics:read", "admin")
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """Who sends. ``recipients`` is ``valid`` or ``possible``; ``default_region`` an ISO 3166 code or None."""
+    """Who sends. ``recipients`` is ``valid`` or ``possible``; ``default_region`` an ISO 3166 code or None.
+
+    ``smart_encoding``: look-alikes of GSM-7 characters may be replaced; ``national_tables``: texts may leave in
+    national language tables, where the connector takes them.
+    """
 
     id: int
     name: str
     created_us: int = 0
     recipients: str = "valid"
     default_region: str | None = None
+    smart_encoding: bool = True
+    national_tables: bool = False
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):

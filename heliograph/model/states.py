@@ -61,11 +61,12 @@ class TrafficType(IntEnum):
 
 
 class Encoding(IntEnum):
-    """How a message's characters travel."""
+    """How a message's characters travel. ``GSM7_NATIONAL``: in national tables, which each segment's header names."""
 
     GSM7 = 0
     UCS2 = 1
     BINARY = 2
+    GSM7_NATIONAL = 3
 
     @property
     def word(self) -> str:

@@ -1,7 +1,8 @@
 """The GSM 7-bit alphabet: text to septets and back, and septets packed into octets.
 
 A septet stands in an octet of its own here ("unpacked", what SMPP carries); :func:`pack` and :func:`unpack` know the
-form of the air interface. Decoding knows the national language tables, encoding the default and extension tables.
+form of the air interface. Decoding knows the national language tables, encoding the default and extension tables;
+:mod:`heliograph.sms.national` writes the others.
 
 Source: 3GPP TS 23.038 §6.1.2 (packing), §6.2.1 (tables), Annex A (national tables). The tables are data, in
 ``gsm7-tables.json``, restated from the public MIT-licensed project warthog618/sms.
@@ -14,7 +15,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["ESCAPE", "NotGsm7", "gsm7_decode", "gsm7_encode", "gsm7_read", "gsm7_try", "not_gsm7", "pack", "unpack"]
+__all__ = [
+    "ESCAPE",
+    "NotGsm7",
+    "gsm7_decode",
+    "gsm7_encode",
+    "gsm7_read",
+    "gsm7_try",
+    "language_tables",
+    "not_gsm7",
+    "pack",
+    "unpack",
+]
 
 ESCAPE: Final = 0x1B
 """The septet that makes the next one a character of the extension table."""
@@ -44,7 +56,7 @@ class NotGsm7(ValueError):
 def _tables() -> dict[int, dict[str, Any]]:
     """The language tables by their identifier (the octet of shift elements 0x24 and 0x25)."""
     raw = json.loads((Path(__file__).parent / "gsm7-tables.json").read_text("ascii"))
-    return {table["identifier"]: table for table in raw["tables"].values()}
+    return {table["identifier"]: {**table, "name": name} for name, table in raw["tables"].items()}
 
 
 _TABLES: Final = _tables()
@@ -66,6 +78,11 @@ _ENCODING: Final = codecs.charmap_build(
 )
 _PAIRS: Final = tuple((0x80 | code, bytes((0x80 | code,)), bytes((ESCAPE, code))) for code in _EXTENSION)
 _GSM7: Final = frozenset(_CODES)
+
+
+def language_tables() -> dict[int, dict[str, Any]]:
+    """``name``, ``locking`` and ``single`` (code in hexadecimal → character) of each language, by its identifier."""
+    return _TABLES
 
 
 def gsm7_encode(text: str) -> bytes:

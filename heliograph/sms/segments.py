@@ -7,15 +7,19 @@ dresses them: with a user data header, as values for the ``sar_*`` TLVs, or whol
 Source: 3GPP TS 23.040 §9.2.3.24.1 and §9.2.3.24.8
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 from msgspec import Struct
 
 from heliograph.sms.alphabets import ESCAPE
 from heliograph.sms.encodings import Encoding, encode_as
+from heliograph.sms.graphemes import clusters
 from heliograph.sms.udh import concat_udh
 
-__all__ = ["MAX_PARTS", "Segmented", "TooLong", "count_segments", "part_octets", "segment", "split"]
+__all__ = ["MAX_PARTS", "Segmented", "TooLong", "count_segments", "part_octets", "segment", "split", "split_text"]
 
 MAX_PARTS: Final = 255
 """The number of parts is one octet in every way to send them."""
@@ -25,7 +29,9 @@ SEGMENT_OCTETS: Final = 140
 _GSM7: Final = Encoding.GSM7  # bound once: in Python 3.11 a look-up in the class costs 0.1 µs
 _UCS2: Final = Encoding.UCS2
 
-_SINGLE: Final = {_GSM7: 160, _UCS2: 140, Encoding.BINARY: 140}
+_NATIONAL: Final = Encoding.GSM7_NATIONAL
+
+_SINGLE: Final = {_GSM7: 160, _UCS2: 140, Encoding.BINARY: 140, _NATIONAL: 160}
 _CONCAT_OCTETS: Final = {1: 5, 2: 6}
 
 
@@ -39,7 +45,7 @@ def part_octets(encoding: Encoding, header_octets: int) -> int:
     For GSM-7 these are septets, one in each octet: 160 alone, 153 and 152 beside a reference of 8 and 16 bits.
     """
     room = SEGMENT_OCTETS - header_octets
-    if encoding == _GSM7:
+    if encoding in (_GSM7, _NATIONAL):
         return room * 8 // 7
     return room & ~1 if encoding == _UCS2 else room
 
@@ -73,9 +79,68 @@ def split(octets: bytes, encoding: Encoding, *, reference_octets: int = 1, extra
     return tuple(parts)
 
 
+def split_text(
+    text: str, octets: bytes, encoding: Encoding, *, reference_octets: int = 1, extra_octets: int = 0
+) -> tuple[bytes, ...]:
+    """What :func:`split` gives for a text in ``octets``, cut between grapheme clusters where the text leaves room.
+
+    Never more segments than :func:`split` makes: a cluster is cut where keeping it whole would cost one more, or where
+    it is longer than a segment. Raises :class:`TooLong`.
+    """
+    hard = split(octets, encoding, reference_octets=reference_octets, extra_octets=extra_octets)
+    if len(hard) == 1:
+        return hard
+    borders = _borders(text, octets, encoding)
+    if _all_at_borders(hard, borders):
+        return hard
+    size = part_octets(encoding, 1 + _CONCAT_OCTETS[reference_octets] + extra_octets)
+    parts: list[bytes] = []
+    start = 0
+    for left in range(len(hard) - 1, 0, -1):  # segments that may follow the one at hand
+        if start + size >= len(octets):
+            break
+        end = start + size - _overhang(octets, start, start + size, encoding)
+        whole = borders[bisect_right(borders, end) - 1]
+        if start < whole < end and _fits(octets, whole, size, left, encoding):
+            end = whole
+        parts.append(octets[start:end])
+        start = end
+    return (*parts, octets[start:])
+
+
+def _borders(text: str, octets: bytes, encoding: Encoding) -> list[int]:
+    """Where clusters begin and end, counted in octets."""
+    if encoding == _UCS2:
+        lengths = [2 * len(one) + 2 * sum(c > "\uffff" for c in one) for one in clusters(text)]
+    else:
+        escaped = iter(octets)
+        sizes = [1 if code != ESCAPE or next(escaped, None) is None else 2 for code in escaped]
+        places = iter(sizes)
+        lengths = [sum(next(places) for _ in one) for one in clusters(text)]
+    return [0, *accumulate(lengths)]
+
+
+def _all_at_borders(parts: Sequence[bytes], borders: list[int]) -> bool:
+    places = set(borders)
+    return all(place in places for place in accumulate(map(len, parts)))
+
+
+def _fits(octets: bytes, start: int, size: int, segments: int, encoding: Encoding) -> bool:
+    """Whether so many segments hold what begins at ``start``, with any cluster cut."""
+    if len(octets) - start <= segments * (size - 2):
+        return True
+    if len(octets) - start > segments * size:
+        return False
+    for _ in range(segments):
+        if start + size >= len(octets):
+            return True
+        start += size - _overhang(octets, start, start + size, encoding)
+    return False
+
+
 def _overhang(octets: bytes, start: int, end: int, encoding: Encoding) -> int:
     """Octets before ``end`` that begin a pair which a cut at ``end`` would break."""
-    if encoding == _GSM7:
+    if encoding in (_GSM7, _NATIONAL):
         escapes = 0
         while end - escapes > start and octets[end - escapes - 1] == ESCAPE:
             escapes += 1

@@ -16,6 +16,8 @@ from msgspec import Struct
 __all__ = [
     "CONCAT_8",
     "CONCAT_16",
+    "LOCKING_SHIFT",
+    "SINGLE_SHIFT",
     "Concat",
     "Element",
     "Header",

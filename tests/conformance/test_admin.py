@@ -22,11 +22,12 @@ def key(prefix: str, account_id: int = 1) -> ApiKey:
 async def test_accounts_are_made_once(store: Store) -> None:
     one = await store.ensure_account("demo", NOW)
     assert (one.name, one.created_us, one.recipients, one.default_region) == ("demo", NOW, "valid", None)
+    assert (one.smart_encoding, one.national_tables) == (True, False)
     version = await store.config_version()
     assert await store.ensure_account("demo", NOW + 1) == one
     assert await store.config_version() == version
     two = await store.ensure_account("Demo", NOW)
-    changed = replace(one, recipients="possible", default_region="DE")
+    changed = replace(one, recipients="possible", default_region="DE", smart_encoding=False, national_tables=True)
     await store.set_account(changed)
     assert await store.config_version() > version
     assert await store.accounts() == [changed, two]

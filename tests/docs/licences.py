@@ -50,6 +50,7 @@ ALLOWED: Final = frozenset(
         "BSD-2-Clause",
         "BSD-3-Clause",
         "CC0-1.0",
+        "CNRI-Python",
         "ISC",
         "MIT",
         "MIT-0",

@@ -69,6 +69,7 @@ _NOT_IN_EVENTS = (
     "route_reason",
     "carrier_status",
     "carrier_message_id",
+    "text_changes",
 )
 
 

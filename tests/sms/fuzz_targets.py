@@ -9,6 +9,7 @@ from heliograph.sms import (
     Encoding,
     PartKey,
     Reassembly,
+    TextWishes,
     TooLong,
     complete,
     concat_info,
@@ -29,6 +30,7 @@ from heliograph.sms import (
 __all__ = ["TARGETS"]
 
 _ALPHABETS = tuple(Alphabet)
+_WISHES = (TextWishes(), TextWishes(smart=False, national=True), TextWishes(national=True, keep_segments=1))
 
 
 def _decode(octets: bytes) -> None:
@@ -80,7 +82,10 @@ def _text(octets: bytes) -> None:
     try:
         encoding, encoded = encode(text)
         assert b"".join(split(encoded, encoding)) == encoded
-        assert "".join(segment.text for segment in inspect(text).segments) == text
+        for wishes in _WISHES:
+            seen = inspect(text, wishes)
+            assert "".join(segment.text for segment in seen.segments) == (text if seen.text is None else seen.text)
+            assert not wishes.keep_segments or len(seen.segments) <= wishes.keep_segments
     except (CannotEncode, TooLong):
         pass
 

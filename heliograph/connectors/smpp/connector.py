@@ -85,6 +85,7 @@ class SmppConnector:
         self.settings = settings
         self.segments_per_second = settings.segments_per_second
         self.reference_octets = settings.reference_octets
+        self.national_tables = settings.national_tables
         self.assigns_recent_writer = settings.assign_recent_writer
         self.wants_receipts = bool(settings.registered_delivery)
         self.ids = IdCodec(settings.id_codec)

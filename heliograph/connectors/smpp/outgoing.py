@@ -29,8 +29,18 @@ _TON_NPI: Final = {
     AddressKind.SHORT_CODE: sms.ton_npi(sms.AddressKind.SHORT_CODE),
     AddressKind.ALPHANUMERIC: sms.ton_npi(sms.AddressKind.ALPHANUMERIC),
 }
-_FLASH_GENERAL: Final = {Encoding.GSM7: 0x10, Encoding.UCS2: 0x18, Encoding.BINARY: 0x14}
-_FLASH_CLASS: Final = {Encoding.GSM7: 0xF0, Encoding.UCS2: 0x18, Encoding.BINARY: 0xF4}
+_FLASH_GENERAL: Final = {
+    Encoding.GSM7: 0x10,
+    Encoding.UCS2: 0x18,
+    Encoding.BINARY: 0x14,
+    Encoding.GSM7_NATIONAL: 0x10,
+}
+_FLASH_CLASS: Final = {
+    Encoding.GSM7: 0xF0,
+    Encoding.UCS2: 0x18,
+    Encoding.BINARY: 0xF4,
+    Encoding.GSM7_NATIONAL: 0xF0,
+}
 """Source: 3GPP TS 23.038 §4. The class group has no UCS-2: that stays with the general one."""
 
 _SHORT_MESSAGE_MAX: Final = 254
@@ -39,6 +49,7 @@ _SHORT_MESSAGE_MAX: Final = 254
 _E164: Final = AddressKind.E164
 _GSM7: Final = Encoding.GSM7
 _BINARY: Final = Encoding.BINARY
+_NATIONAL: Final = Encoding.GSM7_NATIONAL
 
 
 class Outgoing:
@@ -53,6 +64,7 @@ class Outgoing:
         "_flash_codings",
         "_keeps_plus",
         "_mode",
+        "_national",
         "_packs",
         "_plain",
         "_priorities",
@@ -79,12 +91,14 @@ class Outgoing:
         self._protocol_id = settings.protocol_id
         self._priorities = settings.priority_flags
         self._registered = settings.registered_delivery
-        self._codings = (settings.gsm7_data_coding, settings.ucs2_data_coding, settings.binary_data_coding)
+        gsm7 = settings.gsm7_data_coding
+        self._codings = (gsm7, settings.ucs2_data_coding, settings.binary_data_coding, gsm7)
         flash = _FLASH_CLASS if settings.flash_style == "class" else _FLASH_GENERAL
         self._flash_codings = tuple(flash[encoding] for encoding in Encoding)
         self._alphabet = sms.Alphabet(settings.default_alphabet)
         self._packs = self._alphabet != sms.Alphabet.GSM7
         self._concatenation = settings.concatenation
+        self._national = settings.national_tables
         self._reference_octets = settings.reference_octets
         self._tlvs: Tlvs = tlv_table(settings.tlvs)
         self._sends_validity = settings.send_validity
@@ -102,9 +116,11 @@ class Outgoing:
         if tlvs and submission in self._plain:
             tlvs = {}
         header = 0
-        if message.segments > 1 or encoding == _BINARY:
+        if message.segments > 1 or encoding >= _BINARY:
             mode, octets, tlvs, header = self._placed(submission, tlvs)
-        if self._packs and encoding == _GSM7:
+        if encoding == _NATIONAL and not self._national:
+            raise SubmitFailed("content_unsupported", None, Retry.ELSEWHERE)
+        if self._packs and (encoding in (_GSM7, _NATIONAL)):
             octets = self._in_alphabet(octets, header)
             if len(octets) > _SHORT_MESSAGE_MAX:
                 tlvs, octets = {**tlvs, c.TAG_MESSAGE_PAYLOAD: octets}, b""
@@ -145,7 +161,7 @@ class Outgoing:
         live = submission.live
         size = _own_header_octets(submission)
         octets = b"".join([part[size:] for part in live.parts])
-        if self._packs and live.message.encoding == _GSM7:
+        if self._packs and live.message.encoding in (_GSM7, _NATIONAL):
             octets = self._in_alphabet(octets, 0)
         tlvs = {} if submission in self._plain else self._tlvs
         return replace(
@@ -190,8 +206,10 @@ class Outgoing:
 
 
 def _own_header_octets(submission: SegmentSubmission) -> int:
-    """Octets of the header that a binary message brought itself; it stands in front of each segment."""
+    """Octets of the message's own header, in front of each segment: of a binary one, or naming national tables."""
     live = submission.live
+    if live.message.encoding == _NATIONAL:
+        return submission.octets[0] + 1
     if live.message.encoding != _BINARY or live.content is None:
         return 0
     return live.content.udh_octets

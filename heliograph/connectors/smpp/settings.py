@@ -113,6 +113,9 @@ class SmppSettings:
     gsm7_data_coding: int = _of(0, "data_coding of texts in GSM 7-bit.")
     ucs2_data_coding: int = _of(8, "data_coding of texts in UCS-2.")
     binary_data_coding: int = _of(4, "data_coding of binary messages.")
+    national_tables: bool = _of(
+        False, "Whether the carrier takes texts in national language tables; accounts must allow them, too."
+    )
     flash_style: str = _of("general", "data_coding of flash messages: general (0x10, 0x18) or class (0xF0).")
     esm_mode: int = _of(0, "Messaging mode in esm_class: 0 is the carrier's own, 3 store and forward.")
     protocol_id: int = _of(0, "protocol_id of every submission.")
@@ -181,6 +184,8 @@ class SmppSettings:
                 yield key, f"{list(ton_npi)} is no TON and NPI", "two numbers, such as [1, 1]"
         if len(self.priority_flags) != 3 or not all(0 <= flag <= 4 for flag in self.priority_flags):
             yield "priority_flags", "are not three numbers of 0 to 4", "of otp, transactional, promotional"
+        if self.national_tables and self.default_alphabet not in ("gsm7", "gsm7_packed"):
+            yield "national_tables", f"cannot be said in {self.default_alphabet}", "leave it out, or gsm7"
         if self.receipt_accepted not in ("sent", "delivered"):
             yield "receipt_accepted", f"{self.receipt_accepted!r} is unknown", "sent or delivered"
         for word, state in self.receipt_stats.items():

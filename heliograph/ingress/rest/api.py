@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.exceptions import HTTPException
 
 from heliograph import __version__, sms
@@ -51,6 +51,9 @@ class InspectBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     text: str
     encoding: str = "auto"
+    smart_encoding: bool | None = None
+    national_tables: bool | None = None
+    max_segments: Annotated[int, Meta(ge=1, le=255)] | None = None
 
 
 _EXAMPLE = {"to": "+14155550123", "from": "12345", "text": "Your table is ready."}
@@ -241,10 +244,17 @@ class _Routes:
     async def inspect(self, request: Request) -> Reply:
         principal = self._caller(request, "inspect")
         call = await _call(request, self._services.bounds.body_octets)
-        body = decode(call, _inspect_decoder, ("text", "encoding"))
+        body = decode(call, _inspect_decoder, InspectBody.__struct_fields__)
         check_encoding(body.encoding)
+        account = principal.account
+        wishes = sms.TextWishes(
+            encoding=body.encoding,
+            smart=account.smart_encoding if body.smart_encoding is None else body.smart_encoding,
+            national=account.national_tables if body.national_tables is None else body.national_tables,
+            keep_segments=body.max_segments or 0,
+        )
         try:
-            seen = sms.inspect(body.text, body.encoding)
+            seen = sms.inspect(body.text, wishes)
         except sms.TooLong as error:
             raise RequestRejected("message_too_long", str(error), field="text") from error
         except sms.CannotEncode as error:

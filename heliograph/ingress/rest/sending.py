@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from heliograph.access import KeyRing, Principal
 from heliograph.delivery.intake import Intake
+from heliograph.delivery.segmenting import TextChanges, changes_of
 from heliograph.delivery.submission import Accepted, Callback, Submission
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected, StoreError
@@ -63,6 +64,8 @@ class _Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     type: str = "transactional"
     encoding: str = "auto"
     max_segments: Annotated[int, Meta(ge=1, le=255)] | None = None
+    max_segments_policy: str = "refuse"
+    smart_encoding: bool | None = None
     validity_s: Annotated[int, Meta(ge=60, le=604_800)] | None = None
     client_ref: Short | None = None
     tags: Annotated[list[Short], Meta(max_length=16)] | None = None
@@ -109,6 +112,7 @@ class SendReply(Struct, frozen=True, omit_defaults=True, gc=False):
     route_reason: str | UnsetType = UNSET
     connector: str | UnsetType = UNSET
     send_at: str | UnsetType = UNSET
+    text_changes: TextChanges | UnsetType = UNSET
 
 
 SEND_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(SendBody))
@@ -242,6 +246,8 @@ class Sending:
         schedule = accepted.schedule
         if schedule is not None and schedule.send_us > schedule.at_us:
             reply = msgspec.structs.replace(reply, state=_SCHEDULED, send_at=iso(schedule.send_us))
+        if message.entrance_data is not None and (changes := changes_of(message.entrance_data)) is not None:
+            reply = msgspec.structs.replace(reply, text_changes=changes)
         if "routes:read" not in principal.scopes:
             return reply
         return msgspec.structs.replace(
@@ -260,6 +266,7 @@ def submission_of(
     if kind is None:
         raise _invalid("type", f"type must be one of {', '.join(_TYPES)}.")
     check_encoding(body.encoding)
+    truncate = body.max_segments_policy != "refuse" and _truncates(body)
     data = udh = None
     if body.data is not None or body.udh is not None or body.text is None:
         data, udh = _octets(body)
@@ -287,6 +294,8 @@ def submission_of(
         type=kind,
         encoding=body.encoding,
         max_segments=body.max_segments,
+        smart_encoding=body.smart_encoding,
+        truncate=truncate,
         validity_s=body.validity_s,
         client_ref=body.client_ref,
         tags=None if not body.tags else _encode(body.tags).decode(),
@@ -297,6 +306,15 @@ def submission_of(
         entrance=entrance,
         wish=wish,
     )
+
+
+def _truncates(body: SendBody) -> bool:
+    """Whether a text that is too long is to be cut off. Raises ``RequestRejected``."""
+    if body.max_segments_policy != "truncate":
+        raise _invalid("max_segments_policy", "max_segments_policy must be refuse or truncate.")
+    if body.max_segments is None or body.text is None:
+        raise _invalid("max_segments_policy", "To truncate, give max_segments and a text.")
+    return True
 
 
 def check_encoding(wish: str) -> None:

@@ -55,7 +55,8 @@ class Configuration(Reads):
 
     async def set_account(self, account: Account) -> None:
         """Keeps new settings of an existing account."""
-        await self._change("set_account", account.id, account.recipients, account.default_region)
+        values = astuple(account)
+        await self._change("set_account", account.id, *values[3:])
 
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each connector name, made where there is none (from 1)."""

@@ -571,17 +571,19 @@ WHERE account_id = $1 AND message_id = $2 ORDER BY sequence
 SELECT config_version FROM meta
 
 -- name: accounts
-SELECT id, name, created_us, recipients, default_region FROM accounts ORDER BY id
+SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts ORDER BY id
 
 -- name: account_by_name
-SELECT id, name, created_us, recipients, default_region FROM accounts WHERE name = $1
+SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts WHERE name = $1
 
 -- name: add_account
-INSERT INTO accounts (name, created_us, recipients, default_region) VALUES ($1, $2, $3, $4)
+INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (name) DO NOTHING RETURNING id
 
 -- name: set_account
-UPDATE accounts SET recipients = $2, default_region = $3 WHERE id = $1 RETURNING id
+UPDATE accounts SET recipients = $2, default_region = $3, smart_encoding = $4, national_tables = $5
+WHERE id = $1 RETURNING id
 
 -- name: add_connectors
 INSERT INTO connectors (name) SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS n (name, at)

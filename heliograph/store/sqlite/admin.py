@@ -32,8 +32,20 @@ _HOUR_US = 3_600_000_000
 
 
 def _account_of(row: Any) -> Account:
-    number, name, created_us, recipients, default_region = row
-    return Account(id=number, name=name, created_us=created_us, recipients=recipients, default_region=default_region)
+    number, name, created_us, recipients, default_region, smart_encoding, national_tables = row
+    return Account(
+        id=number,
+        name=name,
+        created_us=created_us,
+        recipients=recipients,
+        default_region=default_region,
+        smart_encoding=bool(smart_encoding),
+        national_tables=bool(national_tables),
+    )
+
+
+def _settings_of(account: Account) -> tuple[str, str | None, bool, bool]:
+    return account.recipients, account.default_region, account.smart_encoding, account.national_tables
 
 
 def accounts(db: apsw.Connection) -> list[Account]:
@@ -45,7 +57,7 @@ def ensure_account(db: apsw.Connection, name: str, now_us: int) -> Account:
     found = db.execute(query("account_named"), (name,)).fetchone()
     if found is None:
         fresh = Account(id=0, name=name, created_us=now_us)
-        db.execute(query("insert_account"), (name, now_us, fresh.recipients, fresh.default_region))
+        db.execute(query("insert_account"), (name, now_us, *_settings_of(fresh)))
         db.execute(query("bump_config"))
         found = db.execute(query("account_named"), (name,)).fetchone()
     db.execute("COMMIT")
@@ -54,7 +66,7 @@ def ensure_account(db: apsw.Connection, name: str, now_us: int) -> Account:
 
 def set_account(db: apsw.Connection, account: Account) -> None:
     db.execute("BEGIN IMMEDIATE")
-    db.execute(query("set_account"), (account.id, account.recipients, account.default_region))
+    db.execute(query("set_account"), (account.id, *_settings_of(account)))
     if not db.changes():
         raise StoreError(f"there is no account {account.name!r}")
     db.execute(query("bump_config"))

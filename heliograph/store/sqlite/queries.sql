@@ -528,16 +528,17 @@ WHERE e.key = ?1 AND e.account_id = ?3 AND EXISTS (SELECT 1 FROM messages m WHER
 SELECT value FROM meta WHERE name = 'config_version'
 
 -- name: accounts
-SELECT id, name, created_us, recipients, default_region FROM accounts ORDER BY id
+SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts ORDER BY id
 
 -- name: account_named
-SELECT id, name, created_us, recipients, default_region FROM accounts WHERE name = ?
+SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts WHERE name = ?
 
 -- name: insert_account
-INSERT INTO accounts (name, created_us, recipients, default_region) VALUES (?, ?, ?, ?)
+INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables)
+VALUES (?, ?, ?, ?, ?, ?)
 
 -- name: set_account
-UPDATE accounts SET recipients = ?2, default_region = ?3 WHERE id = ?1
+UPDATE accounts SET recipients = ?2, default_region = ?3, smart_encoding = ?4, national_tables = ?5 WHERE id = ?1
 
 -- name: connectors
 SELECT name, id FROM connectors
