@@ -48,8 +48,8 @@ def moved(text: str, page: str, known: dict[str, str]) -> str:
         if meant in known:
             new = relpath(known[meant], str(PurePosixPath(known[page]).parent) or ".")
             return f"{found[1]}{new}{found[3] or ''}{found[4]}"
-        if (ROOT / meant).exists():  # a file that is no page: named, not led to
-            return f"{found[1]}#{found[4]}"
+        if (ROOT / meant).is_file() and meant.startswith("docs/operate/"):  # given to load, at the same place
+            return found[0]
         raise ValueError(f"{page} leads to {target}, which is not there")
 
     return _LINK.sub(link, text)
@@ -74,6 +74,7 @@ def stage(folder: Path) -> None:
         target = folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
+    shutil.copytree(ROOT / "docs" / "operate", folder / "operate")
     index = folder / "index.md"
     text = index.read_text("utf-8")
     for heading, pages in navigation(text):

@@ -199,10 +199,10 @@ def test_a_command_shown_exists_with_its_options(block: Block) -> None:
             if words[0] == "make":
                 assert words[1] in targets
             else:
-                _check_command(words[1:])
+                check_command(words[1:])
 
 
-def _check_command(words: list[str]) -> None:
+def check_command(words: list[str]) -> None:
     here: Any = typer.main.get_command(app)
     while words and words[0] in getattr(here, "commands", {}):
         here = here.commands[words.pop(0)]
