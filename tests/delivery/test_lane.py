@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from heliograph.contracts import Outcome
 from heliograph.delivery.lane import LaneLimits
-from heliograph.errors import Retry, SubmitFailed
+from heliograph.errors import Retry, StoreBusy, SubmitFailed
 from heliograph.model import AT_ONCE, END, Route, State, TrafficType
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
@@ -124,6 +125,26 @@ async def test_each_connector_of_a_route_has_its_own_tries(tmp_path: Path, text:
         )
         assert len(second.written) == 3 * segments
         assert all(not lane._setbacks.elsewhere for lane in here.pipeline.dispatch.lanes.values())
+
+
+async def test_a_long_message_goes_to_the_next_connector_as_a_whole(tmp_path: Path) -> None:
+    """A segment that may go on waits for those still with the first carrier: none is sent by both."""
+    first, second = MemoryCarrier(1, "first"), MemoryCarrier(2, "second")
+    first.answer = first.keep_open
+    async with house(tmp_path / "s.db", [first, second]) as here:
+        accepted = await here.send(text="several segments " * 20)
+        await here.until(lambda: len(first.open) == 3)
+        one, two, three = first.open
+        first.say([Outcome(one, failure=ELSEWHERE)])
+        await here.until(lambda: here.pipeline.dispatch.lanes[1]._departures)
+        await here.pipeline.dispatch.sweep()
+        assert second.written == []
+        first.say([Outcome(two, "c2"), Outcome(three, failure=ELSEWHERE)])
+        await here.until(lambda: len(second.written) == 2)
+        assert [submission.number for submission in second.written] == [1, 3]
+        await here.ends(accepted.message.id, State.SENT)
+        assert len(first.written) == 3
+        assert here.pipeline.dispatch.lanes[1].depth == 0
 
 
 async def test_a_lost_link_repeats_what_was_on_it_and_marks_exactly_that(tmp_path: Path) -> None:
@@ -360,3 +381,29 @@ async def test_a_batch_for_a_lane_that_is_not_fast_goes_to_the_store_at_once(tmp
         carrier.answer = carrier.take
         carrier.say([carrier.take(one) for one in carrier.open])
         await here.until(lambda: len(carrier.written) == 1_200)
+
+
+async def test_what_was_claimed_goes_back_when_nobody_can_say_who_opted_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier = MemoryCarrier(1)
+    carrier.bound = False
+    async with house(tmp_path / "s.db", [carrier]) as here:
+        sent = [await here.send(to=f"+491511234567{digit}") for digit in range(3)]  # no link: they wait in the store
+        opted_out, asked = here.store.opted_out, 0
+
+        async def failing(pairs: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                raise StoreBusy("the disk is full")
+            return await opted_out(pairs)
+
+        monkeypatch.setattr(here.store, "opted_out", failing)
+        monkeypatch.setattr(here.store, "may_be_opted_out", lambda account_id, recipient: True)
+        carrier.bound = True
+        await here.pipeline.dispatch.sweep()
+        await here.until(lambda: len(carrier.written) == 3)
+        assert asked >= 2
+        for one in sent:
+            await here.ends(one.message.id, State.SENT)

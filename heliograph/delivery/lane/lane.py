@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from heliograph.contracts import Clock, Connector, Outcome, SegmentSubmission, Store, Update
 from heliograph.delivery.lane.backlog import Backlog
+from heliograph.delivery.lane.departures import Departures
 from heliograph.delivery.lane.inflow import Inflow
 from heliograph.delivery.lane.lateoptouts import LateOptOuts
 from heliograph.delivery.lane.permits import Permits
@@ -26,6 +27,7 @@ from heliograph.delivery.lane.setbacks import Over, Setbacks, TryElsewhere
 from heliograph.delivery.lane.work import Admission, LaneLimits, Work, open_segments
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.delivery.segmenting import parts_of
+from heliograph.errors import StoreError
 from heliograph.model import AT_ONCE, END, Content, Live, Message, State
 from heliograph.rules.lifecycle import News
 from heliograph.rules.pacing import Pace
@@ -83,6 +85,7 @@ class Lane:
         self._queue = LaneQueue(limits)
         self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
         self._inflow = Inflow(clock, self._queue.room)
+        self._departures = Departures(self._send_on)
         self._setbacks = Setbacks(ledger, store, connector.id)
         self._late = LateOptOuts(store, clock, self, self._spawn)
         self._ready: deque[SegmentSubmission] = deque()
@@ -206,6 +209,8 @@ class Lane:
         self._ledger.plan(self._turn)
 
     def _turn(self, batch: Batch) -> None:
+        if self._departures:
+            self._departures.let_go(batch, all_of_them=self._closing)
         due = self._queue.wake(self._clock.monotonic())
         if due is not None:
             self._wake_at(due)
@@ -357,7 +362,7 @@ class Lane:
             self._leave(submission)
         elif isinstance(step, TryElsewhere):
             self._leave(submission)
-            self._move(batch, submission.live, step.connector_id)
+            self._departures.elsewhere(batch, submission.live, submission.number, step.connector_id)
         else:
             self._resubmit(batch, submission, step.wait_s)
 
@@ -372,7 +377,10 @@ class Lane:
             if wait_s > 0:
                 self._wake_at(until)
             return
-        self._give_back(batch, work, self._clock.now_us() + int(wait_s * 1e6) if wait_s else AT_ONCE)
+        self._forget(live.message, work.numbers)
+        self._shrink(live.message, 1)
+        due_us = self._clock.now_us() + int(wait_s * 1e6) if wait_s else AT_ONCE
+        self._departures.later(batch, live, submission.number, due_us)
         self._queue.free_pair(work.pair)
 
     def _leave(self, submission: SegmentSubmission) -> None:
@@ -399,7 +407,12 @@ class Lane:
     async def take(self, claimed: Sequence[tuple[Live, Content | None]]) -> None:
         """Messages claimed for this lane enter it; those that opted out meanwhile end here."""
         now = self._clock.monotonic()  # before they are checked: who opts out from now on is found later
-        barred = await self._barred([live.message for live, _ in claimed])
+        try:
+            barred = await self._barred([live.message for live, _ in claimed])
+        except StoreError:  # nobody can say who opted out: they wait in the store again
+            for live, _ in claimed:
+                self._send_on(self._ledger.batch, live, None, AT_ONCE)
+            raise
         await self._setbacks.look_back(live for live, _ in claimed)
         now_us = self._clock.now_us()
         batch = self._ledger.batch
@@ -444,7 +457,15 @@ class Lane:
 
     def _give_back(self, batch: Batch, work: Work, due_us: int) -> None:
         """Back to the store: unclaimed, due then."""
-        live = work.live
+        self._send_on(batch, work.live, None, due_us)
+        self._forget(work.live.message, work.numbers)
+        self._shrink(work.live.message, len(work.numbers))
+
+    def _send_on(self, batch: Batch, live: Live, connector_id: int | None, due_us: int) -> None:
+        """What is left of a message goes to another connector, or back to the store until it is due."""
+        if connector_id is not None:
+            self._move(batch, live, connector_id)
+            return
         message, old = live.message, live.progress
         if old.state < END:
             progress = replace(old, version=old.version + 1, owner=0, due_us=due_us)
@@ -452,8 +473,6 @@ class Lane:
             live.progress = progress
             if due_us <= self._clock.now_us():
                 self._backlog.mark((message.type, message.account_id))
-        self._forget(message, work.numbers)
-        self._shrink(message, len(work.numbers))
 
     # --- life ------------------------------------------------------------------------------------
 
