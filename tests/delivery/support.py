@@ -58,6 +58,7 @@ class MemoryCarrier:
         self.window = window
         self.segments_per_second = segments_per_second
         self.reference_octets = 1
+        self.national_tables = False
         self.assigns_recent_writer = True
         self.wants_receipts = True
         self.bound = True
