@@ -75,7 +75,7 @@ from heliograph.sms.segments import (
     split,
     split_text,
 )
-from heliograph.sms.smart import LOOKALIKES, Substitution, compact, replace_lookalikes, substitutions
+from heliograph.sms.smart import LOOKALIKES, Substitution, compact, is_beyond, replace_lookalikes, substitutions
 from heliograph.sms.udh import (
     CONCAT_8,
     CONCAT_16,
@@ -151,6 +151,7 @@ __all__ = [
     "gsm7_read",
     "gsm7_try",
     "inspect",
+    "is_beyond",
     "join",
     "language_tables",
     "missing",

@@ -16,7 +16,7 @@ from heliograph.sms.encodings import CannotEncode, Encoding, encode_as
 from heliograph.sms.graphemes import clusters
 from heliograph.sms.national import National, national
 from heliograph.sms.segments import TooLong, split, split_text
-from heliograph.sms.smart import Substitution, replace_lookalikes, substitutions
+from heliograph.sms.smart import Substitution, is_beyond, replace_lookalikes, substitutions
 
 __all__ = ["Plan", "TextWishes", "plan"]
 
@@ -83,6 +83,8 @@ def _planned(text: str, wishes: TextWishes) -> Plan:
         return _unicode(text, text, wishes)
     if (septets := gsm7_try(text)) is not None:
         return Plan(_GSM7, text, septets, split(septets, _GSM7, reference_octets=wishes.reference_octets))
+    if wishes.encoding == "auto" and not wishes.national and (not wishes.smart or is_beyond(text)):
+        return _unicode(text, text, wishes)
     replaced = replace_lookalikes(text) if wishes.smart else text
     found: list[Plan] = []
     too_long: TooLong | None = None

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from heliograph.sms.alphabets import ESCAPE
 from heliograph.sms.encodings import Encoding, encode_as
-from heliograph.sms.graphemes import clusters
+from heliograph.sms.graphemes import clusters, joins
 from heliograph.sms.udh import concat_udh
 
 __all__ = ["MAX_PARTS", "Segmented", "TooLong", "count_segments", "part_octets", "segment", "split", "split_text"]
@@ -88,7 +88,7 @@ def split_text(
     it is longer than a segment. Raises :class:`TooLong`.
     """
     hard = split(octets, encoding, reference_octets=reference_octets, extra_octets=extra_octets)
-    if len(hard) == 1:
+    if len(hard) == 1 or not joins(text):
         return hard
     borders = _borders(text, octets, encoding)
     if _all_at_borders(hard, borders):

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from heliograph.sms.alphabets import gsm7_try
 
-__all__ = ["LOOKALIKES", "Substitution", "compact", "replace_lookalikes", "substitutions"]
+__all__ = ["LOOKALIKES", "Substitution", "compact", "is_beyond", "replace_lookalikes", "substitutions"]
 
 _BY_HAND: Final = {
     "'": "`\xb4\u02b9\u02bb\u02bc\u02bd\u02c8\u2018\u2019\u201a\u201b\u2032\u2035\u2039\u203a\uff07",
@@ -82,6 +82,17 @@ _TRANSLATION: Final = str.maketrans(LOOKALIKES)
 _MARKED: Final = re.compile("[^\u0300-\u036f][\u0300-\u036f]+")
 """A character with marks behind it, which may be one character of the alphabet in another spelling (é)."""
 _PLACES: Final = re.compile(f"{_MARKED.pattern}|[{re.escape(''.join(LOOKALIKES))}]", re.DOTALL)
+
+
+_PLAIN: Final = [c for c in map(chr, (*range(0x100), *range(0x370, 0x400), 0x20AC)) if gsm7_try(c) is not None]
+"""Latin, Greek capitals and the euro sign: all 137 characters of the alphabet and its extension."""
+_BEYOND: Final = re.compile(f"[^\u0300-\u036f{re.escape(''.join([*_PLAIN, *LOOKALIKES]))}]").search
+"""A character that is none of GSM 7-bit's, looks like none, and is no mark that makes one."""
+
+
+def is_beyond(text: str) -> bool:
+    """Whether no replacement can make GSM 7-bit of a text: the quick answer for Cyrillic, Chinese or an emoji."""
+    return _BEYOND(text) is not None
 
 
 class Substitution(Struct, frozen=True, rename={"from_": "from"}):

@@ -146,13 +146,3 @@ async def test_pending_deliveries_are_due_oldest_first(store: Store, make: Make)
     assert await store.due_deliveries("e2", NOW, 10) == []
     await store.commit(Changes(deliveries_done=["a", "b", "c", "x"]))
     assert await store.next_delivery_us() is None
-
-
-async def test_counts_move_with_their_position(store: Store) -> None:
-    assert await store.counts_position() == 0
-    key = (NOW, 1, 0, "DE", "", "INFO", 1, 1, 50)
-    await store.add_counts(7, {key: 3, (NOW, 1, 0, "", "", "INFO", 1, 1, 30): 1})
-    await store.add_counts(9, {key: 2})
-    assert await store.counts_position() == 9
-    await store.add_counts(10, {})
-    assert await store.counts_position() == 10

@@ -12,13 +12,19 @@ from heliograph.sms import (
     TextWishes,
     compact,
     gsm7_try,
+    is_beyond,
     plan,
     replace_lookalikes,
     substitutions,
 )
 
 texts = st.text(
-    st.one_of(st.sampled_from(sorted(LOOKALIKES)), st.sampled_from("ab e\u0301é{€ç"), st.characters()), max_size=200
+    st.one_of(
+        st.sampled_from(sorted(LOOKALIKES)),
+        st.sampled_from("ab e\u0301é{€ç"),
+        st.characters(exclude_categories=("Cs",)),  # half of a pair is no text
+    ),
+    max_size=200,
 )
 
 
@@ -109,3 +115,15 @@ def test_it_is_idempotent_never_grows_and_lists_all_that_it_does(text: str) -> N
     assert rebuilt + text[at:] == made.text
     if made.substitutions:
         assert replace_lookalikes(text) == made.text
+
+
+@given(texts)
+def test_what_is_beyond_help_is_left_as_it_is(text: str) -> None:
+    if is_beyond(text):
+        assert gsm7_try(replace_lookalikes(text)) is None
+
+
+@pytest.mark.parametrize("text", ["Спасибо", "日本", "see you \U0001f389", "\u201cyes\u201d \U0001f389"])
+def test_other_scripts_and_pictures_are_beyond_help(text: str) -> None:
+    assert is_beyond(text)
+    assert plan(text, TextWishes()).text == text
