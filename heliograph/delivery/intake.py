@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec import Struct
 
-from heliograph.contracts import Acceptance, Changes, Claim, Clock, Committed, NewMessage, ReferenceKey, Store
+from heliograph.contracts import Acceptance, Changes, Clock, Committed, NewMessage, ReferenceKey, Store
 from heliograph.delivery.decide import Decider, Draft, opted_out
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.dispatch import Dispatch
+from heliograph.delivery.idempotency import claim_of, created, mismatch, replay
 from heliograph.delivery.lane import Admission
 from heliograph.delivery.slices import Slices
 from heliograph.delivery.submission import Accepted, IdempotencyKey, Received, Submission
@@ -33,8 +33,6 @@ from heliograph.model import (
     Schedule,
     SegmentProgress,
     State,
-    id_from_number,
-    id_number,
 )
 from heliograph.rules.lifecycle import fact_of
 from heliograph.rules.schedule import Plan
@@ -42,8 +40,6 @@ from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Intake", "IntakeLimits"]
 
-_CLAIM_LIFE_US = 24 * 3600 * 1_000_000
-_REFUSED = tuple[int, str, str, str | None, int]
 _REFERENCES = 100_000
 _SLICE = 250
 """Messages that are decided, or placed, without a look at anybody else: about 2 ms."""
@@ -58,15 +54,6 @@ class IntakeLimits(Struct, frozen=True, kw_only=True):
     """Messages that may wait for their commit; above it callers are told to come back."""
 
     messages: int = 50_000
-
-
-class _Made(Struct, omit_defaults=True):
-    """What a claim says was created: ids follow from the first, refusals are told again."""
-
-    first: str | None = None
-    count: int = 0
-    refused: list[_REFUSED] = []
-    warnings: list[tuple[int, tuple[str, ...]]] = []
 
 
 class _Request:
@@ -389,7 +376,8 @@ class Intake:
 
     def _conclude(self, decision: _Decision, ids: Sequence[str], now_us: int, changes: Changes) -> None:
         """The rows of one request, all or none."""
-        claim = self._claim(decision.request, decision, ids, now_us)
+        key = decision.request.idempotency
+        claim = None if key is None else claim_of(key, created(decision.results, ids), now_us)
         changes.acceptances.append(Acceptance(decision.rows, claim, schedules=decision.schedules))
 
     def _message(self, draft: Draft, message_id: str, now_us: int, changes: Changes) -> Message:
@@ -400,26 +388,6 @@ class Intake:
             reference = self._references.get(key, 0) % limit + 1
             self._references[key] = changes.references[key] = reference
         return draft.message(message_id, now_us, reference)
-
-    def _claim(self, request: _Request, decision: _Decision, ids: Sequence[str], now_us: int) -> Claim | None:
-        key = request.idempotency
-        if key is None:
-            return None
-        made = _Made(first=ids[0] if ids else None, count=len(ids))
-        for index, result in enumerate(decision.results):
-            if isinstance(result, RequestRejected):
-                made.refused.append((index, result.code, result.detail, result.field, result.status))
-            elif result.warnings:
-                made.warnings.append((index, result.warnings))
-        return Claim(
-            account_id=key.account_id,
-            scope="http",
-            key=key.key,
-            body_hash=key.body_hash,
-            created_us=now_us,
-            expires_us=now_us + _CLAIM_LIFE_US,
-            made=msgspec.json.encode(made).decode(),
-        )
 
     # --- commit ------------------------------------------------------------------------------------
 
@@ -457,7 +425,7 @@ class Intake:
         for index, claim in committed.lost.items():
             request = decisions[index].request
             try:
-                received = await self._replay(claim, request)
+                received = await replay(self._store, claim, request.idempotency)
             except (RequestRejected, StoreError) as error:
                 _fail([request], error)
                 continue
@@ -480,31 +448,6 @@ class Intake:
             if index not in committed.lost and index not in committed.opted_out
         ]
 
-    async def _replay(self, claim: Claim, request: _Request) -> Received:
-        """The answer of the first request with this key, rebuilt from what it created."""
-        if request.idempotency is None or claim.body_hash != request.idempotency.body_hash:
-            raise mismatch()
-        made = msgspec.json.decode(claim.made or "{}", type=_Made)
-        ids = ids_of(made.first, made.count)
-        records = await self._store.records([(claim.account_id, one) for one in ids])
-        refused = {
-            index: RequestRejected(code, detail, field=field, status=status)
-            for index, code, detail, field, status in made.refused
-        }
-        warnings = dict(made.warnings)
-        left = iter(ids)
-        results: list[Accepted | RequestRejected] = []
-        for index in range(len(ids) + len(refused)):
-            if index in refused:
-                results.append(refused[index])
-                continue
-            record = records.get(next(left))
-            if record is None:
-                raise RequestRejected("gone", "What this request created is past its retention.", status=410)
-            first = record.schedules[0] if record.schedules else None
-            results.append(Accepted(record.message, record.progress, warnings.get(index, ()), first))
-        return Received(results, True)
-
     # --- tasks -------------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -516,24 +459,6 @@ class Intake:
         """Waits until what was begun is answered."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=timeout_s)
-
-
-def mismatch() -> RequestRejected:
-    """One key, two bodies."""
-    return RequestRejected(
-        "idempotency_mismatch",
-        "This Idempotency-Key was used for another request within 24 hours: use a new key for a new request.",
-        field="Idempotency-Key",
-        status=409,
-    )
-
-
-def ids_of(first: str | None, count: int) -> list[str]:
-    """The ids that one ``IdSource.take`` gave: consecutive ticks with one random tail."""
-    if first is None:
-        return []
-    number = id_number(first)
-    return [id_from_number(number + (index << 45)) for index in range(count)]
 
 
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

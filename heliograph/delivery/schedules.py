@@ -11,9 +11,9 @@ import asyncio
 
 from msgspec.structs import replace
 
-from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store, Update
+from heliograph.contracts import Acceptance, Changes, Clock, Store, Update
 from heliograph.delivery.dispatch import Dispatch
-from heliograph.delivery.intake import mismatch
+from heliograph.delivery.idempotency import claim_of, mismatch
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected, StoreBusy, StoreError
@@ -26,7 +26,6 @@ from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Schedules"]
 
-_CLAIM_LIFE_US = 24 * 3600 * 1_000_000
 _TRIES = 20
 _MOST_DATES = 100
 _STEP = 500
@@ -192,16 +191,7 @@ class Schedules:
     async def _kept(self, changes: Changes, live: Live, idempotency: IdempotencyKey | None) -> bool:
         """Commits; False where the message had another version by then."""
         if idempotency is not None:
-            now_us = self._clock.now_us()
-            claim = Claim(
-                account_id=idempotency.account_id,
-                scope="http",
-                key=idempotency.key,
-                body_hash=idempotency.body_hash,
-                created_us=now_us,
-                expires_us=now_us + _CLAIM_LIFE_US,
-                made="{}",
-            )
+            claim = claim_of(idempotency, "{}", self._clock.now_us())
             changes.acceptances.append(Acceptance((), claim=claim))
         if live.message.id in (await self._store.commit(changes)).stale:
             return False

@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store
-from heliograph.delivery.intake import mismatch
+from heliograph.delivery.idempotency import claim_of, mismatch
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
 from heliograph.model import Endpoint
 
 __all__ = ["CALLBACKS", "Webhooks"]
 
-_CLAIM_LIFE_US = 24 * 3600 * 1_000_000
 _FOR_EVER_US = 1 << 62
 _MOST_ENDPOINTS = 100
 _SCOPE = "http"
@@ -171,16 +170,7 @@ class Webhooks:
     async def _once(self, acceptance: Acceptance, idempotency: IdempotencyKey | None, made: str) -> Claim | None:
         """Writes it; gives the earlier claim where the key is taken by the same request."""
         if idempotency is not None:
-            now_us = self._clock.now_us()
-            acceptance.claim = Claim(
-                account_id=idempotency.account_id,
-                scope=_SCOPE,
-                key=idempotency.key,
-                body_hash=idempotency.body_hash,
-                created_us=now_us,
-                expires_us=now_us + _CLAIM_LIFE_US,
-                made=made,
-            )
+            acceptance.claim = claim_of(idempotency, made, self._clock.now_us())
         committed = await self._store.commit(Changes(acceptances=[acceptance]))
         earlier = committed.lost.get(0)
         if earlier is not None and idempotency is not None and earlier.body_hash != idempotency.body_hash:

@@ -1,0 +1,101 @@
+"""Idempotency: a key is claimed with what its request creates, and the answer is rebuilt from that, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from heliograph.contracts import Claim, Store
+from heliograph.delivery.submission import Accepted, IdempotencyKey, Received
+from heliograph.errors import RequestRejected
+from heliograph.model import id_from_number, id_number
+
+__all__ = ["claim_of", "created", "mismatch", "replay"]
+
+_LIFE_US: Final = 24 * 3600 * 1_000_000
+
+_Refusal = tuple[int, str, str, str | None, int]
+"""(place in the request, code, detail, field, status)."""
+
+
+class _Created(Struct, omit_defaults=True):
+    """What a claim says was created: ids follow from the first, refusals are told again."""
+
+    first: str | None = None
+    count: int = 0
+    refused: list[_Refusal] = []
+    warnings: list[tuple[int, tuple[str, ...]]] = []
+
+
+def claim_of(key: IdempotencyKey, made: str | None, now_us: int) -> Claim:
+    """The key, for a day. ``made`` is JSON of what is created with it; without a secret and without an answer."""
+    return Claim(
+        account_id=key.account_id,
+        scope="http",
+        key=key.key,
+        body_hash=key.body_hash,
+        created_us=now_us,
+        expires_us=now_us + _LIFE_US,
+        made=made,
+    )
+
+
+def created(results: Sequence[Accepted | RequestRejected], ids: Sequence[str]) -> str:
+    """What :func:`replay` needs to say the same again."""
+    made = _Created(first=ids[0] if ids else None, count=len(ids))
+    for index, result in enumerate(results):
+        if isinstance(result, RequestRejected):
+            made.refused.append((index, result.code, result.detail, result.field, result.status))
+        elif result.warnings:
+            made.warnings.append((index, result.warnings))
+    return msgspec.json.encode(made).decode()
+
+
+async def replay(store: Store, claim: Claim, key: IdempotencyKey | None) -> Received:
+    """The answer of the first request with this key, rebuilt from what it created.
+
+    Raises ``RequestRejected`` (409) where the key belongs to another request, (410) where its messages are gone.
+    """
+    if key is None or claim.body_hash != key.body_hash:
+        raise mismatch()
+    made = msgspec.json.decode(claim.made or "{}", type=_Created)
+    ids = _ids_of(made.first, made.count)
+    records = await store.records([(claim.account_id, one) for one in ids])
+    refused = {
+        index: RequestRejected(code, detail, field=field, status=status)
+        for index, code, detail, field, status in made.refused
+    }
+    warnings = dict(made.warnings)
+    left = iter(ids)
+    results: list[Accepted | RequestRejected] = []
+    for index in range(len(ids) + len(refused)):
+        if index in refused:
+            results.append(refused[index])
+            continue
+        record = records.get(next(left))
+        if record is None:
+            raise RequestRejected("gone", "What this request created is past its retention.", status=410)
+        first = record.schedules[0] if record.schedules else None
+        results.append(Accepted(record.message, record.progress, warnings.get(index, ()), first))
+    return Received(results, True)
+
+
+def mismatch() -> RequestRejected:
+    """One key, two bodies."""
+    return RequestRejected(
+        "idempotency_mismatch",
+        "This Idempotency-Key was used for another request within 24 hours: use a new key for a new request.",
+        field="Idempotency-Key",
+        status=409,
+    )
+
+
+def _ids_of(first: str | None, count: int) -> list[str]:
+    """The ids that one ``IdSource.take`` gave: consecutive ticks with one random tail."""
+    if first is None:
+        return []
+    number = id_number(first)
+    return [id_from_number(number + (index << 45)) for index in range(count)]
