@@ -16,7 +16,8 @@ class Memory:
     def __init__(self, rate: float = 10_000.0) -> None:
         self.clock = HandClock()
         self.room = {KEY: 0, OTHER: 0}
-        self.inflow = Inflow(self.clock, lambda key: self.room[key])
+        self.waiting: set[tuple[int, int]] = set()
+        self.inflow = Inflow(self.clock, lambda key: self.room[key], self.waiting.__contains__)
         self.inflow.left += int(rate)
         self.clock.move(1.0)
         self.inflow.measure()
@@ -88,6 +89,27 @@ async def test_what_would_take_too_long_is_not_waited_for() -> None:
     assert (await memory.ask(9_000)).done()  # behind the first: nearly two seconds
     await memory.leave(9_000)
     assert waiting.done()
+
+
+async def test_nobody_goes_past_those_who_wait_in_the_store() -> None:
+    memory = Memory()
+    memory.waiting.add(KEY)
+    memory.room[KEY] = 5_000
+    task = await memory.ask(1_000)
+    await memory.leave(100)
+    assert not task.done()
+    memory.waiting.clear()
+    await memory.leave(0)
+    assert task.done()
+    assert task.result() == 1_000
+
+
+async def test_a_slow_moment_of_a_fast_lane_changes_little() -> None:
+    memory = Memory()
+    memory.inflow.left += 10
+    memory.clock.move(0.1)
+    memory.inflow.measure()
+    assert not (await memory.ask(1_000)).done()
 
 
 async def test_a_lane_that_stands_still_has_no_rate() -> None:

@@ -33,10 +33,25 @@ _Key = tuple[int, int]
 class Inflow:
     """Who waits for room in a lane, by (class, account), each in order of arrival."""
 
-    __slots__ = ("_clock", "_counted_from", "_loop", "_promised", "_room", "_since", "_waiting", "left", "rate")
+    __slots__ = (
+        "_blocked",
+        "_clock",
+        "_counted_from",
+        "_loop",
+        "_promised",
+        "_room",
+        "_since",
+        "_waiting",
+        "left",
+        "rate",
+    )
 
-    def __init__(self, clock: Clock, room: Callable[[_Key], int]) -> None:
-        """``room`` gives how many segments of a (class, account) memory can take now."""
+    def __init__(self, clock: Clock, room: Callable[[_Key], int], blocked: Callable[[_Key], bool]) -> None:
+        """``room`` gives how many segments of a (class, account) memory can take now, ``blocked`` whether others of it
+
+        wait in the store: then nobody may go past them.
+        """
+        self._blocked = blocked
         self._clock = clock
         self._room = room
         self._waiting: dict[_Key, deque[tuple[int, asyncio.Future[None]]]] = {}
@@ -46,7 +61,7 @@ class Inflow:
         self._since = clock.monotonic()
         self._counted_from = 0
         self.rate = 0.0
-        """Segments a second that leave the lane, by the last measure."""
+        """Segments a second that leave the lane, by the last measures."""
         self._loop = asyncio.get_running_loop()
 
     def __bool__(self) -> bool:
@@ -61,13 +76,11 @@ class Inflow:
         Gives how many are promised, all or none: :meth:`placed` must follow with as many.
         """
         missing = segments - self._free(key) + sum(many for many, _ in self._waiting.get(key, ()))
-        if missing <= 0:
+        if missing <= 0 and not self._blocked(key):
             self._promise(key, segments)
             return segments
-        expected_s = self._expected_s(missing)
-        if expected_s is not None and await self._let(key, segments, expected_s):
-            return segments
-        return 0
+        wait_s = self._wait_s(key, missing)
+        return segments if wait_s and await self._let(key, segments, wait_s) else 0
 
     def _promise(self, key: _Key, segments: int) -> None:
         self._promised[key] = self._promised.get(key, 0) + segments
@@ -80,19 +93,22 @@ class Inflow:
         else:
             self._promised.pop(key, None)
 
-    def _expected_s(self, segments: int) -> float | None:
+    def _wait_s(self, key: _Key, missing: int) -> float:
+        """How long is waited at most; 0: the store is the better way."""
         self.measure()
         if self.rate < _LEAST_RATE:
-            return None
-        expected_s = segments / self.rate
-        return expected_s if expected_s <= _LONGEST_S else None
+            return 0.0
+        if self._blocked(key):  # nobody knows how much waits there: what comes slower lets it be worked off
+            return _LONGEST_S
+        expected_s = missing / self.rate
+        return max(_MEASURED_S, expected_s * _GIVE_UP) if expected_s <= _LONGEST_S else 0.0
 
-    async def _let(self, key: _Key, segments: int, expected_s: float) -> bool:
+    async def _let(self, key: _Key, segments: int, wait_s: float) -> bool:
         """Waits in turn; True when :meth:`let_in` promised the room."""
         turn: asyncio.Future[None] = self._loop.create_future()
         queue = self._waiting.setdefault(key, deque())
         queue.append((segments, turn))
-        done, _ = await asyncio.wait((turn,), timeout=max(_MEASURED_S, expected_s * _GIVE_UP))
+        done, _ = await asyncio.wait((turn,), timeout=wait_s)
         if done:
             return True
         queue.remove((segments, turn))
@@ -106,14 +122,16 @@ class Inflow:
         passed = now - self._since
         if passed < _MEASURED_S:
             return False
-        self.rate = (self.left - self._counted_from) / passed if passed < _STALE_S else 0.0
+        rate = (self.left - self._counted_from) / passed if passed < _STALE_S else 0.0
+        # One slow tenth of a second says little, a standstill says all.
+        self.rate = self.rate * 0.7 + rate * 0.3 if rate and self.rate else rate
         self._since, self._counted_from = now, self.left
         return True
 
     def let_in(self) -> None:
         """Memory has become emptier: those in front go on, as many as have room."""
         for key, queue in list(self._waiting.items()):
-            while queue and queue[0][0] <= self._free(key):
+            while queue and queue[0][0] <= self._free(key) and not self._blocked(key):
                 segments, turn = queue.popleft()
                 self._promise(key, segments)
                 turn.set_result(None)

@@ -84,7 +84,7 @@ class Lane:
         self._commit_s = _COMMIT_S
         self._queue = LaneQueue(limits)
         self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
-        self._inflow = Inflow(clock, self._queue.room)
+        self._inflow = Inflow(clock, self._queue.room, self._backlog.__contains__)
         self._departures = Departures(self._send_on)
         self._setbacks = Setbacks(ledger, store, connector.id)
         self._late = LateOptOuts(store, clock, self, self._spawn)
@@ -140,7 +140,7 @@ class Lane:
 
         Gives how many are promised: ``placed`` must follow with as many.
         """
-        if key in self._backlog or self._closing or not self.connector.bound:
+        if self._closing or not self.connector.bound:
             return 0
         return await self._inflow.reserve(key, segments)
 
