@@ -291,6 +291,7 @@ class Heliograph:
             await asyncio.sleep(_CONFIG_EVERY_S)
             await self.readiness.look()
             with contextlib.suppress(HeliographError):
+                await self.keys.note_uses()
                 self.metrics.depth = await self.store.depth()
 
     async def _look(self) -> None:
@@ -324,6 +325,8 @@ class Heliograph:
             self.tails.close()
         if hasattr(self, "server"):
             await self.server.stop()
+            with contextlib.suppress(HeliographError):
+                await self.keys.note_uses(at_once=True)
         if hasattr(self, "outbox"):
             await self.pipeline.stop(drain_s)
             await self.outbox.drain(min(drain_s, 5.0))

@@ -1,5 +1,6 @@
 """Who is calling, and what they may do."""
 
-from heliograph.access.keys import KeyRing, Principal, make_key
+from heliograph.access.allowing import ranges_of
+from heliograph.access.keys import KeyRing, Principal, make_key, successor_of
 
-__all__ = ["KeyRing", "Principal", "make_key"]
+__all__ = ["KeyRing", "Principal", "make_key", "ranges_of", "successor_of"]

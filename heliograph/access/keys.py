@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from heliograph.access.allowing import AllowList
 from heliograph.contracts import Store
-from heliograph.errors import ConfigError, ConfigFault
+from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey
 
-__all__ = ["KeyRing", "Principal", "check_scopes", "make_key"]
+__all__ = ["MOST_NAME_CHARACTERS", "OVERLAP_S", "KeyRing", "Principal", "check_scopes", "make_key", "successor_of"]
+
+MOST_NAME_CHARACTERS: Final = 64
+OVERLAP_S: Final = 86_400
+"""For how many seconds a rotated key stays valid beside its successor, where nobody says otherwise."""
 
 _PREFIX_CHARACTERS = 16
 _MOST_CHARACTERS = 128
+_NOTED_EVERY_US = 60_000_000
 
 
 class Principal(Struct, frozen=True):
@@ -25,12 +33,23 @@ class Principal(Struct, frozen=True):
     scopes: frozenset[str]
     key: str
     expires_us: int | None = None
+    allowed: AllowList | None = None
+    """From where the key may be used; None is anywhere."""
 
 
 def make_key(
-    account_id: int, scopes: tuple[str, ...] = CUSTOMER_SCOPES, *, now_us: int, expires_us: int | None = None
+    account_id: int,
+    scopes: tuple[str, ...] = CUSTOMER_SCOPES,
+    *,
+    now_us: int,
+    expires_us: int | None = None,
+    name: str = "",
+    addresses: tuple[str, ...] = (),
 ) -> tuple[str, ApiKey]:
-    """A new key: its text, which nobody can read again, and what is kept of it."""
+    """A new key: its text, which nobody can read again, and what is kept of it.
+
+    ``addresses`` are as :func:`heliograph.access.allowing.ranges_of` gives them.
+    """
     text = "hg_live_" + secrets.token_hex(32)
     key = ApiKey(
         id=0,
@@ -40,8 +59,16 @@ def make_key(
         scopes=scopes,
         created_us=now_us,
         expires_us=expires_us,
+        name=name,
+        addresses=addresses,
     )
     return text, key
+
+
+def successor_of(key: ApiKey, *, now_us: int) -> tuple[str, ApiKey]:
+    """A key that may do the same from the same addresses, without an end: its text, and what is kept of it."""
+    text, fresh = make_key(key.account_id, key.scopes, now_us=now_us)
+    return text, replace(fresh, name=key.name, addresses=key.addresses)
 
 
 def check_scopes(scopes: tuple[str, ...]) -> None:
@@ -63,6 +90,8 @@ class KeyRing:
         self._now_us = now_us
         self._principals: dict[bytes, Principal] = {}
         self._version = -1
+        self._used: set[str] = set()
+        self._noted_us = now_us()
 
     async def refresh(self) -> bool:
         """Reads keys and accounts again if any process changed them; True when it did."""
@@ -71,18 +100,51 @@ class KeyRing:
             return False
         accounts = {account.id: account for account in await self._store.accounts()}
         self._principals = {
-            key.hash: Principal(accounts[key.account_id], frozenset(key.scopes), key.prefix, key.expires_us)
+            key.hash: Principal(
+                accounts[key.account_id],
+                frozenset(key.scopes),
+                key.prefix,
+                key.expires_us,
+                AllowList(key.addresses) if key.addresses else None,
+            )
             for key in await self._store.keys()
             if key.revoked_us is None and key.account_id in accounts
         }
         self._version = version
         return True
 
-    def find(self, token: str) -> Principal | None:
-        """Whose key this is; None for one that is unknown, revoked or expired."""
+    def admit(self, token: str, peer: str | None) -> Principal | None:
+        """Whose key this is, for a caller at the address ``peer``; None for one that is unknown or revoked.
+
+        Raises ``RequestRejected``: 403 ``address_not_allowed``; 401 ``key_expired``, at an allowed address alone.
+        Only who has the whole key hears either.
+        """
         if len(token) > _MOST_CHARACTERS:
             return None
         principal = self._principals.get(hashlib.sha256(token.encode()).digest())
-        if principal is None or principal.expires_us is None:
-            return principal
-        return principal if principal.expires_us > self._now_us() else None
+        if principal is None:
+            return None
+        if principal.allowed is not None and not principal.allowed.admits(peer):
+            raise RequestRejected(
+                "address_not_allowed",
+                "This key may not be used from this address: call from one of its own, or let the operator add this.",
+                status=403,
+            )
+        if principal.expires_us is not None and principal.expires_us <= self._now_us():
+            raise RequestRejected(
+                "key_expired", "This key has expired: use its successor, or let the operator make one.", status=401
+            )
+        self._used.add(principal.key)
+        return principal
+
+    async def note_uses(self, *, at_once: bool = False) -> None:
+        """Keeps which keys were used since the last time: at most once a minute, unless ``at_once``."""
+        now_us = self._now_us()
+        if not self._used or (not at_once and now_us - self._noted_us < _NOTED_EVERY_US):
+            return
+        used, self._used, self._noted_us = self._used, set(), now_us
+        try:
+            await self._store.note_key_uses(sorted(used), now_us)
+        except StoreError:
+            self._used |= used
+            raise

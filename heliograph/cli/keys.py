@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from heliograph.cli.durations import seconds_of
 from heliograph.cli.options import Config, Json
 
 if TYPE_CHECKING:
     from heliograph.contracts import Store
+    from heliograph.model import ApiKey
 
 __all__ = ["app", "create_key"]
 
 app = typer.Typer(no_args_is_help=True, help="API keys. Works while the server runs, and takes effect within 2 s.")
 
+Beginning: TypeAlias = Annotated[
+    str, typer.Argument(metavar="PREFIX", help="The key's beginning, as the list shows it, or the whole key.")
+]
+Allow: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="An address or a range (CIDR) from which alone it may be used. Repeatable.")
+]
+
 
 async def create_key(
-    store: Store, account: str, scopes: tuple[str, ...], *, expires_us: int | None = None
+    store: Store,
+    account: str,
+    scopes: tuple[str, ...],
+    *,
+    expires_us: int | None = None,
+    name: str = "",
+    addresses: tuple[str, ...] = (),
 ) -> tuple[str, Any]:
     """A new key of an account, which is made when there is none: its text, and what is kept of it."""
     from heliograph.access import make_key
 
     now_us = time.time_ns() // 1000
     owner = await store.ensure_account(account, now_us)
-    text, kept = make_key(owner.id, scopes, now_us=now_us, expires_us=expires_us)
+    text, kept = make_key(owner.id, scopes, now_us=now_us, expires_us=expires_us, name=name, addresses=addresses)
     return text, await store.add_key(kept)
 
 
@@ -33,14 +48,17 @@ async def create_key(
 def create(
     account: Annotated[str, typer.Option(help="Whose key; the account is made when there is none.")],
     scopes: Annotated[str, typer.Option(help="What it may do, with commas; by default what customers do.")] = "",
-    expires_days: Annotated[int | None, typer.Option(min=1, help="Days until it ends; for ever without it.")] = None,
+    expires_in: Annotated[str | None, typer.Option(help="When it ends, as 12h or 90d; never without it.")] = None,
+    name: Annotated[str, typer.Option(help="What it is for, up to 64 characters.")] = "",
+    allow: Allow = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Make a key and print it: alone on the last line, and never again."""
     import sys
 
-    from heliograph.access.keys import check_scopes
+    from heliograph.access import ranges_of
+    from heliograph.access.keys import MOST_NAME_CHARACTERS, check_scopes
     from heliograph.cli.output import print_json
     from heliograph.cli.stores import with_store
     from heliograph.model import CUSTOMER_SCOPES
@@ -49,8 +67,17 @@ def create(
     check_scopes(chosen)
     if not account.strip():
         raise typer.BadParameter("give the account a name", param_hint="--account")
-    expires_us = None if expires_days is None else time.time_ns() // 1000 + expires_days * 86_400_000_000
-    text, kept = with_store(config, lambda store: create_key(store, account, chosen, expires_us=expires_us), make=True)
+    if len(name) > MOST_NAME_CHARACTERS or not (name.isprintable()):
+        raise typer.BadParameter(f"up to {MOST_NAME_CHARACTERS} characters that can be printed", param_hint="--name")
+    addresses = ranges_of(allow or ())
+    ends_us = None
+    if expires_in is not None:
+        ends_us = time.time_ns() // 1000 + seconds_of(expires_in, "--expires-in") * 1_000_000
+    text, kept = with_store(
+        config,
+        lambda store: create_key(store, account, chosen, expires_us=ends_us, name=name, addresses=addresses),
+        make=True,
+    )
     if json:
         print_json({"account": account, "prefix": kept.prefix, "scopes": chosen, "key": text})
         return
@@ -75,11 +102,14 @@ def list_keys(
         return [
             {
                 "prefix": key.prefix,
+                "name": key.name,
                 "account": names.get(key.account_id, "?"),
                 "scopes": list(key.scopes),
+                "addresses": list(key.addresses),
                 "created_at": _when(key.created_us),
                 "expires_at": _when(key.expires_us),
                 "revoked_at": _when(key.revoked_us),
+                "last_used_at": _when(key.last_used_us),
             }
             for key in await store.keys()
             if account is None or names.get(key.account_id) == account
@@ -90,29 +120,87 @@ def list_keys(
         print_json({"keys": found})
         return
     rows = [[",".join(value) if isinstance(value, list) else value for value in key.values()] for key in found]
-    columns = ("prefix", "account", "scopes", "created_at", "expires_at", "revoked_at")
+    columns = (
+        "prefix", "name", "account", "scopes", "addresses", "created_at", "expires_at", "revoked_at", "last_used_at",
+    )  # fmt: skip
     print_table(columns, rows, empty="No keys: heliograph keys create makes one.")
 
 
 @app.command()
-def revoke(
-    prefix: Annotated[str, typer.Argument(help="The key's beginning, as the list shows it, or the whole key.")],
+def rotate(
+    prefix: Beginning,
+    overlap: Annotated[
+        str, typer.Option(help="How long the old key stays valid, as 2h or 7d; 0s: not at all.")
+    ] = "24h",
     config: Config = None,
+    json: Json = False,
 ) -> None:
-    """Revoke a key for ever."""
+    """Make a key that may do the same, print it alone on the last line, and end the old one after a while."""
+    import sys
+
+    from heliograph.access import successor_of
     from heliograph.cli.faults import CommandFailed
+    from heliograph.cli.output import print_json
     from heliograph.cli.stores import with_store
 
-    async def work(store: Store) -> str | None:
-        known = [key.prefix for key in await store.keys() if prefix.startswith(key.prefix)]
-        if not known or not await store.revoke_key(known[0], time.time_ns() // 1000):
-            return None
-        return known[0]
+    overlap_us = seconds_of(overlap, "--overlap", least=0) * 1_000_000
 
-    revoked = with_store(config, work)
-    if revoked is None:
-        raise CommandFailed(f"there is no key {prefix[:16]}…", "heliograph keys list shows their beginnings")
-    print(f"Revoked {revoked}….")
+    async def work(store: Store) -> tuple[ApiKey, str, ApiKey]:
+        old, now_us = await _known(store, prefix), time.time_ns() // 1000
+        text, fresh = successor_of(old, now_us=now_us)
+        kept = None
+        if old.expires_us is None or old.expires_us > now_us:
+            kept = await store.rotate_key(old.prefix, fresh, now_us + overlap_us)
+        if kept is None:
+            raise CommandFailed(f"the key {old.prefix}… is over", "heliograph keys create makes a new one")
+        [old] = [key for key in await store.keys() if key.prefix == old.prefix]
+        return old, text, kept
+
+    old, text, kept = with_store(config, work)
+    if json:
+        ends_at = _when(old.expires_us)
+        print_json({"prefix": kept.prefix, "old_prefix": old.prefix, "old_expires_at": ends_at, "key": text})
+        return
+    print(f"Key {kept.prefix}… follows {old.prefix}…, which ends at {_when(old.expires_us)}.", file=sys.stderr)
+    print(text)
+
+
+@app.command()
+def restrict(prefix: Beginning, allow: Allow = None, config: Config = None) -> None:
+    """Say from which addresses a key may be used; without --allow from anywhere again."""
+    from heliograph.access import ranges_of
+    from heliograph.cli.stores import with_store
+
+    addresses = ranges_of(allow or ())
+
+    async def work(store: Store) -> str:
+        key = await _known(store, prefix)
+        await store.restrict_key(key.prefix, addresses)
+        return key.prefix
+
+    print(f"{with_store(config, work)}… may be used from {', '.join(addresses) or 'anywhere'}.")
+
+
+@app.command()
+def revoke(prefix: Beginning, config: Config = None) -> None:
+    """Revoke a key for ever."""
+    from heliograph.cli.stores import with_store
+
+    async def work(store: Store) -> str:
+        key = await _known(store, prefix)
+        await store.revoke_key(key.prefix, time.time_ns() // 1000)
+        return key.prefix
+
+    print(f"Revoked {with_store(config, work)}….")
+
+
+async def _known(store: Store, prefix: str) -> ApiKey:
+    from heliograph.cli.faults import CommandFailed
+
+    for key in await store.keys():
+        if prefix.startswith(key.prefix):
+            return key
+    raise CommandFailed(f"there is no key {prefix[:16]}…", "heliograph keys list shows their beginnings")
 
 
 def _when(at_us: int | None) -> str | None:

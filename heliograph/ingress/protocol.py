@@ -100,6 +100,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._peer = None if self.client is None else self.client[0]
         self._enter(_Phase.HEADERS)
         self._stuck_since: float | None = None
         """When a finished connection, or one with a full buffer, was first seen not to take its answer."""
@@ -188,7 +189,7 @@ class Connection(HttpToolsProtocol):
 
     def _bar(self, one: _Straight, octets: int) -> None:
         """Answers now if this body may not come; what still comes of it is read and dropped."""
-        reply = one.door.bar(one.authorization, octets)
+        reply = one.door.bar(one.authorization, octets, self._peer)
         if reply is not None:
             one.chunks.clear()
             self._finish(one, reply)
@@ -218,7 +219,7 @@ class Connection(HttpToolsProtocol):
     async def _answer(self, one: _Straight) -> None:
         chunks = one.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        call = Call("POST", one.door.path, body, one.authorization, one.idempotency_key)
+        call = Call("POST", one.door.path, body, one.authorization, one.idempotency_key, self._peer)
         reply = await one.door.reply(call)
         if self.flow.write_paused and not one.disconnected:
             await self.flow.drain()

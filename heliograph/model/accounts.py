@@ -29,7 +29,10 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key, never recoverable: ``hash`` is the SHA-256 of its text, ``prefix`` its readable start."""
+    """A key, never recoverable: ``hash`` is the SHA-256 of its text, ``prefix`` its readable start.
+
+    ``addresses``: ranges (CIDR) from which it may be used, empty is anywhere. ``last_used_us`` is true to the minute.
+    """
 
     id: int
     account_id: int
@@ -39,6 +42,9 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     created_us: int
     expires_us: int | None = None
     revoked_us: int | None = None
+    name: str = ""
+    addresses: tuple[str, ...] = ()
+    last_used_us: int | None = None
 
 
 class ConnectorRow(Struct, frozen=True, kw_only=True):

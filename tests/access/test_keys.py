@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from heliograph.access import KeyRing, make_key
+from heliograph.access import KeyRing, make_key, ranges_of, successor_of
 from heliograph.access.keys import check_scopes
-from heliograph.errors import ConfigError
+from heliograph.errors import ConfigError, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.store.sqlite import SqliteStore
 
@@ -59,9 +59,9 @@ async def test_a_key_is_found_with_its_account_and_scopes(store: SqliteStore) ->
     text, key = make_key(account.id, ("messages:send",), now_us=NOW_US)
     await store.add_key(key)
     ring = KeyRing(store, Wall())
-    assert ring.find(text) is None
+    assert ring.admit(text, None) is None
     assert await ring.refresh() is True
-    principal = ring.find(text)
+    principal = ring.admit(text, None)
     assert principal is not None
     assert (principal.account.name, principal.scopes, principal.key) == ("demo", {"messages:send"}, key.prefix)
     assert await ring.refresh() is False
@@ -76,7 +76,7 @@ async def test_what_is_not_exactly_a_key_is_nobodys(store: SqliteStore, spoil: o
     await store.add_key(key)
     ring = KeyRing(store, Wall())
     await ring.refresh()
-    assert ring.find(spoil(text)) is None  # type: ignore[operator]
+    assert ring.admit(spoil(text), None) is None  # type: ignore[operator]
 
 
 async def test_a_revoked_key_is_nobodys_after_the_next_look(store: SqliteStore) -> None:
@@ -88,8 +88,8 @@ async def test_a_revoked_key_is_nobodys_after_the_next_look(store: SqliteStore) 
     await ring.refresh()
     assert await store.revoke_key(one.prefix, NOW_US) is True
     assert await ring.refresh() is True
-    assert ring.find(first) is None
-    assert ring.find(second) is not None
+    assert ring.admit(first, None) is None
+    assert ring.admit(second, None) is not None
     assert await store.revoke_key("hg_live_nothing", NOW_US) is False
 
 
@@ -101,9 +101,70 @@ async def test_a_key_ends_at_its_time_without_a_look(store: SqliteStore) -> None
     ring = KeyRing(store, clock)
     await ring.refresh()
     clock.us = NOW_US + 999_999
-    assert ring.find(text) is not None
+    assert ring.admit(text, None) is not None
     clock.us = NOW_US + 1_000_000
-    assert ring.find(text) is None
+    with pytest.raises(RequestRejected) as raised:
+        ring.admit(text, None)
+    assert (raised.value.code, raised.value.status) == ("key_expired", 401)
+
+
+async def test_a_key_is_for_its_addresses_and_says_no_more_elsewhere(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    text, key = make_key(account.id, now_us=NOW_US, expires_us=NOW_US + 1, addresses=ranges_of(["192.0.2.0/24"]))
+    await store.add_key(key)
+    clock = Wall()
+    ring = KeyRing(store, clock)
+    await ring.refresh()
+    assert ring.admit(text, "192.0.2.9") is not None
+    for us in (NOW_US, NOW_US + 1):
+        clock.us = us
+        with pytest.raises(RequestRejected) as raised:
+            ring.admit(text, "192.0.3.9")
+        assert (raised.value.code, raised.value.status) == ("address_not_allowed", 403)
+        assert "192.0" not in raised.value.detail
+
+
+async def test_uses_are_noted_once_a_minute_and_none_is_lost(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    text, key = make_key(account.id, now_us=NOW_US)
+    await store.add_key(key)
+    clock = Wall()
+    ring = KeyRing(store, clock)
+    await ring.refresh()
+
+    async def used() -> int | None:
+        await ring.note_uses()
+        return (await store.keys())[0].last_used_us
+
+    clock.us = NOW_US + 59_000_000
+    ring.admit(text, None)
+    assert await used() is None
+    clock.us = NOW_US + 60_000_000
+
+    async def fail(prefixes: object, at_us: int) -> None:
+        raise StoreError("away")
+
+    with monkeypatch.context() as away:
+        away.setattr(store, "note_key_uses", fail)
+        with pytest.raises(StoreError):
+            await ring.note_uses()
+    clock.us = NOW_US + 120_000_000
+    assert await used() == NOW_US + 120_000_000
+    clock.us = NOW_US + 180_000_000
+    assert await used() == NOW_US + 120_000_000
+    ring.admit(text, None)
+    await ring.note_uses(at_once=True)
+    assert await used() == NOW_US + 180_000_000
+
+
+async def test_a_successor_may_do_the_same(store: SqliteStore) -> None:
+    _, key = make_key(7, ("inspect",), now_us=NOW_US, expires_us=NOW_US + 1, name="till", addresses=("192.0.2.7/32",))
+    text, fresh = successor_of(key, now_us=NOW_US + 5)
+    assert fresh.prefix == text[:16] != key.prefix
+    assert (fresh.account_id, fresh.scopes, fresh.name, fresh.addresses) == (7, ("inspect",), "till", key.addresses)
+    assert (fresh.expires_us, fresh.created_us) == (None, NOW_US + 5)
 
 
 async def test_new_settings_of_an_account_reach_its_keys(store: SqliteStore) -> None:
@@ -114,7 +175,7 @@ async def test_new_settings_of_an_account_reach_its_keys(store: SqliteStore) -> 
     await ring.refresh()
     await store.set_account(replace(account, default_region="DE"))
     await ring.refresh()
-    principal = ring.find(text)
+    principal = ring.admit(text, None)
     assert principal is not None
     assert principal.account.default_region == "DE"
 

@@ -78,6 +78,34 @@ def test_a_message_is_sent_followed_and_shown(run: Run, key: str) -> None:
     assert "message.sent" in told
 
 
+def heard(run: Run, key: str, code: str | None) -> None:
+    """Waits until the server answers a key with a problem of this code (None: lets it in)."""
+    deadline = time.monotonic() + 10
+    while True:
+        told = run("messages", "list", "--key", key, "--json")
+        if (code is None and told.code == 0) or (code is not None and code in told.err):
+            return
+        assert time.monotonic() < deadline, (code, told)
+        time.sleep(0.05)
+
+
+def test_the_life_of_a_key_beside_a_running_server(run: Run, key: str, house: House) -> None:
+    old, config = make_key(run, house.config, "--name", "till", "--allow", "127.0.0.1"), house.config
+    heard(run, old, None)
+    assert run("keys", "restrict", old, "--allow", "192.0.2.0/24", "--config", config).code == 0
+    heard(run, old, "address_not_allowed")
+    assert run("keys", "restrict", old, "--allow", "127.0.0.0/8", "--config", config).code == 0
+    heard(run, old, None)
+    fresh = run("keys", "rotate", old, "--overlap", "1h", "--config", config).out.strip()
+    heard(run, fresh, None)
+    heard(run, old, None)  # both, for an hour
+    newest = run("keys", "rotate", fresh, "--overlap", "0s", "--config", config).out.strip()
+    heard(run, fresh, "key_expired")
+    heard(run, newest, None)
+    assert run("keys", "revoke", newest, "--config", config).code == 0
+    heard(run, newest, "unauthorized")
+
+
 def test_events_are_followed_live(run: Run, key: str, house: House) -> None:
     with tailing(house.url, key, "--type", "message.queued", "--json", "--count", "1") as process:
         deadline = time.monotonic() + 20

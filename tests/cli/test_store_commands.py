@@ -33,7 +33,7 @@ def test_a_key_is_alone_on_the_last_line_and_does_what_customers_may(run: Run, c
 
 
 def test_scopes_are_chosen_and_unknown_ones_named(run: Run, config: Path) -> None:
-    make_key(run, config, "--scopes", "messages:read, routes:read", "--expires-days", "1")
+    make_key(run, config, "--scopes", "messages:read, routes:read", "--expires-in", "1d")
     [kept] = keys_of(run, config)
     assert kept["scopes"] == ["messages:read", "routes:read"]
     assert kept["expires_at"] is not None
@@ -49,6 +49,49 @@ def test_a_key_is_revoked_by_its_beginning_or_whole(run: Run, config: Path) -> N
         assert run("keys", "revoke", key if whole else prefix, "--config", config).out == f"Revoked {prefix}….\n"
         assert keys_of(run, config)[-1]["revoked_at"] is not None
     assert run("keys", "revoke", "hg_live_nothing_of_the_kind", "--config", config).code == 1
+
+
+def test_a_key_has_a_name_and_ranges_that_change(run: Run, config: Path) -> None:
+    make_key(run, config, "--name", "till", "--allow", "192.0.2.7", "--allow", "2001:db8::/32")
+    [kept] = keys_of(run, config)
+    prefix = str(kept["prefix"])
+    assert (kept["name"], kept["addresses"]) == ("till", ["192.0.2.7/32", "2001:db8::/32"])
+    told = run("keys", "restrict", prefix, "--config", config, "--allow", "198.51.100.0/24")
+    assert told.out == f"{prefix}… may be used from 198.51.100.0/24.\n"
+    assert keys_of(run, config)[0]["addresses"] == ["198.51.100.0/24"]
+    assert "from anywhere" in run("keys", "restrict", prefix, "--config", config).out
+    assert run("keys", "restrict", "hg_live_nothing_of_the_kind", "--config", config).code == 1
+
+
+def test_a_key_is_rotated_with_an_overlap(run: Run, config: Path) -> None:
+    old = make_key(run, config, "--name", "till", "--scopes", "inspect")
+    told = json.loads(run("keys", "rotate", old, "--overlap", "2h", "--config", config, "--json").out)
+    before, after = keys_of(run, config)
+    assert (told["old_prefix"], told["prefix"]) == (before["prefix"], after["prefix"])
+    assert told["old_expires_at"] == before["expires_at"] is not None
+    assert (after["name"], after["scopes"], after["expires_at"]) == ("till", ["inspect"], None)
+    assert run("keys", "rotate", told["key"], "--overlap", "0s", "--config", config).code == 0
+    over = run("keys", "rotate", told["key"], "--config", config)
+    assert (over.code, "is over" in over.err) == (1, True)
+    assert len(keys_of(run, config)) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--expires-in", "soon"), "--expires-in"),
+        (("--expires-in", "0d"), "--expires-in"),
+        (("--expires-in", "9999d"), "--expires-in"),
+        (("--name", "x" * 65), "--name"),
+        (("--name", "a\x1b[31m"), "--name"),
+        (("--allow", "192.0.2.7/24"), "has host bits set"),
+        (("--allow", "example.com"), "is no range of addresses"),
+    ],
+)
+def test_what_a_key_cannot_have_is_refused(run: Run, config: Path, options: tuple[str, str], said: str) -> None:
+    told = run("keys", "create", "--config", config, "--account", "shop", *options)
+    assert told.code != 0
+    assert said in told.err
 
 
 def test_keys_of_one_account_are_listed(run: Run, config: Path) -> None:

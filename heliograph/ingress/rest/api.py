@@ -177,7 +177,8 @@ class _Routes:
 
     def _caller(self, request: Request, scope: str) -> Principal:
         header = request.headers.get("authorization")
-        call = Call(request.method, request.url.path, b"", None if header is None else header.encode("latin-1"))
+        raw = None if header is None else header.encode("latin-1")
+        call = Call(request.method, request.url.path, b"", raw, peer=_peer_of(request))
         return caller(call, self._services.keys, scope)
 
     def _endpoint(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
@@ -297,7 +298,12 @@ async def _call(request: Request, most_octets: int) -> Call:
         bytes(body),
         headers.get(b"authorization"),
         headers.get(b"idempotency-key"),
+        _peer_of(request),
     )
+
+
+def _peer_of(request: Request) -> str | None:
+    return None if request.client is None else request.client.host
 
 
 def _response(reply: Reply) -> Response:

@@ -33,6 +33,8 @@ class Call(Struct, frozen=True, gc=False):
     body: bytes
     authorization: bytes | None = None
     idempotency_key: bytes | None = None
+    peer: str | None = None
+    """The address at the other end of the connection. What headers say of others before it is never believed."""
 
 
 def caller(call: Call, keys: KeyRing, scope: str) -> Principal:
@@ -40,7 +42,7 @@ def caller(call: Call, keys: KeyRing, scope: str) -> Principal:
     header = call.authorization
     principal = None
     if header is not None and header[:7].lower() == b"bearer ":
-        principal = keys.find(header[7:].decode("latin-1").strip())
+        principal = keys.admit(header[7:].decode("latin-1").strip(), call.peer)
     if principal is None:
         raise RequestRejected(
             "unauthorized",

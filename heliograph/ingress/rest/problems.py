@@ -15,6 +15,7 @@ from heliograph.errors import RequestRejected, StoreBusy, StoreError
 __all__ = ["PROBLEMS", "Problem", "Reply", "problem_of", "refusal"]
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
+    "address_not_allowed": (403, "The key may not be used from this address."),
     "answer_too_large": (422, "The answer would be larger than this endpoint gives."),
     "body_too_large": (413, "The body is larger than this endpoint takes."),
     "conflict": (409, "The request does not fit what is there."),
@@ -32,6 +33,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "idempotency_mismatch": (409, "The Idempotency-Key was used for another request."),
     "internal": (500, "The server failed; the fault is in its journal."),
     "json_invalid": (400, "The body is not JSON, or is nested too deep."),
+    "key_expired": (401, "The key has expired."),
     "message_too_long": (422, "The message needs more segments than can be counted."),
     "method_not_allowed": (405, "The path exists, but not with this method."),
     "no_route": (422, "No route leads to the recipient."),

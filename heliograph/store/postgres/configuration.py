@@ -69,17 +69,33 @@ class Configuration(Reads):
 
     async def keys(self) -> list[ApiKey]:
         """All keys, revoked ones too."""
-        return [ApiKey(**{**dict(row), "scopes": tuple(row["scopes"])}) for row in await self._fetch("keys")]
+        rows = await self._fetch("keys")
+        return [
+            ApiKey(**{**dict(row), "scopes": tuple(row["scopes"]), "addresses": tuple(row["addresses"])})
+            for row in rows
+        ]
 
     async def add_key(self, key: ApiKey) -> ApiKey:
         """Keeps a new key (``id`` is given here)."""
-        values = astuple(key)
-        rows = await self._change("add_key", *values[1:4], list(key.scopes), *values[5:])
+        rows = await self._change("add_key", *_values_of(key))
         return msgspec.structs.replace(key, id=rows[0][0])
 
     async def revoke_key(self, prefix: str, now_us: int) -> bool:
         """Revokes the key with this readable prefix; False when there is none."""
         return bool(await self._change("revoke_key", prefix, now_us))
+
+    async def rotate_key(self, prefix: str, fresh: ApiKey, until_us: int) -> ApiKey | None:
+        """Keeps a new key and ends the one with this prefix; None when there is none to end."""
+        rows = await self._change("rotate_key", *_values_of(fresh), prefix, until_us)
+        return msgspec.structs.replace(fresh, id=rows[0][0]) if rows else None
+
+    async def restrict_key(self, prefix: str, addresses: Sequence[str]) -> bool:
+        """Sets from where a key may be used; False when there is none."""
+        return bool(await self._change("restrict_key", prefix, list(addresses)))
+
+    async def note_key_uses(self, prefixes: Iterable[str], at_us: int) -> None:
+        """Keeps when keys were used last."""
+        await self._change("note_key_uses", list(prefixes), at_us, bump=None)
 
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
         """Endpoints that are not deleted."""
@@ -126,6 +142,11 @@ class Configuration(Reads):
         filter.note((monotonic, version, oldest))
         if changed and self.on_opt_outs is not None:
             self.on_opt_outs()
+
+
+def _values_of(key: ApiKey) -> tuple[Any, ...]:
+    values = astuple(key)
+    return *values[1:4], list(key.scopes), *values[5:9], list(key.addresses)
 
 
 def _pieces(rows: Iterable[Any]) -> Iterable[list[Any]]:

@@ -594,11 +594,25 @@ ON CONFLICT (name) DO NOTHING
 SELECT name, id FROM connectors WHERE name = ANY ($1::text[])
 
 -- name: keys
-SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us FROM api_keys ORDER BY id
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us
+FROM api_keys ORDER BY id
 
 -- name: add_key
-INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+
+-- name: rotate_key
+WITH old AS (
+    UPDATE api_keys SET expires_us = least(expires_us, $11) WHERE prefix = $10 AND revoked_us IS NULL RETURNING id
+)
+INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
+SELECT $1, $2, $3, $4::text[], $5, $6, $7, $8, $9::text[] FROM old RETURNING id
+
+-- name: restrict_key
+UPDATE api_keys SET addresses = $2 WHERE prefix = $1 RETURNING id
+
+-- name: note_key_uses
+UPDATE api_keys SET last_used_us = greatest(last_used_us, $2) WHERE prefix = ANY ($1::text[])
 
 -- name: revoke_key
 UPDATE api_keys SET revoked_us = coalesce(revoked_us, $2) WHERE prefix = $1 RETURNING id

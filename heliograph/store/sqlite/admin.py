@@ -22,9 +22,12 @@ __all__ = [
     "ensure_account",
     "ensure_connectors",
     "keys",
+    "note_key_uses",
     "opt_outs",
     "remove_opt_outs",
+    "restrict_key",
     "revoke_key",
+    "rotate_key",
     "set_account",
 ]
 
@@ -88,33 +91,66 @@ def keys(db: apsw.Connection) -> list[ApiKey]:
     return [
         ApiKey(
             id=number, account_id=account_id, prefix=prefix, hash=digest, scopes=tuple(json.loads(scopes)),
-            created_us=created_us, expires_us=expires_us, revoked_us=revoked_us,
+            created_us=created_us, expires_us=expires_us, revoked_us=revoked_us, name=name,
+            addresses=tuple(json.loads(addresses)), last_used_us=last_used_us,
         )
-        for number, account_id, prefix, digest, scopes, created_us, expires_us, revoked_us in db.execute(query("keys"))
+        for number, account_id, prefix, digest, scopes, created_us, expires_us, revoked_us, name, addresses,
+            last_used_us in db.execute(query("keys"))
     ]  # fmt: skip
 
 
 def add_key(db: apsw.Connection, key: ApiKey) -> ApiKey:
-    scopes = json.dumps(list(key.scopes))
     db.execute("BEGIN IMMEDIATE")
-    db.execute(
-        query("insert_key"),
-        (key.account_id, key.prefix, key.hash, scopes, key.created_us, key.expires_us, key.revoked_us),
-    )
-    number = db.last_insert_rowid()
+    kept = _insert_key(db, key)
     db.execute(query("bump_config"))
     db.execute("COMMIT")
-    return replace(key, id=number)
+    return kept
+
+
+def _insert_key(db: apsw.Connection, key: ApiKey) -> ApiKey:
+    scopes, addresses = json.dumps(list(key.scopes)), json.dumps(list(key.addresses))
+    db.execute(
+        query("insert_key"),
+        (
+            key.account_id, key.prefix, key.hash, scopes, key.created_us, key.expires_us, key.revoked_us, key.name,
+            addresses,
+        ),
+    )  # fmt: skip
+    return replace(key, id=db.last_insert_rowid())
 
 
 def revoke_key(db: apsw.Connection, prefix: str, now_us: int) -> bool:
+    return _change_key(db, "revoke_key", prefix, now_us)
+
+
+def restrict_key(db: apsw.Connection, prefix: str, addresses: Sequence[str]) -> bool:
+    return _change_key(db, "restrict_key", prefix, json.dumps(list(addresses)))
+
+
+def _change_key(db: apsw.Connection, name: str, prefix: str, value: int | str) -> bool:
     db.execute("BEGIN IMMEDIATE")
-    db.execute(query("revoke_key"), (prefix, now_us))
+    db.execute(query(name), (prefix, value))
     found = db.changes() > 0
     if found:
         db.execute(query("bump_config"))
     db.execute("COMMIT")
     return found
+
+
+def rotate_key(db: apsw.Connection, prefix: str, fresh: ApiKey, until_us: int) -> ApiKey | None:
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(query("end_key"), (prefix, until_us))
+    kept = _insert_key(db, fresh) if db.changes() else None
+    if kept is not None:
+        db.execute(query("bump_config"))
+    db.execute("COMMIT")
+    return kept
+
+
+def note_key_uses(db: apsw.Connection, prefixes: Sequence[str], at_us: int) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    db.executemany(query("note_key_use"), [(prefix, at_us) for prefix in prefixes])
+    db.execute("COMMIT")
 
 
 def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:

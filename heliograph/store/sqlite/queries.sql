@@ -547,10 +547,21 @@ SELECT name, id FROM connectors
 INSERT OR IGNORE INTO connectors (name) VALUES (?)
 
 -- name: keys
-SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us FROM keys ORDER BY id
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us
+FROM keys ORDER BY id
 
 -- name: insert_key
-INSERT INTO keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: end_key
+UPDATE keys SET expires_us = min(coalesce(expires_us, ?2), ?2) WHERE prefix = ?1 AND revoked_us IS NULL
+
+-- name: restrict_key
+UPDATE keys SET addresses = ?2 WHERE prefix = ?1
+
+-- name: note_key_use
+UPDATE keys SET last_used_us = max(coalesce(last_used_us, ?2), ?2) WHERE prefix = ?1
 
 -- name: revoke_key
 UPDATE keys SET revoked_us = coalesce(revoked_us, ?2) WHERE prefix = ?1

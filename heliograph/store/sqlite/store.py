@@ -369,6 +369,16 @@ class SqliteStore:
     async def revoke_key(self, prefix: str, now_us: int) -> bool:
         return await self._writer.run(lambda db: admin.revoke_key(db, prefix, now_us))
 
+    async def rotate_key(self, prefix: str, fresh: ApiKey, until_us: int) -> ApiKey | None:
+        return await self._writer.run(lambda db: admin.rotate_key(db, prefix, fresh, until_us))
+
+    async def restrict_key(self, prefix: str, addresses: Sequence[str]) -> bool:
+        return await self._writer.run(lambda db: admin.restrict_key(db, prefix, addresses))
+
+    async def note_key_uses(self, prefixes: Iterable[str], at_us: int) -> None:
+        noted = list(prefixes)
+        await self._writer.run(lambda db: admin.note_key_uses(db, noted, at_us))
+
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
         return await self._shows.run(lambda db: admin.endpoints(db, account_id))
 
