@@ -11,12 +11,14 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from heliograph.access import KeyRing
+from heliograph.access.rekeying import ready_to_seal, refuse_keyless
+from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.config import AccountSettings, Config, ConnectorConfig, load
 from heliograph.connectors import KINDS
 from heliograph.contracts import Connector, Store, SystemClock
@@ -34,7 +36,7 @@ from heliograph.delivery.rescue import RescueSettings
 from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
-from heliograph.errors import ConfigError, HeliographError, StoreError
+from heliograph.errors import ConfigError, ConfigFault, HeliographError, SecretLocked, StoreError
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.server import HttpLimits, HttpServer
@@ -91,13 +93,17 @@ class Heliograph:
     async def start(self) -> None:
         """Opens the store, recovers what the last run left, connects to carriers, then takes requests."""
         config = self.config
+        self.sealing = MasterKeys(_keys_of(config))
+        refuse_keyless(self.sealing)
         self.store: Store = open_store(
             config.store.url,
             serve=True,
             max_waiting=config.limits.store_queue_messages,
             observe=self.metrics.committed,
+            sealer=self.sealing,
         )
         await self.store.open()
+        await ready_to_seal(self.sealing, self.store)
         self._opened = True
         await self._build_pipeline()
         self._build_outbox()
@@ -277,10 +283,20 @@ class Heliograph:
     async def reload(self, config: Config) -> None:
         """A new configuration: only what it changes is touched."""
         before = self._made
+        await self._take_keys(config)
         await self.apply(config)
         await self.pipeline.set_connectors(self._connectors(), drain_s=_DRAIN_S)
         for name, what in _differences(before, self._made):
             journal.connector_changed(name, what)
+
+    async def _take_keys(self, config: Config) -> None:
+        """The master keys of a new configuration, if they open what there is. Raises ``ConfigError``."""
+        before = self.sealing.use(_keys_of(config))
+        try:
+            await self._load_endpoints()
+        except SecretLocked as error:
+            self.sealing.use(before)
+            raise ConfigError([ConfigFault("security.master_key", str(error))]) from error
 
     async def _load_endpoints(self) -> None:
         self.outbox.set_endpoints(await self.store.endpoints())
@@ -298,6 +314,7 @@ class Heliograph:
         """Reads what another process may have changed."""
         if await self.keys.refresh():
             self.directory.set_accounts(await self.store.accounts())
+            self.sealing.read()
             await self._load_endpoints()
 
     def _lane_readings(self) -> Iterable[LaneReading]:
@@ -335,6 +352,11 @@ class Heliograph:
             await self.http.close()
         if hasattr(self, "store"):
             await self.store.close()
+
+
+def _keys_of(config: Config) -> Callable[[], Sequence[bytes]]:
+    """Where the master keys of a configuration come from."""
+    return keys_from(config.security.master_key, config.security.other_master_keys, config.store.file)
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, str]]:

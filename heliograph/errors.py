@@ -17,6 +17,7 @@ __all__ = [
     "HeliographError",
     "RequestRejected",
     "Retry",
+    "SecretLocked",
     "StoreBusy",
     "StoreError",
     "StoreInUse",
@@ -108,3 +109,19 @@ class StoreInUse(StoreError):
 
 class StoreOutdated(StoreError):
     """The schema is older or newer than this program."""
+
+
+class SecretLocked(StoreError):
+    """A sealed secret cannot be opened: its key is not known, or (``damaged``) it is not what was sealed there."""
+
+    def __init__(self, endpoint_id: str, key_id: str, *, damaged: bool = False) -> None:
+        self.endpoint_id = endpoint_id
+        self.key_id = key_id
+        self.damaged = damaged
+        why = (
+            "is not what was sealed there: restore a backup of the store (heliograph store restore)"
+            if damaged
+            else f"is sealed under the master key {key_id:.40}, which is not known here: put back the key that was "
+            "used before (security.master_key, security.other_master_keys, or the .key file beside the database)"
+        )
+        super().__init__(f"the secret of the webhook {endpoint_id} {why}")

@@ -17,6 +17,8 @@ from heliograph.bench.view import StoreView, view
 __all__ = ["House"]
 
 _START_S: Final = 120.0
+_MASTER_KEY: Final = "A" * 43 + "="
+"""Of a store of measurements; every server on it needs the same."""
 _SCOPES: Final = ("messages:send", "messages:read", "webhooks", "routes:read")
 
 
@@ -51,6 +53,7 @@ class House:
             + "".join(_route(at) for at in range(routes))
             + f"[[numbers]]\nnumber = \"{reply_number}\"\naccount = \"bench0\"\nconnectors = []\n"
             "[webhooks]\nallow_private_addresses = true\n"
+            + ("" if store_url.startswith("sqlite") else f"[security]\nmaster_key = \"{_MASTER_KEY}\"\n")
         )  # fmt: skip
         self.server: Child | None = None
 

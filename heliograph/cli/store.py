@@ -67,6 +67,7 @@ def backup(
         raise CommandFailed(f"there is no folder {file.absolute().parent}", "make it first")
     _run(config, "writing the backup", lambda store: store.backup(str(file)), waiting)
     print(f"Wrote {file}, {file.stat().st_size:,} octets.")
+    print("The master key is not in it: keep a copy of the key elsewhere, or its secrets open nowhere.")
 
 
 @app.command()
@@ -99,16 +100,77 @@ def restore(
 
             asyncio.run(restore_database(url, str(file)))
     print(f"Restored from {file}.")
+    _tell_locked(config)
+
+
+def _tell_locked(config: Path | None) -> None:
+    """Says it where the secrets of what was restored cannot be opened here."""
+    import sys
+
+    from heliograph.cli.stores import load_config, sealer_of, with_store
+    from heliograph.errors import StoreOutdated
+
+    known = sealer_of(load_config(config)).key_ids
+    try:
+        under = with_store(config, lambda store: store.sealed_under())
+    except StoreOutdated:  # from before secrets were sealed
+        return
+    for key in sorted(set(under) - {"", *known}):
+        print(
+            f"{under[key]} secrets are sealed under the master key {key}, which is not here: serve will not start "
+            "until it is (security.master_key, or the .key file beside the database).",
+            file=sys.stderr,
+        )
+
+
+@app.command()
+def rekey(
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Make no key; drop those that open nothing any more.")
+    ] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Seal every secret in the store under a new master key, while the server runs or not.
+
+    Beside the database the new key is made here; otherwise it is security.master_key, the old one stands in
+    other_master_keys, and every running server has been told (SIGHUP). One that was interrupted is gone on with.
+    """
+    from heliograph.access.rekeying import Rekeyed
+    from heliograph.access.rekeying import rekey as change
+    from heliograph.cli.output import print_json, waiting
+    from heliograph.cli.stores import load_config, must_exist, opened, sealer_of
+
+    found = load_config(config)
+    must_exist(found)
+
+    async def work() -> Rekeyed:
+        keys = sealer_of(found)
+        async with opened(found, keys) as store:
+            return await change(store, keys, forget=forget)
+
+    with waiting("sealing"):
+        done = asyncio.run(work())
+    if json:
+        print_json({"key": done.key_id, "changed": done.changed, "left": done.left, "dropped": done.dropped})
+    else:
+        print(f"Sealed the secrets of {done.changed} webhooks under the key {done.key_id}.")
+        for key, count in done.left.items():
+            print(f"{count} secrets are {f'still sealed under {key}' if key else 'still in clear'}: run this again.")
+        for key in done.dropped:
+            print(f"Dropped the key {key}.")
+    if done.left:
+        raise typer.Exit(1)
 
 
 def _run(config: Path | None, what: str, work: Any, waiting: Any, *, make: bool = False) -> Any:
     """Do something with the store as it is: it need not be of this program's schema, nor whole."""
-    from heliograph.cli.stores import load_config, must_exist
+    from heliograph.cli.stores import load_config, must_exist, sealer_of
     from heliograph.store import open_store
 
     found = load_config(config)
     if not make:
         must_exist(found)
-    store = open_store(found.store.url, serve=False)
+    store = open_store(found.store.url, serve=False, sealer=sealer_of(found))
     with waiting(what):
         return asyncio.run(work(store))

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 from heliograph.cli.faults import CommandFailed
 
 if TYPE_CHECKING:
+    from heliograph.access.sealing import MasterKeys
     from heliograph.config import Config
     from heliograph.contracts import Store
     from heliograph.model import Account
 
-__all__ = ["account_named", "file_of", "load_config", "must_exist", "opened", "with_store"]
+__all__ = ["account_named", "file_of", "load_config", "must_exist", "opened", "sealer_of", "with_store"]
 
 T = TypeVar("T")
 
@@ -29,12 +30,19 @@ def load_config(path: Path | None) -> Config:
     return load(path, os.environ)
 
 
+def sealer_of(config: Config) -> MasterKeys:
+    """The master keys of a configuration, as far as there are any. Raises ``ConfigError``."""
+    from heliograph.access.sealing import MasterKeys, keys_from
+
+    return MasterKeys(keys_from(config.security.master_key, config.security.other_master_keys, config.store.file))
+
+
 @asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[Store]:
+async def opened(config: Config, sealer: MasterKeys | None = None) -> AsyncIterator[Store]:
     """The configured store, ready, and closed afterwards."""
     from heliograph.store import open_store
 
-    store = open_store(config.store.url, serve=False)
+    store = open_store(config.store.url, serve=False, sealer=sealer or sealer_of(config))
     await store.open()
     try:
         yield store

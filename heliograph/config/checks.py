@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from heliograph.config.settings import (
     NumberSettings,
     RetentionSettings,
     RouteSettings,
+    SecuritySettings,
     StoreSettings,
 )
 from heliograph.model import TrafficType
@@ -28,6 +30,7 @@ FaultCollector = Callable[[Path, str, str], None]
 _NUMBER: Final = re.compile(r"\+?[0-9]{3,15}")
 _PREFIX: Final = re.compile(r"[0-9]{0,15}")
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:\[\]]+):([0-9]{1,5})")
+_KEY_OCTETS: Final = 32
 _STORES: Final = ("sqlite:///", "postgresql://", "postgres://")
 
 
@@ -45,6 +48,7 @@ def check(
     """
     _check_http(parts["http"], fault)
     _check_store(parts["store"], fault)
+    _check_security(parts["security"], fault)
     _check_retention(parts["retention"], fault)
     for name, account in parts["accounts"].items():
         _check_account(name, account, fault)
@@ -71,6 +75,26 @@ def _check_store(store: StoreSettings | None, fault: FaultCollector) -> None:
         return
     if not store.url.startswith(_STORES) or store.url in _STORES:
         fault(("store", "url"), "url names no store", 'such as "sqlite:///heliograph.db" or "postgresql://host/name"')
+
+
+def _check_security(security: SecuritySettings | None, fault: FaultCollector) -> None:
+    if security is None:
+        return
+    remedy = "make one with: head -c 32 /dev/urandom | base64"
+    if security.master_key is not None and not _is_key(security.master_key):
+        fault(("security", "master_key"), "master_key is no key of 32 octets in base64", remedy)
+    if not all(map(_is_key, security.other_master_keys)):
+        fault(("security", "other_master_keys"), "one of other_master_keys is no key of 32 octets in base64", remedy)
+    if security.other_master_keys and security.master_key is None:
+        what = "other_master_keys open, but no master_key seals"
+        fault(("security", "other_master_keys"), what, "set master_key, too")
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == _KEY_OCTETS
+    except ValueError:
+        return False
 
 
 def _check_retention(retention: RetentionSettings | None, fault: FaultCollector) -> None:

@@ -25,6 +25,7 @@ from heliograph.config.settings import (
     NumberSettings,
     RetentionSettings,
     RouteSettings,
+    SecuritySettings,
     StoreSettings,
     WebhookSettings,
 )
@@ -36,6 +37,7 @@ __all__ = ["SECTIONS", "TABLES", "KindLike", "Reader", "known_kinds", "load", "v
 SECTIONS: Final[Mapping[str, type]] = {
     "http": HttpSettings,
     "store": StoreSettings,
+    "security": SecuritySettings,
     "webhooks": WebhookSettings,
     "retention": RetentionSettings,
     "limits": LimitSettings,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from heliograph.config.fields import setting
 
@@ -22,6 +24,7 @@ __all__ = [
     "NumberSettings",
     "RetentionSettings",
     "RouteSettings",
+    "SecuritySettings",
     "StoreSettings",
     "WebhookSettings",
 ]
@@ -59,6 +62,27 @@ class StoreSettings:
         "sqlite:///heliograph.db",
         "`sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/database`.",
         secret=True,
+    )
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an embedded store; None for one that is a server's."""
+        parts = urlsplit(self.url)
+        return Path(unquote(parts.path)[1:]) if parts.scheme == "sqlite" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecuritySettings:
+    """The master keys under which the store keeps secrets that must be usable again."""
+
+    master_key: str | None = setting(
+        None,
+        "32 random octets in base64 (`openssl rand -base64 32`), best as `file:PATH` or `env:NAME`; without "
+        "it `serve` makes one beside a SQLite database, as `heliograph.db.key`; with PostgreSQL it must be set.",
+        secret=True,
+    )
+    other_master_keys: tuple[str, ...] = setting(
+        (), "Further keys that open what was sealed before `heliograph store rekey`, and seal nothing.", secret=True
     )
 
 
@@ -184,6 +208,7 @@ class Config:
 
     http: HttpSettings = HttpSettings()
     store: StoreSettings = StoreSettings()
+    security: SecuritySettings = SecuritySettings()
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
     limits: LimitSettings = LimitSettings()

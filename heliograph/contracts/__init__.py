@@ -3,6 +3,7 @@
 from heliograph.contracts.clock import Clock, SystemClock
 from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
 from heliograph.contracts.http import Answer, Http, HttpFailure, Post
+from heliograph.contracts.sealing import Sealer
 from heliograph.contracts.store import (
     ACCEPTED,
     COUNTED_BY,
@@ -59,6 +60,7 @@ __all__ = [
     "Post",
     "ReceiptNews",
     "ReferenceKey",
+    "Sealer",
     "SegmentSubmission",
     "Store",
     "StoreCheck",

@@ -580,7 +580,19 @@ class Store(Protocol):
         ...
 
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
-        """Endpoints that are not deleted."""
+        """Endpoints that are not deleted, their secrets opened. Raises ``SecretLocked``."""
+        ...
+
+    async def seal(self, *, every: bool = False) -> int:
+        """Seals secrets that stand in clear, with ``every`` also those under another key than the present one.
+
+        Gives how many endpoints it changed. Each of its steps stands by itself: it may be ended anywhere
+        and called again. Nothing is sealed while a server runs that could not open it.
+        """
+        ...
+
+    async def sealed_under(self) -> Mapping[str, int]:
+        """Key id ("": in clear) → secrets of endpoints, deleted ones too."""
         ...
 
     async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:

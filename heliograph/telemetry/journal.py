@@ -25,9 +25,11 @@ __all__ = [
     "link_lost",
     "link_refused",
     "mask",
+    "master_key_made",
     "messages_rescued",
     "number",
     "request_failed",
+    "secrets_sealed",
     "serving",
     "stopped",
     "stopping",
@@ -179,6 +181,16 @@ def store_recovered(after_s: float) -> None:
 def store_migrated(before: int, after: int) -> None:
     """The schema was brought up to this program's."""
     _log.info("store_migrated", before=before, after=after)
+
+
+def master_key_made(path: str, key: str) -> None:
+    """The first start made the key that seals secrets in the store: without a copy of it, a backup opens none."""
+    _log.warning("master_key_made", path=path, key=key)
+
+
+def secrets_sealed(webhooks: int, key: str) -> None:
+    """Secrets that stood in clear in the store are sealed now. ``key`` is the key's id."""
+    _log.info("secrets_sealed", webhooks=webhooks, key=key)
 
 
 def backup_written(path: str, octets: int) -> None:

@@ -100,6 +100,8 @@ listen = "127.0.0.1:0"
 {http}
 [store]
 url = "{store or f"sqlite:///{folder}/house.db"}"
+[security]
+{f'master_key = "{"A" * 43}="' if store else ""}
 [webhooks]
 {webhooks}
 {connectors}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from heliograph.contracts import StoreCheck, Tally
+from heliograph.contracts import Sealer, StoreCheck, Tally
 from heliograph.store.postgres import backups, retention, schema
 from heliograph.store.postgres.connection import Connection, connect, translated
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
 from heliograph.store.postgres.rows import arrays
+from heliograph.store.sealing import findings
 
 __all__ = ["Care"]
 
@@ -22,6 +23,7 @@ class Care(Reads):
     """What is done to the store as a whole."""
 
     url: str
+    _sealer: Sealer | None
 
     async def _with_care(self, work: Callable[[Connection], Awaitable[Any]]) -> Any:
         """Runs work that reads whole tables, on a connection of its own."""
@@ -74,7 +76,10 @@ class Care(Reads):
                 found.append(StoreCheck(count == 0, f"{count} rows of {table} without their message"))
             misfiled = await connection.fetchval(_MISFILED)
             found.append(StoreCheck(misfiled == 0, f"{misfiled} messages with a wrong place in the queue"))
-            return found
+            if not found[0].ok:
+                return found
+            rows = [tuple(row) for row in await connection.fetch(QUERIES["secrets"], "", None)]
+            return [*found, *findings(rows, self._sealer)]
 
         found: list[StoreCheck] = await self._with_care(look)
         return found

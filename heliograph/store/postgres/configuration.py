@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from heliograph.contracts import OPTED_OUT
+from heliograph.contracts import OPTED_OUT, Sealer
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
 from heliograph.store.postgres.connection import translated
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
 from heliograph.store.postgres.rows import columns
+from heliograph.store.sealing import open_endpoint
 
 __all__ = ["Configuration"]
 
@@ -25,6 +26,7 @@ class Configuration(Reads):
     """What is configured, and who opted out."""
 
     _opt_out_filter: OptOutFilter
+    _sealer: Sealer | None
     on_opt_outs: Callable[[], None] | None = None
 
     async def _change(self, name: str, *values: Any, bump: str | None = "bump_config") -> list[Any]:
@@ -100,7 +102,8 @@ class Configuration(Reads):
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
         """Endpoints that are not deleted."""
         rows = await self._fetch("endpoints", account_id)
-        return [Endpoint(**{**dict(row), "events": tuple(row["events"]), "tags": tuple(row["tags"])}) for row in rows]
+        kept = [Endpoint(**{**dict(row), "events": tuple(row["events"]), "tags": tuple(row["tags"])}) for row in rows]
+        return [open_endpoint(one, self._sealer) for one in kept]
 
     # --- opt-outs -----------------------------------------------------------------------------
     def may_be_opted_out(self, account_id: int, recipient: str) -> bool:

@@ -221,9 +221,28 @@ WHERE locktype = 'advisory' AND classid = $1::int4::oid AND objid = $2::int4::oi
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- name: take_node
-INSERT INTO nodes AS n (id, fence, taken_us) VALUES ($1, 1, $2)
-ON CONFLICT (id) DO UPDATE SET fence = n.fence + 1, taken_us = excluded.taken_us
+INSERT INTO nodes AS n (id, fence, taken_us, seals_fence) VALUES ($1, 1, $2, 1)
+ON CONFLICT (id) DO UPDATE SET fence = n.fence + 1, taken_us = excluded.taken_us, seals_fence = n.fence + 1
 RETURNING fence
+
+-- name: nodes_that_cannot_open
+SELECT count(*) FROM nodes AS n
+WHERE n.seals_fence IS DISTINCT FROM n.fence AND EXISTS (
+    SELECT FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.classid = $1::int4::oid AND l.objid = n.id::oid AND l.objsubid = 2 AND l.granted
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+
+-- name: refuse_older_programs
+UPDATE schema_versions SET compatible = version WHERE name = 'sealed_secrets' AND compatible < version
+
+-- name: secrets
+SELECT id, account_id, secret, old_secret FROM endpoints WHERE id > $1 ORDER BY id LIMIT $2
+
+-- name: seal_secrets
+UPDATE endpoints AS e SET secret = v.secret, old_secret = v.old_secret
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS v (id, secret, old_secret, was, old_was)
+WHERE e.id = v.id AND e.secret = v.was AND e.old_secret IS NOT DISTINCT FROM v.old_was
+RETURNING e.id
 
 -- name: node_fence
 SELECT fence FROM nodes WHERE id = $1

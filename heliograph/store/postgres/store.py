@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import random
 from time import monotonic, time_ns
 
-from heliograph.contracts import Changes, Committed
+from heliograph.contracts import Changes, Committed, Sealer
 from heliograph.errors import HeliographError, StoreBusy, StoreError, StoreInUse
 from heliograph.model import AT_ONCE, END, Content, Fact, Live
 from heliograph.store.groupcommit import Batch, GroupCommit
@@ -19,6 +19,7 @@ from heliograph.store.postgres.nodes import Watermark
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.rows import array, content_after_message, live_of
+from heliograph.store.postgres.secrets import Secrets
 from heliograph.store.postgres.writer import OutcomeUnknown, Written, write
 
 __all__ = ["PostgresStore"]
@@ -32,7 +33,7 @@ _LONGEST_PAUSE_S = 2.0
 _OUTCOME_PAUSE_S = 0.05
 
 
-class PostgresStore(Configuration, Care):
+class PostgresStore(Configuration, Secrets, Care):
     """Fulfils :class:`heliograph.contracts.Store`.
 
     ``url`` is ``postgresql://user@host/database`` or, over a Unix socket,
@@ -48,8 +49,10 @@ class PostgresStore(Configuration, Care):
         max_waiting: int = 50_000,
         observe: Callable[[int, float], None] | None = None,
         now_us: Callable[[], int] | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         self.url = url
+        self._sealer = sealer
         self.node_id = 0
         self._serve = serve
         self._clock = now_us
@@ -173,7 +176,10 @@ class PostgresStore(Configuration, Care):
         connection = self._ready()
         try:
             with translated():
-                written = await write(connection, batch, self._opt_out_filter, self.node_id, self._born.for_commit)
+                sealer = self._sealer if self._may_seal else None
+                written = await write(
+                    connection, batch, self._opt_out_filter, self.node_id, self._born.for_commit, sealer
+                )
         except OutcomeUnknown as unknown:
             self._broken()
             if not await self._was_committed(unknown.xid):
@@ -337,6 +343,8 @@ class PostgresStore(Configuration, Care):
                 if self._serve and now - marks_at > _WATERMARK_S:
                     marks_at = now
                     await self._raise_marks()
+                    if not self._may_seal:
+                        await self.seal()
                 if self._serve and now - partitions_at > _PARTITIONS_S:
                     partitions_at = now
                     with translated():

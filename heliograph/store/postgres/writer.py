@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from heliograph.contracts import Claim, NewMessage, Update
+from heliograph.contracts import Claim, NewMessage, Sealer, Update
 from heliograph.model import Endpoint
 from heliograph.store.groupcommit import Batch, ClaimKey, Rows
 from heliograph.store.postgres import rows as shapes
@@ -22,6 +22,7 @@ from heliograph.store.postgres.connection import Connection, is_lost
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.rows import array, arrays, columns
+from heliograph.store.sealing import seal_endpoint
 
 __all__ = ["OutcomeUnknown", "Written", "write"]
 
@@ -71,6 +72,7 @@ async def write(
     filter: OptOutFilter,
     node_id: int,
     watermark: Callable[[list[str]], str | None],
+    sealer: Sealer | None = None,
 ) -> Written:
     """Makes the batch durable, or raises and has kept nothing (but see :class:`OutcomeUnknown`).
 
@@ -80,7 +82,7 @@ async def write(
     refused = _Refused()
     while True:
         try:
-            return await _transaction(connection, batch, filter, node_id, watermark, refused)
+            return await _transaction(connection, batch, filter, node_id, watermark, refused, sealer)
         except _Again:
             continue
 
@@ -92,6 +94,7 @@ async def _transaction(
     node_id: int,
     watermark: Callable[[list[str]], str | None],
     refused: _Refused,
+    sealer: Sealer | None,
 ) -> Written:
     await connection.execute("BEGIN")
     try:
@@ -103,7 +106,7 @@ async def _transaction(
         updates = [update for update in batch.updates.values() if update.message_id not in refused.stale]
         updates.sort(key=_by_id)  # one order of locking for every process
         rows = batch.rows()
-        await _write_rare(connection, rows)
+        await _write_rare(connection, rows, sealer)
         born = [new.message.id for new in news if new.progress.owner == node_id]
         mark = watermark(born)
         known = await _apply(connection, updates, rows, node_id, mark)
@@ -235,9 +238,10 @@ async def _refuse_opted_out(connection: Connection, batch: Batch, filter: OptOut
 
 
 # --- what few transactions hold -----------------------------------------------------------------
-async def _write_rare(connection: Connection, rows: Rows) -> None:
+async def _write_rare(connection: Connection, rows: Rows, sealer: Sealer | None) -> None:
     if rows.endpoints or rows.deleted_endpoints:
-        await _write_endpoints(connection, rows.endpoints, rows.deleted_endpoints)
+        sealed = [seal_endpoint(endpoint, sealer) for endpoint in rows.endpoints]
+        await _write_endpoints(connection, sealed, rows.deleted_endpoints)
     if rows.segments:
         await _set_segments(connection, rows)
     for holds, execute in _RARE:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import apsw
 
-from heliograph.contracts import StoreCheck
+from heliograph.contracts import Sealer, StoreCheck
 from heliograph.errors import StoreError
+from heliograph.store.sealing import findings as secrets_found
+from heliograph.store.sqlite import secrets
 from heliograph.store.sqlite.connection import Place, connect, translated
 from heliograph.store.sqlite.folders import sync_folder
 from heliograph.store.sqlite.lock import ServeLock
@@ -105,7 +107,7 @@ def _fold_log(path: str) -> None:
         Path(path + end).unlink(missing_ok=True)
 
 
-def check(place: Place) -> list[StoreCheck]:
+def check(place: Place, sealer: Sealer | None = None) -> list[StoreCheck]:
     """Integrity, schema, and rows whose message is not there."""
     try:
         db = connect(place, cache_kib=_CACHE_KIB)
@@ -114,14 +116,14 @@ def check(place: Place) -> list[StoreCheck]:
     except apsw.Error as error:
         raise translated(error, place.path) from error
     try:
-        return findings(db)
+        return findings(db, sealer)
     except (apsw.CorruptError, apsw.NotADBError) as error:
         return [StoreCheck(False, f"{place.path} is damaged: {error}")]
     finally:
         db.close()
 
 
-def findings(db: apsw.Connection) -> list[StoreCheck]:
+def findings(db: apsw.Connection, sealer: Sealer | None = None) -> list[StoreCheck]:
     faults = [text for (text,) in db.execute("PRAGMA integrity_check(20)") if text != "ok"]
     version = version_of(db)
     found = [StoreCheck(False, f"integrity: {text}") for text in faults] or [StoreCheck(True, "integrity: ok")]
@@ -131,7 +133,7 @@ def findings(db: apsw.Connection) -> list[StoreCheck]:
     for table in _LOST:
         count = db.execute(query(f"lost_{table}")).get
         found.append(StoreCheck(count == 0, f"{table}: {count} rows that belong to nothing"))
-    return found
+    return [*found, *secrets_found(list(secrets.rows(db)), sealer)]
 
 
 def _worded(error: Exception, path: str) -> Exception:

@@ -572,6 +572,18 @@ SELECT id, account_id, kind, url, events, secret, batch, position, created_us, d
 FROM endpoints
 WHERE deleted_us IS NULL AND (?1 IS NULL OR account_id = ?1) ORDER BY created_us, id
 
+-- name: secrets
+SELECT id, account_id, secret, old_secret FROM endpoints WHERE id > ?1 ORDER BY id LIMIT ?2
+
+-- name: seal_secrets
+UPDATE endpoints SET secret = ?3, old_secret = ?4 WHERE id = ?1 AND account_id = ?2
+
+-- name: whole_endpoints
+SELECT * FROM endpoints
+
+-- name: clear_endpoints
+DELETE FROM endpoints
+
 -- name: insert_optouts
 INSERT OR IGNORE INTO optouts (account_id, recipient, created_us, source) VALUES {rows}
 

@@ -30,6 +30,7 @@ from heliograph.contracts import (
     Orphan,
     OutboxPage,
     ReferenceKey,
+    Sealer,
     StoreCheck,
     Tally,
     TallyFilter,
@@ -48,7 +49,8 @@ from heliograph.model import (
     PendingDelivery,
 )
 from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
-from heliograph.store.sqlite import admin, care, counts, lanes, schema, shows
+from heliograph.store.sealing import count_keys, open_endpoint
+from heliograph.store.sqlite import admin, care, counts, lanes, schema, secrets, shows
 from heliograph.store.sqlite.connection import Place, connect, translated
 from heliograph.store.sqlite.folders import sync_folder
 from heliograph.store.sqlite.listing import Listing, list_step
@@ -91,8 +93,10 @@ class SqliteStore:
         busy_ms: int = 2_000,
         vfs: str | None = None,
         observe: Callable[[int, float], None] | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         self.node_id = 1
+        self._sealer = sealer
         self._serve = serve
         self._place = Place(path=path, vfs=vfs, busy_ms=busy_ms)
         self._lock = ServeLock(path)
@@ -100,7 +104,7 @@ class SqliteStore:
         exclusive = self._place.exclusive
         self._reader = self._writer if exclusive else Worker("store-reader", self._place, cache_kib=_READER_KIB)
         self._shows = self._writer if exclusive else Worker("store-shows", self._place, cache_kib=_SHOWS_KIB)
-        self._write = Writer(self.node_id)
+        self._write = Writer(self.node_id, sealer)
         self._group = GroupCommit(self._transact, max_waiting=max_waiting, observe=observe)
         self._reads = Reads()
         self._purge = Purge(self._writer, self._shows)
@@ -380,7 +384,25 @@ class SqliteStore:
         await self._writer.run(lambda db: admin.note_key_uses(db, noted, at_us))
 
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
-        return await self._shows.run(lambda db: admin.endpoints(db, account_id))
+        return await self._shows.run(
+            lambda db: [open_endpoint(one, self._sealer) for one in admin.endpoints(db, account_id)]
+        )
+
+    async def seal(self, *, every: bool = False) -> int:
+        sealer = self._sealer
+        if sealer is None or sealer.key_id is None:
+            return 0
+        changed = await self._writer.run(lambda db: secrets.seal_clear(db, sealer))
+        after: str | None = "" if every else None
+        while after is not None:
+            count, after = await self._writer.run(partial(secrets.seal_step, sealer=sealer, after=after))
+            changed += count
+        if changed:
+            await self._writer.run(secrets.settle)
+        return changed
+
+    async def sealed_under(self) -> Mapping[str, int]:
+        return await self._shows.run(lambda db: count_keys(secrets.rows(db)))
 
     async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:
         rows = list(rows)
@@ -428,8 +450,8 @@ class SqliteStore:
 
     async def check(self) -> list[StoreCheck]:
         if self._place.exclusive:
-            return await self._writer.run(care.findings)
-        return await asyncio.to_thread(care.check, self._place)
+            return await self._writer.run(lambda db: care.findings(db, self._sealer))
+        return await asyncio.to_thread(care.check, self._place, self._sealer)
 
     async def backup(self, path: str) -> None:
         if self._place.exclusive:

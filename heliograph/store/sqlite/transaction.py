@@ -11,9 +11,10 @@ import apsw
 import msgspec
 from msgspec.structs import astuple
 
-from heliograph.contracts import Correlation, NewMessage, Update
+from heliograph.contracts import Correlation, NewMessage, Sealer, Update
 from heliograph.model import PendingDelivery
 from heliograph.store.groupcommit import Batch, Rows
+from heliograph.store.sealing import seal_endpoint
 from heliograph.store.sqlite.inflight import InFlight, born_claimed
 from heliograph.store.sqlite.optouts import RecentOptOuts
 from heliograph.store.sqlite.queries import Row, query, read_all, write_all, write_flat
@@ -49,8 +50,9 @@ class _VersionsDiffer(Exception):
 class Writer:
     """Writes batches, and remembers what saves the next one a look into the file."""
 
-    def __init__(self, node_id: int) -> None:
+    def __init__(self, node_id: int, sealer: Sealer | None = None) -> None:
         self.node_id = node_id
+        self._sealer = sealer
         self.runs = Runs()
         self.flight = InFlight()
         self.recent = RecentOptOuts()
@@ -124,7 +126,7 @@ class Writer:
         if rows.schedules:
             put_schedules(db, rows.schedules)
         _write_inbound(db, rows)
-        _write_outgoing(db, rows)
+        _write_outgoing(db, rows, self._sealer)
         if not rows.facts:
             return 0
         db.execute(query("insert_outbox"), (time.time_ns() // 1000, _encode_facts(rows.facts)))
@@ -213,9 +215,10 @@ def _write_inbound(db: apsw.Connection, rows: Rows) -> None:
         write_all(db, "put_parts", [astuple(part) for parts in rows.parts.values() for part in parts])
 
 
-def _write_outgoing(db: apsw.Connection, rows: Rows) -> None:
+def _write_outgoing(db: apsw.Connection, rows: Rows, sealer: Sealer | None) -> None:
     if rows.endpoints:
-        write_all(db, "put_endpoints", [_endpoint_row(*astuple(endpoint)) for endpoint in rows.endpoints])
+        sealed = [seal_endpoint(endpoint, sealer) for endpoint in rows.endpoints]
+        write_all(db, "put_endpoints", [_endpoint_row(*astuple(endpoint)) for endpoint in sealed])
     if rows.deleted_endpoints:
         write_all(db, "delete_endpoints", rows.deleted_endpoints)
         write_all(db, "delete_endpoint_deliveries", [gone[:2] for gone in rows.deleted_endpoints])

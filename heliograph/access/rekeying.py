@@ -1,0 +1,81 @@
+"""The master key at start, and its change: what is sealed under another key is sealed anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from heliograph.access.sealing import KeyFile, MasterKeys
+from heliograph.contracts import Store
+from heliograph.errors import ConfigError, ConfigFault
+from heliograph.telemetry import journal
+
+__all__ = ["Rekeyed", "ready_to_seal", "refuse_keyless", "rekey"]
+
+_MAKE_ONE = (
+    "make one with (umask 077; head -c 32 /dev/urandom | base64 > master.key), keep a copy of it elsewhere, and set "
+    'master_key = "file:master.key" under [security]'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rekeyed:
+    """What a change of the key has done. ``left``: key id ("": in clear) → secrets not under the new key."""
+
+    key_id: str
+    changed: int
+    left: dict[str, int]
+    dropped: tuple[str, ...]
+
+
+def refuse_keyless(keys: MasterKeys) -> None:
+    """Raises ``ConfigError`` where there is no key, and no place for one that we make."""
+    if keys.key_id is None and keys.file is None:
+        raise ConfigError(
+            [ConfigFault("security.master_key", "is not set, and this store has no folder for a key", _MAKE_ONE)]
+        )
+
+
+async def ready_to_seal(keys: MasterKeys, store: Store) -> None:
+    """Makes a key where there was never one, and seals what stands in clear. Raises ``ConfigError``."""
+    refuse_keyless(keys)
+    if keys.key_id is None and (file := keys.file) is not None:
+        await _refuse_a_second_key(file, store)
+        journal.master_key_made(str(file.path), file.make())
+        keys.read()
+    if count := await store.seal():
+        journal.secrets_sealed(count, keys.key_id or "")
+
+
+async def _refuse_a_second_key(file: KeyFile, store: Store) -> None:
+    """A store with sealed secrets had a key: another one would open none of them."""
+    if sealed := sorted(set(await store.sealed_under()) - {""}):
+        what = f"is not there, but secrets in the store are sealed under {sealed[0]:.40}"
+        remedy = "put back the copy that you keep of it, or set security.master_key; no key is made in its place"
+        raise ConfigError([ConfigFault(f"the master key {file.path}", what, remedy)])
+
+
+async def rekey(store: Store, keys: MasterKeys, *, forget: bool) -> Rekeyed:
+    """Seals every secret under the first key; beside the database, makes that one first.
+
+    One that was ended in between is gone on with. With ``forget`` no key is made; those in the file that
+    open nothing any more are dropped. Raises ``ConfigError``, ``SecretLocked``.
+    """
+    refuse_keyless(keys)
+    under = await store.sealed_under()
+    if keys.key_id is None:
+        raise ConfigError([ConfigFault("the master key", "is not there", "heliograph serve makes it at its start")])
+    known = keys.key_ids
+    if keys.file is not None and not forget and not set(under) - {"", keys.key_id}:
+        keys.file.put_first()
+        keys.read()
+    changed = await store.seal(every=True)
+    under = await store.sealed_under()
+    if keys.file is not None and forget:
+        keys.file.keep(tuple(under))
+        keys.read()
+    return Rekeyed(
+        key_id=keys.key_id,
+        changed=changed,
+        left={key: count for key, count in under.items() if key != keys.key_id},
+        dropped=tuple(key for key in known if key not in keys.key_ids),
+    )
