@@ -14,6 +14,7 @@ from heliograph.access.allowing import AllowList
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey
+from heliograph.telemetry import journal
 
 __all__ = ["MOST_NAME_CHARACTERS", "OVERLAP_S", "KeyRing", "Principal", "check_scopes", "make_key", "successor_of"]
 
@@ -24,6 +25,8 @@ OVERLAP_S: Final = 86_400
 _PREFIX_CHARACTERS = 16
 _MOST_CHARACTERS = 128
 _NOTED_EVERY_US = 60_000_000
+_TOLD_EVERY_US = 60_000_000
+_ORIGIN_CHARACTERS = 100
 
 
 class Principal(Struct, frozen=True):
@@ -92,6 +95,8 @@ class KeyRing:
         self._version = -1
         self._used: set[str] = set()
         self._noted_us = now_us()
+        self._in_browser = 0
+        self._told_us: int | None = None
 
     async def refresh(self) -> bool:
         """Reads keys and accounts again if any process changed them; True when it did."""
@@ -113,17 +118,24 @@ class KeyRing:
         self._version = version
         return True
 
-    def admit(self, token: str, peer: str | None) -> Principal | None:
+    def admit(self, token: str, peer: str | None, origin: bytes | None = None) -> Principal | None:
         """Whose key this is, for a caller at the address ``peer``; None for one that is unknown or revoked.
 
-        Raises ``RequestRejected``: 403 ``address_not_allowed``; 401 ``key_expired``, at an allowed address alone.
-        Only who has the whole key hears either.
+        ``origin`` is the header that browsers send. Raises ``RequestRejected``: 403 ``browser_origin``; 403
+        ``address_not_allowed``; at an allowed address alone 401 ``key_expired``. Only who has the whole key hears them.
         """
         if len(token) > _MOST_CHARACTERS:
             return None
         principal = self._principals.get(hashlib.sha256(token.encode()).digest())
         if principal is None:
             return None
+        if origin is not None:
+            self._tell_of_browser(principal.key, origin)
+            raise RequestRejected(
+                "browser_origin",
+                "A key in a web page can be read by all who see the page: call from your server, and replace this key.",
+                status=403,
+            )
         if principal.allowed is not None and not principal.allowed.admits(peer):
             raise RequestRejected(
                 "address_not_allowed",
@@ -136,6 +148,16 @@ class KeyRing:
             )
         self._used.add(principal.key)
         return principal
+
+    def _tell_of_browser(self, key: str, origin: bytes) -> None:
+        """Once a minute at most: a page that many people see would fill the journal."""
+        self._in_browser += 1
+        now_us = self._now_us()
+        if self._told_us is not None and now_us - self._told_us < _TOLD_EVERY_US:
+            return
+        shown = "".join(one if one.isprintable() else "?" for one in origin.decode("latin-1")[:_ORIGIN_CHARACTERS])
+        journal.key_in_browser(key, shown, self._in_browser)
+        self._told_us, self._in_browser = now_us, 0
 
     async def note_uses(self, *, at_once: bool = False) -> None:
         """Keeps which keys were used since the last time: at most once a minute, unless ``at_once``."""

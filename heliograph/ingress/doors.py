@@ -26,10 +26,10 @@ class Door:
     keys: KeyRing
     metrics: Metrics
 
-    def bar(self, authorization: bytes | None, octets: int, peer: str | None) -> Reply | None:
+    def bar(self, authorization: bytes | None, octets: int, peer: str | None, origin: bytes | None) -> Reply | None:
         """The refusal of a body that is long or will be, before it is here: only who has a key may send one."""
         try:
-            caller(Call("POST", self.path, b"", authorization, peer=peer), self.keys, self.scope)
+            caller(Call("POST", self.path, b"", authorization, peer=peer, origin=origin), self.keys, self.scope)
             if octets > self.most_octets:
                 raise too_large(self.most_octets)
         except RequestRejected as rejected:

@@ -77,6 +77,7 @@ class _Straight:
         "idempotency_key",
         "keep_alive",
         "octets",
+        "origin",
         "response_complete",
     )
     message_event = _Nobody()
@@ -86,6 +87,7 @@ class _Straight:
         self.keep_alive = keep_alive
         self.authorization: bytes | None = None
         self.idempotency_key: bytes | None = None
+        self.origin: bytes | None = None
         self.chunks: list[bytes] = []
         self.octets = 0
         self.disconnected = False
@@ -184,12 +186,14 @@ class Connection(HttpToolsProtocol):
                 one.idempotency_key = value
             elif name == b"content-length":
                 declared = int(value)
+            elif name == b"origin":
+                one.origin = value
         if declared > door.most_octets:
             self._bar(one, declared)
 
     def _bar(self, one: _Straight, octets: int) -> None:
         """Answers now if this body may not come; what still comes of it is read and dropped."""
-        reply = one.door.bar(one.authorization, octets, self._peer)
+        reply = one.door.bar(one.authorization, octets, self._peer, one.origin)
         if reply is not None:
             one.chunks.clear()
             self._finish(one, reply)
@@ -219,7 +223,7 @@ class Connection(HttpToolsProtocol):
     async def _answer(self, one: _Straight) -> None:
         chunks = one.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        call = Call("POST", one.door.path, body, one.authorization, one.idempotency_key, self._peer)
+        call = Call("POST", one.door.path, body, one.authorization, one.idempotency_key, self._peer, one.origin)
         reply = await one.door.reply(call)
         if self.flow.write_paused and not one.disconnected:
             await self.flow.drain()

@@ -20,6 +20,7 @@ __all__ = [
     "connector_changed",
     "endpoint_gone",
     "inbound_unassigned",
+    "key_in_browser",
     "lane_paused",
     "link_bound",
     "link_lost",
@@ -132,6 +133,14 @@ def connector_changed(connector: str, what: str) -> None:
 def request_failed(method: str, path: str, error: BaseException) -> None:
     """A request met an error of ours. The path is told without its query."""
     _log.error("request_failed", method=method, path=path, exc_info=error)
+
+
+def key_in_browser(key: str, origin: str, refused: int) -> None:
+    """A secret key came from a web page, where everybody can read it: make another, and revoke this one.
+
+    ``key`` is its beginning; ``refused`` such requests, of any key, came since this was told last.
+    """
+    _log.warning("key_in_browser", key=key, origin=origin, refused=refused)
 
 
 # --- carriers -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from heliograph.access.keys import check_scopes
 from heliograph.errors import ConfigError, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.store.sqlite import SqliteStore
+from heliograph.telemetry import journal
 
 NOW_US = 1_800_000_000_000_000
 
@@ -122,6 +123,29 @@ async def test_a_key_is_for_its_addresses_and_says_no_more_elsewhere(store: Sqli
             ring.admit(text, "192.0.3.9")
         assert (raised.value.code, raised.value.status) == ("address_not_allowed", 403)
         assert "192.0" not in raised.value.detail
+
+
+async def test_a_key_in_a_page_is_refused_and_told_once_a_minute(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(journal, "key_in_browser", lambda *what: told.append(what))
+    account = await store.ensure_account("demo", NOW_US)
+    text, key = make_key(account.id, now_us=NOW_US)
+    await store.add_key(key)
+    clock = Wall()
+    ring = KeyRing(store, clock)
+    await ring.refresh()
+    for us in (NOW_US, NOW_US + 1, NOW_US + 59_999_999, NOW_US + 60_000_000):
+        clock.us = us
+        with pytest.raises(RequestRejected) as raised:
+            ring.admit(text, None, b"https://shop.example\x1b[2J" + b"x" * 9_000)
+        assert (raised.value.code, raised.value.status) == ("browser_origin", 403)
+    assert [(prefix, refused) for prefix, _, refused in told] == [(key.prefix, 1), (key.prefix, 3)]
+    assert told[0][1].startswith("https://shop.example?[2Jxx")
+    assert len(told[0][1]) == 100
+    assert ring.admit("hg_live_nobodys", None, b"https://shop.example") is None
+    assert len(told) == 2
 
 
 async def test_uses_are_noted_once_a_minute_and_none_is_lost(

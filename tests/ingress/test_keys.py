@@ -41,3 +41,18 @@ async def test_another_address_is_another_caller(tmp_path: Path) -> None:
 async def is_for(api: House, key: str) -> None:
     for client, status in (("2001:db8::7", 200), ("2001:db9::7", 403), ("192.0.2.7", 403)):
         assert (await api.call("GET", "/v1/messages", key=key, client=client)).status == status
+
+
+@pytest.mark.parametrize(("origin", "code"), [("https://shop.example", "browser_origin"), ("null", "browser_origin")])
+async def test_a_key_in_a_page_is_refused_at_every_door(tmp_path: Path, origin: str, code: str) -> None:
+    async with house(tmp_path) as api:
+        for key, expected in ((api.key, (403, code)), ("hg_live_nobodys", (401, "unauthorized"))):
+            headers = {"Authorization": f"Bearer {key}", "Origin": origin}
+            answers = [
+                await api.lean("/v1/messages", GOOD, headers=headers),
+                await api.lean("/v1/messages", GOOD, headers=headers, chunks=4),
+                await call(api.app, "POST", "/v1/messages", GOOD, headers=headers),
+                await call(api.app, "GET", "/v1/messages", headers=headers),
+            ]
+            assert {(answer.status, answer.code) for answer in answers} == {expected}
+        assert b'heliograph_refused_requests_total{code="browser_origin"} 4.0' in api.metrics.exposition()

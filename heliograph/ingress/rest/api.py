@@ -178,7 +178,7 @@ class _Routes:
     def _caller(self, request: Request, scope: str) -> Principal:
         header = request.headers.get("authorization")
         raw = None if header is None else header.encode("latin-1")
-        call = Call(request.method, request.url.path, b"", raw, peer=_peer_of(request))
+        call = Call(request.method, request.url.path, b"", raw, peer=_peer_of(request), origin=_origin_of(request))
         return caller(call, self._services.keys, scope)
 
     def _endpoint(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
@@ -299,7 +299,13 @@ async def _call(request: Request, most_octets: int) -> Call:
         headers.get(b"authorization"),
         headers.get(b"idempotency-key"),
         _peer_of(request),
+        headers.get(b"origin"),
     )
+
+
+def _origin_of(request: Request) -> bytes | None:
+    origin = request.headers.get("origin")
+    return None if origin is None else origin.encode("latin-1")
 
 
 def _peer_of(request: Request) -> str | None:

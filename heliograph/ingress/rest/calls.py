@@ -35,6 +35,8 @@ class Call(Struct, frozen=True, gc=False):
     idempotency_key: bytes | None = None
     peer: str | None = None
     """The address at the other end of the connection. What headers say of others before it is never believed."""
+    origin: bytes | None = None
+    """What a browser says of the page that asks; programs send none."""
 
 
 def caller(call: Call, keys: KeyRing, scope: str) -> Principal:
@@ -42,7 +44,7 @@ def caller(call: Call, keys: KeyRing, scope: str) -> Principal:
     header = call.authorization
     principal = None
     if header is not None and header[:7].lower() == b"bearer ":
-        principal = keys.admit(header[7:].decode("latin-1").strip(), call.peer)
+        principal = keys.admit(header[7:].decode("latin-1").strip(), call.peer, call.origin)
     if principal is None:
         raise RequestRejected(
             "unauthorized",

@@ -18,6 +18,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "address_not_allowed": (403, "The key may not be used from this address."),
     "answer_too_large": (422, "The answer would be larger than this endpoint gives."),
     "body_too_large": (413, "The body is larger than this endpoint takes."),
+    "browser_origin": (403, "A secret key came from a browser, where everybody can read it."),
     "conflict": (409, "The request does not fit what is there."),
     "cursor_invalid": (422, "The cursor is not one that a page of this list gave."),
     "cursor_too_old": (410, "What follows the cursor is past its retention."),
