@@ -73,6 +73,8 @@ class Heliograph:
         self._made: dict[str, tuple[ConnectorConfig, Connector]] = {}
         self._names: dict[int, str] = {}
         self.readiness = Readiness(self.clock)
+        self._locked: str | None = None
+        """Why endpoints could not be loaded since they changed ("": not tried yet); None: they are."""
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Heliograph:
@@ -314,8 +316,21 @@ class Heliograph:
         """Reads what another process may have changed."""
         if await self.keys.refresh():
             self.directory.set_accounts(await self.store.accounts())
+            self._locked = self._locked or ""
+        if self._locked is not None:
+            await self._load_again()
+
+    async def _load_again(self) -> None:
+        """Endpoints after a change; while a secret is locked those before go on, and each look tries again."""
+        try:
             self.sealing.read()
             await self._load_endpoints()
+        except (SecretLocked, ConfigError) as error:
+            if self._locked != str(error):
+                self._locked = str(error)
+                journal.secret_locked(self._locked)
+        else:
+            self._locked = None
 
     def _lane_readings(self) -> Iterable[LaneReading]:
         for lane in self.pipeline.dispatch.lanes.values():

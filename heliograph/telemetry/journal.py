@@ -30,6 +30,7 @@ __all__ = [
     "messages_rescued",
     "number",
     "request_failed",
+    "secret_locked",
     "secrets_sealed",
     "serving",
     "stopped",
@@ -200,6 +201,11 @@ def master_key_made(path: str, key: str) -> None:
 def secrets_sealed(webhooks: int, key: str) -> None:
     """Secrets that stood in clear in the store are sealed now. ``key`` is the key's id."""
     _log.info("secrets_sealed", webhooks=webhooks, key=key)
+
+
+def secret_locked(why: str) -> None:
+    """Webhooks changed, and a secret cannot be opened: those before go on until it can. ``why`` holds no secret."""
+    _log.error("secret_locked", why=why)
 
 
 def backup_written(path: str, octets: int) -> None:

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from heliograph.access.sealing import KeyFile, key_id_of
+from heliograph.access.sealing import KeyFile, MasterKeys, key_id_of
+from heliograph.contracts import Acceptance, Changes
+from heliograph.store import open_store
 from heliograph.telemetry import journal
 from tests.acceptance.test_bad_input_start import serve
 from tests.dialogues.stage import Stage, eventually, stage
@@ -178,6 +181,38 @@ async def test_a_configured_key_is_changed_by_reload_and_rekey(tmp_path: Path) -
         secure(tmp_path, f'master_key = "{one}"')
         await s.server.reload(load(path, {}))
         await told_and_verified(s, sink)
+
+
+async def test_a_secret_under_an_unknown_key_stops_no_other_and_is_loaded_when_the_key_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(journal, "secret_locked", said.append)
+    file = tmp_path / "house.db.key"
+    stranger = b"s" * 32
+    async with stage(tmp_path) as s, s.webhook() as hook:
+        [made] = await s.server.store.endpoints()
+        locked = msgspec.structs.replace(made, id="we_locked", url="http://127.0.0.1:9/")
+        other = open_store(s.server.config.store.url, serve=False, sealer=MasterKeys(lambda: [stranger]))
+        await other.open()
+        await other.commit(Changes(acceptances=[Acceptance((), endpoints=(locked,))]))
+        await other.ensure_account("more", 1)  # a change that every server hears of
+        await other.close()
+
+        async def told() -> bool:
+            return bool(said)
+
+        await eventually(told)
+        assert "we_locked is sealed under the master key" in said[0]
+        assert s.server.readiness.reason() is None
+        await told_and_verified(s, hook)
+        file.write_text(file.read_text() + base64_of(stranger))
+
+        async def loaded() -> bool:
+            return sum(s.server.outbox.healths().values()) == 2
+
+        await eventually(loaded)
+        assert len(said) == 1
 
 
 async def test_a_restored_store_whose_key_is_not_here_is_said(tmp_path: Path) -> None:
