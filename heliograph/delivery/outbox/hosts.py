@@ -72,6 +72,16 @@ class Hosts(Generic[H]):
         host.open += 1
         return True
 
+    def is_open(self, name: str) -> bool:
+        """Whether a request to a host is on its way, whose end will say more."""
+        host = self._hosts.get(name)
+        return host is not None and host.open > 0
+
+    def slots_free(self, name: str, now: float) -> int:
+        """How many requests a host has to give now."""
+        host = self._hosts.get(name) or self._new(name)
+        return self._slots(host) - host.open if self._room(host, now) else 0
+
     def hold(self, item: H, name: str, now: float) -> bool:
         """Puts something behind what waits for a host. False: too much waits for it already."""
         host = self._hosts.get(name) or self._new(name)

@@ -89,6 +89,7 @@ class Line:
         "rows",
         "saved",
         "since_us",
+        "stalled",
         "states",
         "tags",
         "targets",
@@ -133,6 +134,8 @@ class Line:
         self.retries: deque[PendingDelivery] = deque()
         self.retrying: set[str] = set()
         """Ids of due deliveries that were read, until their outcome is durable."""
+        self.stalled: dict[str, deque[PendingDelivery]] = {}
+        """Of ``retries``, what waits for the end of a request to its host, by the host."""
         self.retry_turn = False
         self.next_due_us = 0
         """When the earliest pending delivery may be due; 0: not known, ask."""
@@ -254,6 +257,21 @@ class Line:
             if target is None or not hosts.hold(item, target.host, now):
                 over.append(item)
 
+    def stall(self, delivery: PendingDelivery, target: Target) -> None:
+        """This second try waits until a request to its host has ended."""
+        self.targets[delivery.id] = target
+        self.stalled.setdefault(target.host, deque()).append(delivery)
+
+    def unstall(self, host: str, most: int) -> list[PendingDelivery]:
+        """Takes what waited longest for a request to this host, up to ``most``."""
+        held = self.stalled.get(host)
+        if held is None:
+            return []
+        taken = [held.popleft() for _ in range(min(most, len(held)))]
+        if not held:
+            del self.stalled[host]
+        return taken
+
     def expire(self, before_us: int) -> int:
         """Gives up what happened before then and still waits; says how much left the queues."""
         self.expired_us = before_us
@@ -300,6 +318,7 @@ class Line:
             queue.clear()
         self.parked.clear()
         self.targets.clear()
+        self.stalled.clear()
         if self.hosts is not None:
             self.hosts.clear()
 

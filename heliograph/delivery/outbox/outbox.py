@@ -53,6 +53,7 @@ __all__ = ["Bounds", "Outbox"]
 _log = logging.getLogger("heliograph.outbox")
 
 _FOREVER_US: Final = 1 << 62
+_EVERY: Final = 1 << 62
 _RECENT_ROWS: Final = 4096
 """Rows whose time is remembered, so that a new endpoint starts where it was made."""
 _PARTIAL_BATCHES: Final = 2
@@ -501,6 +502,19 @@ class Outbox:
             line.hosts.leave(target.host, failed=failed, asked_s=_asked_s(heard), now=self._clock.monotonic())
             if failed:
                 self._let_go(line, line.hosts.excess(target.host))
+            if line.stalled:
+                self._stir(line, target.host, failed=failed)
+
+    def _stir(self, line: Line, host: str, *, failed: bool) -> None:
+        """Second tries that waited for the end of a request to their host: they go now, or, as it failed, later."""
+        assert line.hosts is not None
+        if failed:
+            for delivery in line.unstall(host, _EVERY):
+                line.targets.pop(delivery.id, None)
+                self._postpone(line, delivery)
+        elif ready := line.unstall(host, line.hosts.slots_free(host, self._clock.monotonic())):
+            line.retries.extend(ready)
+            self._kick(line)
 
     def _keep(
         self, line: Line, webhook_id: str, items: Sequence[Item], body: bytes, heard: Heard | None, error: str
@@ -571,8 +585,11 @@ class Outbox:
             if target is None:
                 self._over(line, delivery, _NOT_KEPT)
                 return
-            if line.hosts.enter(target.host, self._clock.monotonic()) is None:
-                self._postpone(line, delivery)
+            if not line.hosts.enter(target.host, self._clock.monotonic()):
+                if line.hosts.is_open(target.host):
+                    line.stall(delivery, target)
+                else:
+                    self._postpone(line, delivery)
                 return
         try:
             body = delivery.body or await self._body(delivery)
