@@ -123,7 +123,7 @@ async def test_a_lost_answer_is_asked_for_again_and_the_message_goes_once(
     tmp_path: Path, client: MakeFace, deed: str
 ) -> None:
     async with stage(tmp_path) as s, bad_line(s.server.url, deed, deed) as line:
-        c = client(line.url, s.key, timeouts=Timeouts(answer_s=0.3))
+        c = client(line.url, s.key, timeouts=Timeouts(answer_s=2.0 if deed == "hang" else 30.0))
         accepted = await c.do("send", HANDSET, "hello")
         await s.until(accepted.id, "delivered")
         assert len(line.requests) == 3

@@ -10,7 +10,16 @@ import asyncpg
 
 from heliograph.errors import ConfigError, ConfigFault, HeliographError, StoreBusy, StoreError
 
-__all__ = ["Connection", "Pool", "connect", "connect_pool", "is_lost", "refuse_unsafe", "translated"]
+__all__ = [
+    "CONNECTION_ENDED",
+    "Connection",
+    "Pool",
+    "connect",
+    "connect_pool",
+    "is_lost",
+    "refuse_unsafe",
+    "translated",
+]
 
 Connection = Any
 """An asyncpg connection (the driver has no types of its own)."""
@@ -33,6 +42,7 @@ _LOST: tuple[type[BaseException], ...] = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's words for a connection that ends under a query
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
@@ -135,6 +145,10 @@ async def refuse_unsafe(connection: Connection) -> None:
 def is_lost(error: BaseException) -> bool:
     """Whether the connection broke (and not: the server refused, or our values did not fit)."""
     return isinstance(error, _LOST) and not isinstance(error, asyncpg.DataError)
+
+
+CONNECTION_ENDED = (asyncpg.PostgresConnectionError, asyncpg.InternalClientError, asyncpg.AdminShutdownError)
+"""A connection that was good has ended: another one may be good now."""
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from heliograph.model import (
     State,
     id_time_us,
 )
-from heliograph.store.postgres.connection import Pool, translated
+from heliograph.store.postgres.connection import CONNECTION_ENDED, Pool, translated
 from heliograph.store.postgres.listing import MOST_WINDOWS, Way
 from heliograph.store.postgres.partitions import WEEK_US, first_id
 from heliograph.store.postgres.queries import QUERIES
@@ -68,6 +68,14 @@ class Reads:
     async def _fetch(self, name: str, *values: Any) -> list[Any]:
         if self._pool is None:
             raise StoreBusy("the store is not open")
+        try:
+            return await self._fetch_once(name, values)
+        except StoreBusy as busy:
+            if not isinstance(busy.__cause__, CONNECTION_ENDED):
+                raise
+        return await self._fetch_once(name, values)  # the pool had a connection that the server ended: it has others
+
+    async def _fetch_once(self, name: str, values: Sequence[Any]) -> list[Any]:
         with translated():
             rows: list[Any] = await self._pool.fetch(QUERIES[name], *values)
             return rows
