@@ -52,6 +52,10 @@ class Api:
         sent = {"Content-Type": "application/json", **(headers or {})}
         return self._ask("POST", path, body=msgspec.json.encode(body), headers=sent)
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What the server answers to a PATCH."""
+        return self._ask("PATCH", path, body=msgspec.json.encode(body), headers={"Content-Type": "application/json"})
+
     def delete(self, path: str) -> None:
         """Deletes something."""
         self._ask("DELETE", path)

@@ -58,6 +58,56 @@ def list_webhooks(url: Url = "http://127.0.0.1:8080", key: Key = "", json: Json 
 
 
 @app.command()
+def update(
+    id: Id,
+    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where events are posted to.")] = None,
+    types: Annotated[list[str] | None, typer.Option("--type", help="Only events of this type; repeatable.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only messages with this tag; repeatable.")] = None,
+    paused: Annotated[
+        bool | None, typer.Option("--pause/--resume", help="Hold its events back, or tell it again.")
+    ] = None,
+    url: Url = "http://127.0.0.1:8080",
+    key: Key = "",
+    json: Json = False,
+) -> None:
+    """Change a webhook: what is not given stays."""
+    from heliograph.cli.api import Api
+    from heliograph.cli.faults import CommandFailed
+    from heliograph.cli.output import print_json
+
+    asked = {"url": address, "events": types or None, "tags": tag or None, "paused": paused}
+    body = {name: value for name, value in asked.items() if value is not None}
+    if not body:
+        raise CommandFailed("there is nothing to change", "give --address, --type, --tag, --pause or --resume")
+    changed = Api(url, key).patch(_path(id), body)
+    if json:
+        print_json(changed)
+    else:
+        print(f"{changed['id']}  {changed['url']}" + ("  paused" if changed.get("paused_at") else ""))
+
+
+@app.command()
+def rotate(
+    id: Id,
+    old_valid_s: Annotated[
+        int, typer.Option(min=0, max=2_592_000, help="Seconds that requests are signed with the old secret, too.")
+    ] = 86_400,
+    url: Url = "http://127.0.0.1:8080",
+    key: Key = "",
+    json: Json = False,
+) -> None:
+    """Give a webhook a new secret, shown this once; the old one stays valid for a while."""
+    from heliograph.cli.api import Api
+    from heliograph.cli.output import print_json
+
+    made = Api(url, key).post(_path(id, "/secret"), {"old_valid_s": old_valid_s})
+    if json:
+        print_json(made)
+    else:
+        print(f"{made['id']}  {made['url']}\nsecret {made['secret']}")
+
+
+@app.command()
 def delete(id: Id, url: Url = "http://127.0.0.1:8080", key: Key = "") -> None:
     """Delete a webhook: it is owed nothing more."""
     from heliograph.cli.api import Api

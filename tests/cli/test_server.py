@@ -128,11 +128,20 @@ def test_a_tail_begins_at_a_cursor_and_words_each_event_in_a_line(run: Run, key:
     assert (refused.code, "cursor_invalid" in refused.err) == (1, True)
 
 
-def test_webhooks_are_made_tested_listed_and_deleted(run: Run, key: str) -> None:
+def test_webhooks_are_made_tested_changed_listed_and_deleted(run: Run, key: str) -> None:
     made = json.loads(run("webhooks", "create", "https://nobody.invalid/x", "--type", "message.received", "--json").out)
     assert made["secret"].startswith("whsec_")
     assert run("webhooks", "test", made["id"]).code == 1
     assert made["id"] in run("webhooks", "list").out
+    paused = run("webhooks", "update", made["id"], "--address", "https://other.invalid/y", "--pause")
+    assert paused.out.split() == [made["id"], "https://other.invalid/y", "paused"]
+    resumed = json.loads(run("webhooks", "update", made["id"], "--resume", "--tag", "shop", "--json").out)
+    assert (resumed["tags"], resumed["events"], "paused_at" in resumed) == (["shop"], ["message.received"], False)
+    assert run("webhooks", "update", made["id"]).code == 1
+    rotated = json.loads(run("webhooks", "rotate", made["id"], "--old-valid-s", "60", "--json").out)
+    assert rotated["secret"] not in ("", made["secret"])
+    assert rotated["old_secret_until"]
+    assert "secret whsec_" in run("webhooks", "rotate", made["id"]).out
     assert "No deliveries" in run("webhooks", "deliveries", made["id"], "--state", "dead").out
     assert "0 deliveries" in run("webhooks", "replay", made["id"], "--failed").out
     assert run("webhooks", "replay", made["id"]).code == 1
