@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from heliograph.contracts import Changes, Committed
 from heliograph.delivery import schedules as schedules_room
 from heliograph.delivery.lane import LaneLimits
 from heliograph.delivery.submission import IdempotencyKey, Submission
@@ -214,6 +215,65 @@ async def test_between_a_cancellation_and_the_claim_one_wins(tmp_path: Path) -> 
                 assert result.code == "too_late"
             state = (await here.record(one)).progress.state
             assert state == (State.CANCELED if result is False else State.SENT)
+        assert here.pipeline.dispatch.lanes[1].depth == 0
+
+
+async def test_what_a_carrier_took_is_not_canceled_while_its_news_is_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the commit that says so is durable, another one could still go before it."""
+    carrier = MemoryCarrier(1)
+    carrier.answer = carrier.keep_open
+    async with house(tmp_path / "s.db", [carrier]) as here:
+        sent = await here.send()
+        await here.until(lambda: carrier.open)
+        commit, arrived, go = here.store.commit, asyncio.Event(), asyncio.Event()
+
+        async def slow(changes: Changes) -> Committed:
+            if any(one.progress.state == State.SENT for one in changes.updates):
+                arrived.set()
+                await go.wait()
+            return await commit(changes)
+
+        monkeypatch.setattr(here.store, "commit", slow)
+        carrier.say([carrier.take(carrier.open[0])])
+        await asyncio.wait_for(arrived.wait(), 10)
+        try:
+            with pytest.raises(RequestRejected, match="may be on its way"):
+                await cancel(here, sent.message.id)
+        finally:
+            go.set()
+        await here.ends(sent.message.id, State.SENT)
+        assert await told(here, sent.message.id) == ["queued", "sent"]
+
+
+async def test_what_is_canceled_on_its_way_into_memory_stays_canceled_when_memory_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier, clock = MemoryCarrier(1), HandClock()
+    async with house(tmp_path / "s.db", [carrier], clock=clock) as here:
+        sent = await here.send(wish=Wish(at_us=clock.wall_us + HOUR_US))
+        clock.wall_us += HOUR_US
+        claim, claimed, go = here.store.claim, asyncio.Event(), asyncio.Event()
+
+        async def slow(*args: Any, **fields: Any) -> Any:
+            found = await claim(*args, **fields)
+            if found:
+                claimed.set()
+                await go.wait()
+            return found
+
+        monkeypatch.setattr(here.store, "claim", slow)
+        try:
+            await here.pipeline.dispatch.sweep()
+            await asyncio.wait_for(claimed.wait(), 10)
+            assert not await cancel(here, sent.message.id)
+            here.pipeline.dispatch.lanes[1].give_back_all()
+        finally:
+            go.set()
+        await settle(here)
+        assert carrier.written == []
+        assert (await here.record(sent.message.id)).progress.state == State.CANCELED
         assert here.pipeline.dispatch.lanes[1].depth == 0
 
 

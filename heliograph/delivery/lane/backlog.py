@@ -53,6 +53,11 @@ class Backlog:
         return key in self._marks
 
     @property
+    def taking(self) -> bool:
+        """Whether messages are on their way from the store into memory."""
+        return self._refilling
+
+    @property
     def wants_refill(self) -> bool:
         """Whether there is something to take and room for it, and nobody is at it."""
         return self._due and not self._refilling

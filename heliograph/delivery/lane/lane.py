@@ -221,7 +221,8 @@ class Lane:
             batch.kept.append(lambda: self._permitted(asked, asked_at, limited))
         if asked or self._permits.changed:
             self._permits.changed = False
-            self._permits.leave()
+            if (told := self._permits.leave()) is not None:
+                batch.kept.append(told)
             batch.changes.wires[self.connector.id] = self.wire
         self._write()
         if self._inflow.measure():
@@ -442,7 +443,8 @@ class Lane:
     def give_back_all(self) -> None:
         """Everything in memory that is not on the wire goes back to the store."""
         works, holders = self._queue.empty()
-        self._recalls.emptied()
+        if not self._backlog.taking:  # what is on its way into memory may have been canceled as well
+            self._recalls.emptied()
         for submission in (*self._ready, *self._late.empty()):
             self._permits.written(1)
             self._permits.release(submission.live.message.id, 1)

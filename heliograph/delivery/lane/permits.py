@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 __all__ = ["Permits"]
 
 _PACED_AHEAD_S = 0.02
@@ -23,7 +26,7 @@ _INTERVALS = 2
 class Permits:
     """Counts of segments that may be on the wire, by message; and how many more may be permitted."""
 
-    __slots__ = ("_ahead", "_ids", "_least", "_leaving", "_most", "_window", "changed", "open", "unwritten")
+    __slots__ = ("_ahead", "_ids", "_least", "_leaving", "_most", "_telling", "_window", "changed", "open", "unwritten")
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -32,6 +35,7 @@ class Permits:
         self._ahead = self._least
         self._ids: dict[str, int] = {}
         self._leaving: set[str] = set()
+        self._telling: list[set[str]] = []
         self.open = 0
         """Segments permitted and not answered yet."""
         self.unwritten = 0
@@ -43,8 +47,10 @@ class Permits:
         return message_id in self._ids
 
     def may_be_on_wire(self, message_id: str) -> bool:
-        """Whether it has a permit, or had one and its outcome is not yet written."""
-        return message_id in self._ids or message_id in self._leaving
+        """Whether it has a permit, or had one and the commit that tells its outcome is not yet durable."""
+        if message_id in self._ids or message_id in self._leaving:
+            return True
+        return any(message_id in leaving for leaving in self._telling)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -55,9 +61,19 @@ class Permits:
         """
         return (*self._ids, *self._leaving) if self._leaving else tuple(self._ids)
 
-    def leave(self) -> None:
-        """What was released is told by the batch that is committed now: its row need not name it any more."""
-        self._leaving.clear()
+    def leave(self) -> Callable[[], None] | None:
+        """What was released is told by the batch that is committed now: its row need not name it any more.
+
+        Gives what is to be called once that commit is durable.
+        """
+        if not self._leaving:
+            return None
+        leaving, self._leaving = self._leaving, set()
+        self._telling.append(leaving)
+        return partial(self._told, leaving)
+
+    def _told(self, leaving: set[str]) -> None:
+        self._telling = [one for one in self._telling if one is not leaving]
 
     def room(self, segments_per_second: float) -> int:
         """Segments that may be permitted now: the window, and a little ahead so that it stays full."""
