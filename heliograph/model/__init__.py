@@ -13,6 +13,7 @@ from heliograph.model.accounts import (
 from heliograph.model.events import DEAD_FROM_US, Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
 from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
 from heliograph.model.message import AT_ONCE, Attempt, Content, Live, Message, Progress, SegmentProgress
+from heliograph.model.roles import ROLES, scopes_of_role
 from heliograph.model.schedule import Schedule, Window, schedule_at
 from heliograph.model.states import (
     END,
@@ -31,6 +32,7 @@ __all__ = [
     "DEAD_FROM_US",
     "END",
     "ENDS",
+    "ROLES",
     "SCOPES",
     "Account",
     "AddressKind",
@@ -63,4 +65,5 @@ __all__ = [
     "id_time_us",
     "normalize_id",
     "schedule_at",
+    "scopes_of_role",
 ]
