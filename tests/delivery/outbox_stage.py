@@ -257,7 +257,7 @@ class Stage:
 
     async def settle(self) -> None:
         """Until nothing runs any more."""
-        while tasks := set(self.outbox._tasks):
+        while tasks := set(self.outbox._desk.tasks):
             await asyncio.wait_for(asyncio.wait(tasks), 5)
 
     async def until(self, what: Callable[[], bool]) -> None:

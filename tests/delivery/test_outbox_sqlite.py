@@ -95,7 +95,7 @@ class Place:
         return [f"{message.id}-2" for message in messages]
 
     async def settle(self) -> None:
-        while tasks := set(self.outbox._tasks):
+        while tasks := set(self.outbox._desk.tasks):
             await asyncio.wait_for(asyncio.wait(tasks), 5)
 
     async def tick(self, after_s: float = 0.0) -> None:
@@ -162,8 +162,8 @@ async def test_after_a_restart_the_same_bodies_come_from_the_rows(place: Callabl
     await stage.deliver(3)
     await stage.settle()
     first = {post.headers["webhook-id"]: post.body for post in http.posts}
-    stage.outbox._lines["hook"].dirty = False
-    stage.outbox._lines["hook"].saved = 1 << 40  # the crash comes before the position is kept
+    stage.outbox._desk.lines["hook"].dirty = False
+    stage.outbox._desk.lines["hook"].saved = 1 << 40  # the crash comes before the position is kept
     await stage.close()
     http.posts.clear()
     await stage.open()

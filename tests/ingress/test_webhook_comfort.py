@@ -72,7 +72,7 @@ async def begin(api: House) -> None:
 
 
 def api_position(api: House) -> Any:
-    return lambda: api.services.outbox._position
+    return lambda: api.services.outbox._desk.position
 
 
 async def make(api: House, url: str, **fields: Any) -> Any:
