@@ -65,9 +65,9 @@ class Running:
     def protocols(self) -> list[Any]:
         return list(self.server._server.server_state.connections)
 
-    def later(self, seconds: float) -> None:
+    async def later(self, seconds: float) -> None:
         """A sweep as it will be after this time."""
-        self.server.sweep(asyncio.get_running_loop().time() + seconds)
+        await self.server.sweep(asyncio.get_running_loop().time() + seconds)
 
 
 @contextlib.asynccontextmanager
@@ -95,6 +95,17 @@ async def is_closed(reader: asyncio.StreamReader) -> bool:
         return True
 
 
+async def test_what_came_in_time_is_read_before_its_sender_is_called_late() -> None:
+    async with running() as http:
+        with socket.create_connection((HOST, http.port)) as client:
+            await http.waiting("header_timeout")
+            client.sendall(REQUEST)  # the loop is here: it has not seen it yet
+            await http.later(11)
+            assert http.closed == []
+            client.settimeout(10)
+            assert (await asyncio.to_thread(client.recv, 12)) == b"HTTP/1.1 200"
+
+
 async def test_requests_are_answered_one_after_the_other_on_one_connection() -> None:
     async with running() as http:
         reader, writer = await http.open(REQUEST + REQUEST)
@@ -102,7 +113,7 @@ async def test_requests_are_answered_one_after_the_other_on_one_connection() -> 
         assert await answer(reader) == (200, b"hello")
         writer.write(REQUEST)
         assert await answer(reader) == (200, b"hello")
-        http.later(74)
+        await http.later(74)
         writer.write(REQUEST)
         assert await answer(reader) == (200, b"hello")
         writer.close()
@@ -122,9 +133,9 @@ async def test_requests_that_never_end_are_closed(octets: bytes, allowed_s: floa
     async with running() as http:
         reader, writer = await http.open(octets)
         await http.waiting(limit)
-        http.later(allowed_s / 2)
+        await http.later(allowed_s / 2)
         assert http.closed == []
-        http.later(allowed_s + 0.5)
+        await http.later(allowed_s + 0.5)
         assert http.closed == [limit]
         assert await is_closed(reader)
         writer.close()
@@ -135,13 +146,13 @@ async def test_idle_connections_are_closed_and_empty_lines_keep_none_open() -> N
         reader, writer = await http.open(REQUEST)
         assert (await answer(reader))[0] == 200
         await http.waiting("idle_timeout")
-        http.later(76)
+        await http.later(76)
         assert await is_closed(reader)
         reader, writer = await http.open(REQUEST)
         assert (await answer(reader))[0] == 200
         writer.write(b"\r\n\r\n")
         await http.waiting("header_timeout")
-        http.later(11)
+        await http.later(11)
         assert http.closed == ["idle_timeout", "header_timeout"]
         assert await is_closed(reader)
 
@@ -155,10 +166,10 @@ async def test_a_client_that_does_not_read_its_answers_is_closed() -> None:
         async with asyncio.timeout(5):
             while not any(one.flow.write_paused for one in http.protocols()):
                 await asyncio.sleep(0.005)
-        http.later(0)
-        http.later(15)
+        await http.later(0)
+        await http.later(15)
         assert http.closed == []
-        http.later(31)
+        await http.later(31)
         assert http.closed == ["write_timeout"]
         await http.settle(0)
         raw.close()
@@ -221,9 +232,9 @@ async def test_a_thousand_slow_clients_disturb_nobody() -> None:
         for _ in range(50):
             writer.write(REQUEST)
             assert await answer(reader) == (200, b"hello")
-        http.later(20)
+        await http.later(20)
         await http.settle(501)
-        http.later(31)
+        await http.later(31)
         await http.settle(1)
         writer.write(REQUEST)
         assert await answer(reader) == (200, b"hello")
