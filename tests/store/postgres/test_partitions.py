@@ -82,13 +82,14 @@ async def test_a_week_in_which_all_is_over_goes_at_once(store: PostgresStore, ur
 
 
 async def test_responses_and_receipts_stay_on_their_page(store: PostgresStore, url: str) -> None:
-    messages = [new(owner=store.node_id) for _ in range(60)]
-    await store.commit(accept(*messages))
-    lives = [made(message) for message in messages]
-    sent = [step(live, state=State.SENT, owner=0, sent_us=1, carrier_message_id="0123456789") for live in lives]
-    await store.commit(Changes(updates=sent))
-    ended = [step(live, state=State.DELIVERED, ended_us=2, ended_seq=3, last_seq=3) for live in lives]
-    await store.commit(Changes(updates=ended))
+    for _ in range(5):  # while somebody else reads, an old version is kept, and its successor may have to go elsewhere
+        messages = [new(owner=store.node_id) for _ in range(60)]
+        await store.commit(accept(*messages))
+        lives = [made(message) for message in messages]
+        sent = [step(live, state=State.SENT, owner=0, sent_us=1, carrier_message_id="0123456789") for live in lives]
+        await store.commit(Changes(updates=sent))
+        ended = [step(live, state=State.DELIVERED, ended_us=2, ended_seq=3, last_seq=3) for live in lives]
+        await store.commit(Changes(updates=ended))
     await store.close()  # a backend reports its figures when it ends
     connection = await asyncpg.connect(url)
     try:
@@ -96,6 +97,7 @@ async def test_responses_and_receipts_stay_on_their_page(store: PostgresStore, u
             "SELECT sum(n_tup_upd)::int, sum(n_tup_hot_upd)::int FROM pg_stat_user_tables WHERE relname ~ '^messages_'"
         )
         changed, stayed = await connection.fetchrow(figures)
-        assert (changed, stayed) == (120, 120)
+        assert changed == 600
+        assert stayed > 500
     finally:
         await connection.close()
