@@ -15,7 +15,7 @@ import msgspec
 
 from heliograph.bench.driver import Job, due_at
 from heliograph.bench.options import Options
-from heliograph.bench.processes import MemoryWatch, cpu_seconds, resident_mib
+from heliograph.bench.processes import BenchError, MemoryWatch, cpu_seconds, resident_mib
 from heliograph.bench.report import aligned
 from heliograph.bench.run import Stage, stage
 from heliograph.bench.traffic import number
@@ -72,7 +72,9 @@ class Due(msgspec.Struct, kw_only=True):
 
 
 def due(options: Options) -> tuple[Due, str, bool]:
-    """Schedules ``options.due`` messages and lets their minute come."""
+    """Schedules ``options.due`` messages and lets their minute come. Raises :class:`BenchError`."""
+    if options.tools:
+        raise BenchError("--due needs a load that writes dates: leave --tools away.")
     many = options.due >= _MANY
     span_s, pace = (60, 5_000) if many else (2, 1_000)
     live = int(_LIVE_RATE * (15 if many else 1))

@@ -42,7 +42,7 @@ class Options:
     scale: float = _option(1.0, "with --table: every count of messages times this")
     micro: bool = _option(False, "the codec and the text functions alone")
     chaos: bool = _option(False, "kill -9 and power cuts at random moments, and what was lost or repeated")
-    compare: bool = _option(False, "one callback a message, Heliograph beside Kannel where that is installed")
+    compare: bool = _option(False, "one callback a message, beside Kannel and Jasmin where they are installed")
     rounds: int = _option(20, "with --chaos: kills")
     cuts: int = _option(200, "with --chaos: power cuts (SQLite)")
     backlog: int = _option(50_000, "with --chaos: messages that wait in the lane at one more kill; 0 leaves it out")

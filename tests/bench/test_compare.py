@@ -18,11 +18,13 @@ def test_heliograph_is_measured_and_what_is_missing_is_said(monkeypatch: pytest.
     assert (ours.called_back, ours.refused) == (200, 0)
     assert ours.cpu_us > 0
     assert "apt-get install kannel" in text
+    assert "Jasmin is not installed" in text
 
 
-def test_kannel_is_compared_where_it_is_installed() -> None:
+def test_whoever_is_installed_is_compared() -> None:
     figures, text, _ = compare(Options(messages=100, warmup=10, connections=8))
     names = [one.gateway for one in figures]
     assert ("Kannel, spool on disk" in names) == bool(shutil.which("bearerbox"))
+    assert ("Jasmin, RabbitMQ" in names) == bool(shutil.which("jasmind.py"))
     assert [one.called_back for one in figures] == [100] * len(names)
     assert all(name in text for name in names)
