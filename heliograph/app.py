@@ -20,6 +20,7 @@ from heliograph.access import KeyRing
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.config import AccountSettings, Config, ConnectorConfig, load
+from heliograph.config.certificates import files_of
 from heliograph.connectors import KINDS
 from heliograph.contracts import Connector, Store, SystemClock
 from heliograph.delivery.counting import Counting
@@ -40,6 +41,7 @@ from heliograph.errors import ConfigError, ConfigFault, HeliographError, SecretL
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.server import HttpLimits, HttpServer
+from heliograph.ingress.tls import Tls
 from heliograph.model import Account, Fact, IdSource, Live, Number, Route, TrafficType
 from heliograph.outbound import DirectHttp, HelperHttp
 from heliograph.rules.schedule import Quiet
@@ -76,6 +78,7 @@ class Heliograph:
         self._locked: str | None = None
         """Why endpoints could not be loaded since they changed ("": not tried yet); None: they are."""
         self._watch: asyncio.Task[None] | None = None
+        self.tls: Tls | None = None
 
     async def __aenter__(self) -> Heliograph:
         try:
@@ -95,6 +98,7 @@ class Heliograph:
     async def start(self) -> None:
         """Opens the store, recovers what the last run left, connects to carriers, then takes requests."""
         config = self.config
+        self._read_certificate(config)
         self.sealing = MasterKeys(_keys_of(config))
         refuse_keyless(self.sealing)
         self.store: Store = open_store(
@@ -121,6 +125,7 @@ class Heliograph:
             host=config.http.host,
             port=config.http.port,
             closed=self.metrics.closed,
+            tls=None if self.tls is None else self.tls.context,
             limits=HttpLimits(
                 connections=config.http.connections,
                 header_timeout_s=config.http.header_timeout_s,
@@ -132,6 +137,18 @@ class Heliograph:
         self.url = await self.server.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_configuration())
         self.readiness.serve(self.store, self._look)
+
+    def _read_certificate(self, config: Config) -> None:
+        """The HTTP server's certificate, if it has one. Raises ``ConfigError`` where it can't be served."""
+        files = files_of(config.http)
+        if files is not None:
+            self.tls = Tls(files, self.clock, self.metrics.certificate_refused)
+            self.metrics.certificate_end_s = self.tls.ends_at.timestamp()
+
+    def _look_at_certificate(self) -> None:
+        if self.tls is not None:
+            self.tls.look()
+            self.metrics.certificate_end_s = self.tls.ends_at.timestamp()
 
     async def _build_pipeline(self) -> None:
         config, clock = self.config, self.clock
@@ -307,6 +324,7 @@ class Heliograph:
         """A change by any process (a key revoked on the command line) holds here within two seconds."""
         while True:
             await asyncio.sleep(_CONFIG_EVERY_S)
+            self._look_at_certificate()
             await self.readiness.look()
             with contextlib.suppress(HeliographError):
                 await self.keys.note_uses()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,10 +35,12 @@ class Authority:
         made = self._signed(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None), ())
         self.file.write_bytes(_pem(made))
 
-    def issue(self, name: str, *hosts: str) -> Path:
+    def issue(self, name: str, *hosts: str, begins_in_s: float = -3_600, ends_in_s: float = 172_800) -> Path:
         """A file with a key and a certificate for it: of a client, or of a server of these hosts."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = self._signed(_name(name), key, x509.BasicConstraints(ca=False, path_length=None), hosts)
+        made = self._signed(
+            _name(name), key, x509.BasicConstraints(ca=False, path_length=None), hosts, begins_in_s, ends_in_s
+        )
         file = self._place / f"{name}.pem"
         file.touch(mode=0o600)
         private = key.private_bytes(
@@ -47,7 +50,13 @@ class Authority:
         return file
 
     def _signed(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, what: x509.BasicConstraints, hosts: tuple[str, ...]
+        self,
+        name: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        what: x509.BasicConstraints,
+        hosts: tuple[str, ...],
+        begins_in_s: float = -3_600,
+        ends_in_s: float = 172_800,
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = (
@@ -56,17 +65,24 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=2))
+            .not_valid_before(now + timedelta(seconds=begins_in_s))
+            .not_valid_after(now + timedelta(seconds=ends_in_s))
             .add_extension(what, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if hosts:
             builder = builder.add_extension(
-                x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False
+                x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False
             )
         return builder.sign(self._key, hashes.SHA256())
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _name(text: str) -> x509.Name:

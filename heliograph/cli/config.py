@@ -23,10 +23,12 @@ def check(config: Config = None, json: Json = False) -> None:
     """Read the configuration as serve would, and tell everything that is wrong with it."""
     from heliograph.cli.output import print_json
     from heliograph.cli.stores import load_config
+    from heliograph.config.certificates import check_certificate
     from heliograph.errors import ConfigError
 
     try:
         found = load_config(config)
+        check_certificate(found)
     except ConfigError as error:
         if not json:
             raise

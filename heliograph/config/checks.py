@@ -68,6 +68,14 @@ def _check_http(http: HttpSettings | None, fault: FaultCollector) -> None:
         fault(("http", "listen"), f'"{http.listen:.60}" is no address and port', 'such as "127.0.0.1:8080"')
     elif int(match[2]) > 65_535:
         fault(("http", "listen"), f"there is no port {match[2]}", "0 to 65535")
+    elif http.tls_certificate is None and not http.on_loopback and not http.allow_plain_http:
+        fault(
+            ("http", "listen"),
+            f"{http.listen} is open to others, and keys and texts would pass unencrypted",
+            "set tls_certificate, or allow_plain_http = true behind a proxy that speaks TLS",
+        )
+    if http.tls_key is not None and http.tls_certificate is None:
+        fault(("http", "tls_key"), "tls_key stands without a certificate", "set tls_certificate, too")
 
 
 def _check_store(store: StoreSettings | None, fault: FaultCollector) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -38,6 +39,15 @@ class HttpSettings:
     """The HTTP API."""
 
     listen: str = setting("127.0.0.1:8080", "Address and port to listen on; `[::1]:8080` for IPv6, port 0 for any.")
+    tls_certificate: str | None = setting(
+        None,
+        "File with the server's certificate and those of its authorities (PEM). With it the server speaks HTTPS alone; "
+        "a file that is replaced holds within seconds.",
+    )
+    tls_key: str | None = setting(None, "File with the certificate's key (PEM); without it: in the certificate's file.")
+    allow_plain_http: bool = setting(
+        False, "Whether HTTP without TLS may listen outside loopback: say so only behind a proxy that speaks TLS."
+    )
     connections: int = setting(10_000, "Connections held open at once; further ones are closed.", min=1)
     header_timeout_s: float = setting(10.0, "Time for a request's headers to arrive.", min=0.1)
     body_timeout_s: float = setting(30.0, "Time for a request's body to arrive.", min=0.1)
@@ -52,6 +62,14 @@ class HttpSettings:
     @property
     def port(self) -> int:
         return int(self.listen.rpartition(":")[2])
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine reaches it. A name is none of loopback, but ``localhost``."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import uvicorn
 
@@ -20,8 +21,31 @@ from heliograph.ingress.protocol import HEADER_OCTETS, Connection, HttpLimits
 __all__ = ["HEADER_OCTETS", "HttpLimits", "HttpServer"]
 
 
+_BACKLOG: Final = 2048
+_HSTS: Final = ("strict-transport-security", "max-age=31536000")
+"""A year, which RFC 6797 §11.2 calls sensible. Subdomains are not ours to speak for."""
+
+
 class _Server(uvicorn.Server):
-    """uvicorn's server without a hand on our signals."""
+    """uvicorn's server without a hand on our signals, and with a limit to handshakes."""
+
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, handshake_timeout_s: float) -> None:
+        super().__init__(config)
+        self._tls = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": handshake_timeout_s}
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens. Who doesn't end its handshake in time is closed, and was never a connection of ours."""
+
+        def connection() -> asyncio.Protocol:
+            made = cast(Any, self.config.http_protocol_class)
+            return cast(asyncio.Protocol, made(config=self.config, server_state=self.server_state, app_state={}))
+
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(connection, sock=listener, backlog=_BACKLOG, **cast(Any, self._tls))
+            for listener in sockets or ()
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -42,11 +66,12 @@ class HttpServer:
         host: str,
         port: int,
         limits: HttpLimits | None = None,
+        tls: ssl.SSLContext | None = None,
         closed: Callable[[str], None] = lambda limit: None,
     ) -> None:
         """``app`` is an ASGI application; its ``doors``, if it has any, are answered without it.
 
-        ``closed`` hears the name of the limit by which a connection was closed.
+        With ``tls`` it speaks HTTPS alone. ``closed`` hears the name of the limit by which a connection was closed.
         """
         self._host = host
         self._port = port
@@ -63,8 +88,10 @@ class HttpServer:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=10,
+            headers=[] if tls is None else [_HSTS],
         )
-        self._server = _Server(config)
+        self._scheme = "http" if tls is None else "https"
+        self._server = _Server(config, tls, limits.header_timeout_s)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -83,7 +110,7 @@ class HttpServer:
                 self._tasks[0].result()
             await asyncio.sleep(0.005)
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{port}"
+        return f"{self._scheme}://{host}:{port}"
 
     async def stop(self) -> None:
         """Takes no more connections, and answers what is being asked."""
@@ -118,7 +145,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(2048)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         fault = ConfigFault(

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import datetime
 from typing import Any, Final, TextIO
 
 import structlog
 
 __all__ = [
     "backup_written",
+    "certificate_ends",
+    "certificate_kept",
+    "certificate_read",
     "configuration_kept",
     "configuration_read",
     "configure",
@@ -124,6 +128,22 @@ def configuration_read(connectors: int, routes: int, numbers: int) -> None:
 def configuration_kept(faults: int, first: str) -> None:
     """A reload found faults: the configuration before it stays."""
     _log.error("configuration_kept", faults=faults, first=first)
+
+
+def certificate_read(ends_at: datetime) -> None:
+    """A certificate that was put in place holds for every new connection."""
+    _log.info("certificate_read", ends_at=ends_at.isoformat())
+
+
+def certificate_kept(why: str, ends_at: datetime) -> None:
+    """A certificate or key that was put in place cannot be used: the one before stays. ``ends_at`` is its end."""
+    _log.error("certificate_kept", why=why, ends_at=ends_at.isoformat())
+
+
+def certificate_ends(ends_at: datetime, expired: bool) -> None:
+    """The certificate in use ends soon (told 30, 7 and 1 days before), or has ended and is trusted by nobody."""
+    tell = _log.error if expired else _log.warning
+    tell("certificate_ends", ends_at=ends_at.isoformat(), expired=expired)
 
 
 def connector_changed(connector: str, what: str) -> None:

@@ -61,6 +61,7 @@ METRICS: Final[Mapping[str, Kind]] = {
                                         ("what",)),
     "heliograph_troubles": Kind("counter", "Unexpected errors inside; each has a line in the journal.", ("where",)),
     "heliograph_closed_connections": Kind("counter", "HTTP connections closed by a limit, by its name.", ("limit",)),
+    "heliograph_refused_certificates": Kind("counter", "New files of a certificate that could not be used."),
     "heliograph_accept_seconds": Kind("histogram", "Decision of a batch to its commit."),
     "heliograph_accept_to_submit_seconds": Kind("histogram", "Entering the lane to being written to a carrier."),
     "heliograph_accept_to_receipt_seconds": Kind("histogram", "Acceptance to the final receipt."),
@@ -83,6 +84,8 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_store_depth": Kind(
         "gauge", "Rows that wait in the store: waiting, outbox_rows, pending_deliveries, dead_letters, write_queue.",
         ("what",)),
+    "heliograph_certificate_end_seconds": Kind(
+        "gauge", "The last moment of the server's certificate, in seconds since 1970; without HTTPS it is not there."),
 }  # fmt: skip
 """Every metric of our own. Counters are scraped with ``_total`` behind their names."""
 
@@ -116,6 +119,8 @@ class Metrics:
         """Called at a scrape: how far each kind of reader of the outbox is behind."""
         self.read_healths: Callable[[], Mapping[str, int]] = dict
         """Called at a scrape: how many webhook endpoints do how."""
+        self.certificate_end_s: float | None = None
+        """The end of the HTTP server's certificate, if it has one."""
         self.depth: Mapping[str, int] = {}
         """What waits in the store, as it was read last (``Store.depth``)."""
 
@@ -182,6 +187,10 @@ class Metrics:
         """An HTTP connection was closed by a limit."""
         self.labelled["heliograph_closed_connections"][limit] += 1
 
+    def certificate_refused(self) -> None:
+        """A new file of the certificate could not be used."""
+        self.counts["heliograph_refused_certificates"] += 1
+
     # --- when somebody scrapes --------------------------------------------------------------------
     def exposition(self) -> bytes:
         """Everything in the Prometheus text format, with the process's own metrics."""
@@ -205,6 +214,9 @@ class Metrics:
             "heliograph_outbox_lag_rows": self.read_lags(),
             "heliograph_endpoints": self.read_healths(),
             "heliograph_store_depth": self.depth,
+            "heliograph_certificate_end_seconds": (
+                {} if self.certificate_end_s is None else {"": self.certificate_end_s}
+            ),
         }
         for name, kind in METRICS.items():
             if kind.type == "histogram":
@@ -239,5 +251,5 @@ def _counter(name: str, kind: Kind, values: Mapping[str, int]) -> Metric:
 def _gauge(name: str, kind: Kind, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, kind.help, labels=kind.labels)
     for label, value in values.items():
-        family.add_metric([label], value)
+        family.add_metric([label] if kind.labels else [], value)
     return family

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,14 @@ def test_every_function_of_the_journal_is_called_where_its_fact_happens() -> Non
 
 def test_every_function_of_the_journal_can_be_told(stream: io.StringIO) -> None:
     """A line for each, with a value of the right kind for each argument."""
-    values = {"int": 1, "float": 1.5, "str": "word", "BaseException": ValueError("x")}
+    values = {
+        "int": 1,
+        "float": 1.5,
+        "str": "word",
+        "BaseException": ValueError("x"),
+        "bool": True,
+        "datetime": datetime(2026, 1, 1, tzinfo=UTC),
+    }
     told = [name for name in journal.__all__ if name not in ("configure", "mask", "number")]
     for name in told:
         function = getattr(journal, name)
