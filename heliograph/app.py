@@ -40,6 +40,7 @@ from heliograph.delivery.webhooks import Webhooks
 from heliograph.errors import ConfigError, ConfigFault, HeliographError, SecretLocked, StoreError
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
+from heliograph.ingress.rest.cursors import CURSOR_KEYS, Cursors
 from heliograph.ingress.server import HttpLimits, HttpServer
 from heliograph.ingress.tls import Tls
 from heliograph.model import Account, Fact, IdSource, Live, Number, Route, TrafficType
@@ -209,6 +210,7 @@ class Heliograph:
                 replays=Replays(self.store, self.outbox, self.clock),
                 tails=self.tails,
                 now_us=self.clock.now_us,
+                cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
                 connectors=self._names,
                 metrics=self.metrics,
                 metrics_text=self.metrics.exposition,

@@ -16,7 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from heliograph.errors import ConfigError, ConfigFault, SecretLocked
 
@@ -26,6 +28,7 @@ _KEY_OCTETS = 32
 _NONCE_OCTETS = 12
 _ID_DIGITS = 16
 _MAX_FILE_OCTETS = 65_536
+_DERIVED_OCTETS = 64
 
 
 def key_id_of(key: bytes) -> str:
@@ -44,13 +47,16 @@ class MasterKeys:
         self._source = source
         self._ids: tuple[str, ...] = ()
         self._ciphers: dict[str, AESGCM] = {}
+        self._keys: tuple[bytes, ...] = ()
+        self._derived: dict[bytes, tuple[bytes, ...]] = {}
         self.read()
 
     def read(self) -> None:
         """Asks the source; keeps what is known where it has nothing any more. Raises ``ConfigError``."""
-        keys = {key_id_of(key): AESGCM(key) for key in self._source()}
-        if keys:
-            self._ids, self._ciphers = tuple(keys), keys
+        keys = tuple(self._source())
+        if keys and keys != self._keys:
+            ciphers = {key_id_of(key): AESGCM(key) for key in keys}
+            self._ids, self._ciphers, self._keys, self._derived = tuple(ciphers), ciphers, keys, {}
 
     def use(self, source: Callable[[], Sequence[bytes]]) -> Callable[[], Sequence[bytes]]:
         """Takes another source; gives the one before."""
@@ -80,6 +86,13 @@ class MasterKeys:
         key_id, nonce = self._ids[0], os.urandom(_NONCE_OCTETS)
         return key_id, nonce + self._ciphers[key_id].encrypt(nonce, clear, about)
 
+    def derived(self, purpose: bytes) -> tuple[bytes, ...]:
+        """A key of 64 octets for this purpose from each that is known, from the one that seals first (HKDF)."""
+        found = self._derived.get(purpose)
+        if found is None:
+            found = self._derived[purpose] = tuple(_derive(key, purpose) for key in self._keys)
+        return found
+
     def open(self, key_id: str, sealed: bytes, about: bytes) -> bytes:
         """What was sealed. Raises ``SecretLocked``."""
         if key_id not in self._ciphers:
@@ -92,6 +105,11 @@ class MasterKeys:
             return cipher.decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], about)
         except (InvalidTag, ValueError):
             raise SecretLocked("", key_id, damaged=True) from None
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    kdf = HKDF(algorithm=hashes.SHA256(), length=_DERIVED_OCTETS, salt=None, info=b"heliograph\n" + purpose)
+    return kdf.derive(key)
 
 
 def keys_from(master: str | None, others: Sequence[str], database: Path | None) -> Callable[[], Sequence[bytes]]:

@@ -6,7 +6,6 @@ skip; what retention has taken is refused, not left out. The events are those of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,17 +16,16 @@ from heliograph.delivery.wording import EVENT_TYPES, event_json
 from heliograph.errors import RequestRejected
 from heliograph.model import Fact
 
-__all__ = ["BEGINNING", "EventLog", "EventPage", "Place", "Told", "cursor_of", "place_of"]
+__all__ = ["BEGINNING", "EventLog", "EventPage", "Place", "Told"]
 
 _PAGE_ROWS: Final = 50
 _MOST_ROWS: Final = 2_000
 """Rows that one page looks at: a reader whose events are rare gets an empty page and goes on from its cursor."""
 _MARGIN_US: Final = 60_000_000
 """A cursor ends this long before its rows may be gone."""
-_CURSOR: Final = re.compile(r"([0-9a-f]{1,16})\.([0-9a-f]{1,8})\.([0-9a-f]{1,14})\Z")
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, array_like=True):
     """Rows before ``position`` are passed, and ``index`` facts of it. ``at_us``: all that was told by then is."""
 
     position: int
@@ -53,21 +51,6 @@ class EventPage(Struct, frozen=True):
     events: Sequence[Told]
     place: Place
     more: bool
-
-
-def cursor_of(place: Place) -> str:
-    """A place as customers keep it."""
-    return f"{place.position:x}.{place.index:x}.{place.at_us:x}"
-
-
-def place_of(cursor: str, field: str) -> Place:
-    """The place that a cursor names. Raises ``RequestRejected``."""
-    found = _CURSOR.match(cursor)
-    if found is None or int(found[1], 16) >= 1 << 63:
-        raise RequestRejected(
-            "cursor_invalid", f"Give the {field} that an earlier answer gave, unchanged, or none.", field=field
-        )
-    return Place(int(found[1], 16), int(found[2], 16), int(found[3], 16))
 
 
 class EventLog:

@@ -57,7 +57,7 @@ async def test_whatever_is_posted_has_an_answer_and_loses_nothing(tmp_path: Path
             ("/v1/messages/m0000000000000000000", 404, "not_found"),
             ("/v1/messages/%00", 404, "not_found"),
             ("/v1/messages/" + "9" * 5_000, 404, "not_found"),
-            ("/v1/messages?cursor=abc", 422, "cursor_invalid"),
+            ("/v1/messages?cursor=abc", 400, "cursor_invalid"),
             ("/v1/messages?limit=0", 422, "field_invalid"),
             ("/v1/messages?limit=" + "9" * 5_000, 422, "field_invalid"),
             ("/v1/messages?state=lost", 422, "field_invalid"),

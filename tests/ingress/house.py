@@ -22,6 +22,7 @@ from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
+from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.server import HttpServer
 from heliograph.model import CUSTOMER_SCOPES, IdSource, Route
 from heliograph.outbound import DirectHttp
@@ -182,6 +183,7 @@ async def house(
         replays=Replays(store, outbox, clock),
         now_us=clock.now_us,
         tails=Tails(EventLog(store, clock, 7 * 86_400_000_000)),
+        cursors=Cursors(lambda: [bytes(range(64))]),
         connectors={ids["main"]: "main"},
         metrics_text=metrics.exposition,
         ready=lambda: None,

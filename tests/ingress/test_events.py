@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from heliograph.contracts import SystemClock
-from heliograph.delivery.eventlog import EventLog, Place, cursor_of, place_of
+from heliograph.delivery.eventlog import EventLog, Place
 from heliograph.delivery.tails import Tails
 from heliograph.errors import RequestRejected
 from tests.ingress.house import House, house
@@ -88,7 +88,8 @@ async def test_only_wanted_types_come_and_now_begins_behind_everything(api: Hous
         ("?cursor=", "cursor_invalid", "cursor"),
         ("?cursor=7", "cursor_invalid", "cursor"),
         (f"?cursor={'f' * 16}.0.0", "cursor_invalid", "cursor"),
-        ("?cursor=1.0.1", "cursor_too_old", "cursor"),
+        ("?cursor=1.0.1", "cursor_invalid", "cursor"),
+        ("?cursor=" + "A" * 64, "cursor_invalid", "cursor"),
         ("?types=message.eaten", "field_invalid", "types"),
         ("?types=" + "message.sent," * 33, "field_invalid", "types"),
         ("?limit=0", "field_invalid", "limit"),
@@ -106,9 +107,31 @@ async def test_what_cannot_be_asked_is_refused(api: House, query: str, code: str
 async def test_a_cursor_lives_as_long_as_the_events_behind_it(api: House) -> None:
     log = EventLog(api.store, SystemClock(), DAY_US)
     newest = await log.newest()
-    log.check(place_of(cursor_of(newest), "cursor"), "cursor")
+    log.check(newest, "cursor")
     with pytest.raises(RequestRejected, match="begin anew"):
         log.check(Place(newest.position, 0, newest.at_us - DAY_US), "cursor")
+
+
+async def test_a_cursor_that_is_too_old_is_told_from_one_that_is_none(api: House) -> None:
+    old = api.services.cursors.give(Place(1, 0, 1), "events", 1)
+    answer = await api.call("GET", f"/v1/events?cursor={old}")
+    assert (answer.status, answer.code) == (410, "cursor_too_old")
+
+
+async def test_a_cursor_is_good_for_its_account_alone_and_tells_nothing_of_others(api: House) -> None:
+    await send(api, 1)
+    mine = (await read(api, "?cursor=now"))["cursor"]
+    for number in range(8):
+        await send(api, number, key=api.stranger)
+    later = (await read(api, "?cursor=now"))["cursor"]
+    assert len(mine) == len(later)
+    assert mine[:8] != later[:8]
+    for headers in ({}, {"Accept": "text/event-stream"}):
+        answer = await api.call("GET", f"/v1/events?cursor={mine}", key=api.stranger, headers=headers)
+        assert (answer.status, answer.code, answer.json["field"]) == (400, "cursor_invalid", "cursor")
+    answer = await api.call("GET", "/v1/events", headers={"Accept": "text/event-stream", "Last-Event-ID": mine[:-1]})
+    assert (answer.code, answer.json["field"]) == ("cursor_invalid", "Last-Event-ID")
+    assert (await read(api, f"?cursor={mine}"))["events"] == []
 
 
 class Stream:

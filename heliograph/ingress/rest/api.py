@@ -131,7 +131,7 @@ class _Routes:
         self._services = services
         self._doors = doors
         self._lists = Lists(services, self._caller)
-        self._scheduling = Scheduling(services.schedules, services.store)
+        self._scheduling = Scheduling(services.schedules, services.store, services.cursors)
         self._events = Events(services, self._caller)
         self._analytics = Analytics(services, self._caller)
         self._hooks = Hooks(services, self._caller, _call)

@@ -15,6 +15,7 @@ from heliograph.delivery.schedules import Schedules
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.doors import Door
+from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.sending import SEND_SCOPE, Sending
 from heliograph.telemetry.metrics import Metrics
 
@@ -48,6 +49,8 @@ class Services:
     replays: Replays
     tails: Tails
     """Live readers of events, and the log that they read."""
+    cursors: Cursors
+    """Of every list that goes on where it ended."""
     connectors: Mapping[int, str]
     """Names by number, for operators' views."""
     metrics_text: Callable[[], bytes]

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from starlette.types import Receive, Scope, Send
 
 from heliograph.access import Principal
-from heliograph.delivery.eventlog import BEGINNING, EventPage, Place, cursor_of, place_of
+from heliograph.delivery.eventlog import BEGINNING, EventPage, Place
 from heliograph.delivery.tails import Tail
 from heliograph.delivery.wording import EventView, states_of
 from heliograph.errors import RequestRejected
@@ -32,6 +32,7 @@ _SCOPE: Final = "messages:read"
 _MOST: Final = 500
 _USUAL: Final = 100
 _MOST_TYPES: Final = 32
+_LIST: Final = "events"
 _STREAM: Final = "text/event-stream"
 _PARAMETERS: Final = ("cursor", "types", "limit")
 _encode = msgspec.json.Encoder().encode
@@ -74,6 +75,7 @@ class Events:
 
     def __init__(self, services: Services, caller: Callable[[Request, str], Principal]) -> None:
         self._tails = services.tails
+        self._cursors = services.cursors
         self._caller = caller
 
     async def read(self, request: Request) -> Reply | Response:
@@ -91,16 +93,18 @@ class Events:
         if _STREAM in request.headers.get("accept", ""):
             return await self._stream(request, principal, states)
         limit = _limit(query.get("limit", str(_USUAL)))
-        after = await self._place(query.get("cursor"), "cursor", BEGINNING)
+        after = await self._place(principal, query.get("cursor"), "cursor", BEGINNING)
         page = await self._tails.log.page(principal.account.id, after, states, limit)
-        body = _Page([Raw(event.body) for event in page.events], cursor_of(page.place), page.more)
+        body = _Page(
+            [Raw(event.body) for event in page.events], self._cursor(principal.account.id, page.place), page.more
+        )
         return Reply(200, _encode(body))
 
     async def _stream(self, request: Request, principal: Principal, states: frozenset[int] | None) -> Response:
         if last := request.headers.get("last-event-id"):
-            after = await self._place(last, "Last-Event-ID", None)
+            after = await self._place(principal, last, "Last-Event-ID", None)
         else:
-            after = await self._place(request.query_params.get("cursor"), "cursor", None)
+            after = await self._place(principal, request.query_params.get("cursor"), "cursor", None)
         tail = self._tails.open(principal.account.id, after, states)
 
         def allowed() -> bool:
@@ -110,15 +114,18 @@ class Events:
                 return False
             return True
 
-        return _Stream(tail, allowed)
+        return _Stream(tail, allowed, lambda place: self._cursor(principal.account.id, place))
 
-    async def _place(self, cursor: str | None, field: str, usual: Place | None) -> Place:
+    def _cursor(self, account_id: int, place: Place) -> str:
+        return self._cursors.give(place, _LIST, account_id)
+
+    async def _place(self, principal: Principal, cursor: str | None, field: str, usual: Place | None) -> Place:
         """``usual`` where no cursor is given; None stands for now."""
         if cursor is None and usual is not None:
             return usual
         if cursor is None or cursor == "now":
             return await self._tails.log.newest()
-        place = place_of(cursor, field)
+        place = self._cursors.read(cursor, Place, _LIST, principal.account.id, field=field)
         self._tails.log.check(place, field)
         return place
 
@@ -126,9 +133,9 @@ class Events:
 class _Stream(StreamingResponse):
     """Events until the reader leaves. Who does not read is closed by the server's write time-out."""
 
-    def __init__(self, tail: Tail, allowed: Callable[[], bool]) -> None:
+    def __init__(self, tail: Tail, allowed: Callable[[], bool], cursor: Callable[[Place], str]) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        super().__init__(_worded(tail.pages(allowed)), media_type=_STREAM, headers=headers)
+        super().__init__(_worded(tail.pages(allowed), cursor), media_type=_STREAM, headers=headers)
         self._tail = tail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,14 +145,14 @@ class _Stream(StreamingResponse):
             self._tail.close()
 
 
-async def _worded(pages: AsyncIterator[EventPage]) -> AsyncIterator[bytes]:
+async def _worded(pages: AsyncIterator[EventPage], cursor: Callable[[Place], str]) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     async for page in pages:
         lines = [
-            b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor_of(event.place).encode(), event.type.encode(), event.body)
+            b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor(event.place).encode(), event.type.encode(), event.body)
             for event in page.events
         ]
-        yield b"".join(lines) or b": nothing new\nid: %b\n\n" % cursor_of(page.place).encode()
+        yield b"".join(lines) or b": nothing new\nid: %b\n\n" % cursor(page.place).encode()
 
 
 def _states(types: str) -> frozenset[int] | None:

@@ -17,7 +17,6 @@ from heliograph.contracts import ListFilter
 from heliograph.delivery.wording import MessageView, message_view
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import moment_us, parameters, words
-from heliograph.ingress.rest.cursors import cursor, position
 from heliograph.ingress.rest.export import FORMATS, Exports
 from heliograph.ingress.rest.openapi import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LIST_OPERATIONS", "Lists", "MessageList"]
 
 _STATES = {state.word: int(state) for state in State}
+_LIST = "messages"
 _MOST_LISTED = 500
 _MOST_ADDRESS = 64
 _MOST_SHORT_CODE = 6
@@ -94,6 +94,7 @@ class Lists:
         self._store = services.store
         self._connectors = services.connectors
         self._caller = caller
+        self._cursors = services.cursors
         self._exports = Exports(services.store, services.connectors)
 
     async def list(self, request: Request) -> Reply | StreamingResponse:
@@ -104,16 +105,16 @@ class Lists:
         principal = self._caller(request, "messages:read")
         given = parameters(request, (*FILTERS, *_PAGE))
         account_id = principal.account.id
-        asked = self._filter(given, principal)
+        listed = self._filter(given, principal)
+        asked = replace(listed, limit=_limit(given))
         if "cursor" in given:
-            asked = replace(asked, before=position(account_id, asked, given["cursor"]))
-        asked = replace(asked, limit=_limit(given))
+            asked = replace(asked, before=self._cursors.read(given["cursor"], str, _LIST, account_id, listed))
         page = await self._store.messages(account_id, asked)
         operator = _ROUTES in principal.scopes
         views = [
             message_view(one, operator=operator, connectors=self._connectors, detail=False) for one in page.records
         ]
-        following = None if page.next is None else cursor(account_id, asked, page.next)
+        following = None if page.next is None else self._cursors.give(page.next, _LIST, account_id, listed)
         return Reply(200, _encode(MessageList(views, following)))
 
     async def export(self, request: Request) -> StreamingResponse:

@@ -20,7 +20,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "body_too_large": (413, "The body is larger than this endpoint takes."),
     "browser_origin": (403, "A secret key came from a browser, where everybody can read it."),
     "conflict": (409, "The request does not fit what is there."),
-    "cursor_invalid": (422, "The cursor is not one that a page of this list gave."),
+    "cursor_invalid": (400, "The cursor is not one that this list, account and filter gave."),
     "cursor_too_old": (410, "What follows the cursor is past its retention."),
     "encoding_impossible": (422, "The text has characters that the forced encoding cannot say."),
     "field_invalid": (422, "A field has a value or type that it cannot have."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,6 +15,7 @@ from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.wording import MessageView, message_json, message_view
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.calls import Call, decode
+from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.dates import DATE_FIELDS, DateBody, wish_of
 from heliograph.ingress.rest.openapi import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -23,7 +23,8 @@ from heliograph.model import normalize_id
 
 __all__ = ["SCHEDULE_OPERATIONS", "DueList", "Scheduling"]
 
-_CURSOR: Final = re.compile(r"([0-9]{1,18})-(m[0-9a-v]{19})", re.ASCII)
+_LIST: Final = "due"
+_START: Final = (1, "")
 _FOREVER_US: Final = 1 << 62
 _REPLAYED: Final = ((b"idempotent-replayed", b"true"),)
 _MOST_LISTED: Final = 500
@@ -69,9 +70,10 @@ SCHEDULE_OPERATIONS = (
 class Scheduling:
     """The endpoints, each given who calls."""
 
-    def __init__(self, schedules: Schedules, store: Store) -> None:
+    def __init__(self, schedules: Schedules, store: Store, cursors: Cursors) -> None:
         self._schedules = schedules
         self._store = store
+        self._cursors = cursors
 
     async def cancel(self, principal: Principal, message_id: str, idempotency: IdempotencyKey | None) -> Reply:
         """The message as it is now: canceled."""
@@ -95,12 +97,15 @@ class Scheduling:
         if not count.isascii() or not count.isdigit() or not 1 <= int(count[:6]) <= _MOST_LISTED:
             raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
         before_us = _FOREVER_US if before is None else _instant_of(before)
-        found = await self._store.scheduled(
-            principal.account.id, after=_after(cursor), before_us=before_us, limit=int(count)
-        )
+        account_id = principal.account.id
+        after = _START
+        if cursor is not None:
+            after = self._cursors.read(cursor, tuple[int, str], _LIST, account_id, before)
+        found = await self._store.scheduled(account_id, after=after, before_us=before_us, limit=int(count))
         following = None
         if len(found) == int(count):
-            following = f"{found[-1].progress.due_us}-{found[-1].message.id}"
+            place = (found[-1].progress.due_us, found[-1].message.id)
+            following = self._cursors.give(place, _LIST, account_id, before)
         return Reply(200, _encode(DueList([message_view(one, detail=False) for one in found], following)))
 
     async def _shown(self, principal: Principal, message_id: str, replayed: bool) -> Reply:
@@ -117,17 +122,6 @@ def _instant_of(text: str) -> int:
         raise RequestRejected(rejected.code, rejected.detail.replace("send_at", "before"), field="before") from None
     assert found is not None
     return found
-
-
-def _after(cursor: str | None) -> tuple[int, str]:
-    if cursor is None:
-        return (1, "")
-    found = _CURSOR.fullmatch(cursor)
-    if found is None:
-        raise RequestRejected(
-            "cursor_invalid", "Give the cursor that the page before gave as next, unchanged.", field="cursor"
-        )
-    return (int(found[1]), found[2])
 
 
 def _id(text: str) -> str:

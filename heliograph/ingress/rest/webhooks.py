@@ -209,10 +209,11 @@ class Hooks:
         if state not in _SPANS:
             raise RequestRejected("field_invalid", "state must be recent, pending or dead.", field="state")
         first_us, before_us = _SPANS[state]
+        cursors, about = self._services.cursors, ("deliveries", endpoint.account_id, endpoint.id, state)
         if (cursor := query.get("cursor")) is not None:
-            before_us = _before(cursor, first_us, before_us)
+            before_us = cursors.read(cursor, int, *about)
         kept = await self._services.store.deliveries(endpoint.id, first_us, before_us, int(limit))
-        following = f"{kept[-1].next_us:x}" if len(kept) == int(limit) else None
+        following = cursors.give(kept[-1].next_us, *about) if len(kept) == int(limit) else None
         return Reply(200, _encode(DeliveryList([delivery_of_kept(one) for one in kept], following)))
 
 
@@ -227,18 +228,6 @@ def _replay_headers(replayed: bool) -> tuple[tuple[bytes, bytes], ...]:
 def _or_empty(call: Call) -> Call:
     """A body that nobody sent says nothing."""
     return call if call.body else msgspec.structs.replace(call, body=b"{}")
-
-
-def _before(cursor: str, first_us: int, before_us: int) -> int:
-    try:
-        before = int(cursor, 16) if len(cursor) <= 16 and cursor.isalnum() else -1
-    except ValueError:
-        before = -1
-    if not first_us <= before <= before_us:
-        raise RequestRejected(
-            "cursor_invalid", "Give the cursor that the page before gave as next, unchanged.", field="cursor"
-        )
-    return before
 
 
 def _instant(text: str | None, field: str) -> int:
