@@ -76,8 +76,10 @@ async def test_every_operation_parameter_field_and_code_is_on_it(api: House) -> 
             for parameter in operation.get("parameters", ()):
                 assert f"<code>{parameter['name']}</code>" in section
                 assert parameter["description"] in unescape(section)
-            for status in operation["responses"].keys() - {"default"}:
-                assert f"<code>{status}</code>" in section
+            for status, answer in operation["responses"].items():
+                said = answer.get("content", {}).get("application/problem+json", {}).get("examples", ())
+                assert all(f'<a href="#problems">{code}</a>' in section for code in said)
+                assert said or status == "default" or f"<code>{status}</code>" in section
             [scopes] = operation["security"]
             assert set(scopes["key"]) <= set(CUSTOMER_SCOPES)
     for code, (status, title) in PROBLEMS.items():

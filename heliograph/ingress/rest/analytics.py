@@ -84,7 +84,16 @@ class AnalyticsView(Struct, frozen=True, rename={"from_": "from"}):
 
 
 ANALYTICS_OPERATIONS = (
-    Operation("GET", "/v1/analytics", "Count messages", "messages:read", None, AnalyticsView, query=_QUERY),
+    Operation(
+        "GET",
+        "/v1/analytics",
+        "Count messages",
+        "messages:read",
+        None,
+        AnalyticsView,
+        query=_QUERY,
+        problems=("answer_too_large",),
+    ),
 )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from msgspec import Meta, Struct
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from heliograph import __version__, sms
 from heliograph.access import Principal
@@ -20,6 +21,7 @@ from heliograph.delivery.wording import EventView, MessageView, events_of, messa
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
+from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
@@ -58,7 +60,17 @@ class InspectBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 _EXAMPLE = {"to": "+14155550123", "from": "12345", "text": "Your table is ready."}
 OPERATIONS = (
-    Operation("POST", "/v1/messages", "Send a message", "messages:send", SendBody, SendReply, 202, example=_EXAMPLE),
+    Operation(
+        "POST",
+        "/v1/messages",
+        "Send a message",
+        "messages:send",
+        SendBody,
+        SendReply,
+        202,
+        example=_EXAMPLE,
+        problems=SEND_PROBLEMS,
+    ),
     Operation(
         "POST",
         "/v1/messages/batch",
@@ -68,6 +80,7 @@ OPERATIONS = (
         None,
         202,
         example={"messages": [_EXAMPLE, _EXAMPLE | {"to": "+14155550124"}]},
+        problems=("too_many_messages", *SEND_PROBLEMS),
     ),
     *LIST_OPERATIONS,
     *SCHEDULE_OPERATIONS,
@@ -92,6 +105,7 @@ OPERATIONS = (
         InspectBody,
         sms.Inspection,
         example={"text": "Your table is ready 🎉"},
+        problems=("encoding_impossible", "message_too_long"),
     ),
     *HOOK_OPERATIONS,
     *EVENT_OPERATIONS,
@@ -118,10 +132,24 @@ def cold_api(services: Services, doors: Sequence[Door]) -> FastAPI:
         code = "method_not_allowed" if error.status_code == 405 else "not_found"
         detail = f"There is nothing to {request.method} at {request.url.path[:200]}: see /docs."
         response = _response(refusal(RequestRejected(code, detail, status=error.status_code)))
-        response.headers.update(error.headers or {})
+        if code == "method_not_allowed":
+            response.headers["allow"] = ", ".join(_methods(app, request))
         return response
 
     return app
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What may be asked of a path. (The framework tells only of the first endpoint that it finds there.)"""
+    routes = (route for route in app.routes if isinstance(route, Route))
+    return sorted(
+        {
+            method
+            for route in routes
+            if route.matches(request.scope)[0] is not Match.NONE
+            for method in route.methods or ()
+        }
+    )
 
 
 class _Routes:

@@ -56,6 +56,12 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
     kinds = [_type(one["schema"]) if media == "application/json" else f"`{media}`" for media, one in
              answer.get("content", {}).items()]  # fmt: skip
     yield f"\nAnswer: `{status}`{', ' + ', or '.join(kinds) if kinds else ''}\n"
+    yield f"\nProblems: {', '.join(f'`{code}`' for code in _codes(operation))}\n"
+
+
+def _codes(operation: dict[str, Any]) -> Iterator[str]:
+    for answer in operation["responses"].values():
+        yield from answer.get("content", {}).get("application/problem+json", {}).get("examples", ())
 
 
 def _dated(example: Any) -> Any:

@@ -66,6 +66,7 @@ EVENT_OPERATIONS: Final = (
             "types": "Only events of these types, with commas between them.",
             "limit": "Events in the page, 1 to 500; 100 by default.",
         },
+        problems=("cursor_too_old", "too_many_streams"),
     ),
 )
 

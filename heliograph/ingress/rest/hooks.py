@@ -137,6 +137,7 @@ HOOK_OPERATIONS: Final = (
         WebhookView,
         201,
         example={"url": "https://example.com/sms", "events": ["message.delivered", "message.received"]},
+        problems=("conflict",),
     ),
     Operation("GET", "/v1/webhooks", "List webhooks", _SCOPE, None, WebhookView, list_name="webhooks"),
     Operation("GET", "/v1/webhooks/callbacks", "Show the secret of callbacks", _SCOPE, None, CallbacksView),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from heliograph import __version__
+from heliograph.ingress.rest.answers import problem_examples, problem_responses
+from heliograph.ingress.rest.examples import example_of
 from heliograph.ingress.rest.fields import CHOICES, FIELDS
 from heliograph.ingress.rest.problems import PROBLEMS, Problem
 
@@ -20,6 +23,7 @@ class Operation(Struct, frozen=True):
 
     ``list_name``: the answer is a list of them under this name. ``query`` maps parameters to their meaning;
     ``example`` is a body that does something sensible; ``media`` are kinds of files that answer, too.
+    ``problems`` are the codes that it can answer with beside those that follow from its form.
     """
 
     method: str
@@ -33,10 +37,12 @@ class Operation(Struct, frozen=True):
     query: Mapping[str, str] = {}
     example: Any = None
     media: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 _ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"
 _LISTS = {"events": "EventList", "webhooks": "WebhookList"}
+_TEXTS: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 512}
 _BATCH_REPLY: dict[str, Any] = {
     "type": "object",
     "required": ["results"],
@@ -54,6 +60,8 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    schemas = _schemas(operations)
+    _add_examples(paths, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,9 +74,19 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "responses": {"Problem": _problem()},
-            "schemas": _schemas(operations),
+            "examples": problem_examples(),
+            "schemas": schemas,
         },
     }
+
+
+def _add_examples(paths: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+    """An example of each answer in JSON beside its schema."""
+    for operation in (one for methods in paths.values() for one in methods.values()):
+        for answer in operation["responses"].values():
+            content = answer.get("content", {}).get("application/json")
+            if content is not None:
+                content["example"] = example_of(content["schema"], schemas)
 
 
 # --- values -----------------------------------------------------------------------------------------
@@ -127,9 +145,13 @@ def _list(operation: Operation) -> dict[str, Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "summary": operation.summary,
-        "operationId": operation.summary.lower().replace(",", "").replace(" ", "_"),
+        "operationId": re.sub(r"[^a-z0-9]+", "_", operation.summary.lower()),
         "security": [{"key": [operation.scope]}],
-        "responses": {str(operation.status): _answer(operation), "default": {"$ref": "#/components/responses/Problem"}},
+        "responses": {
+            str(operation.status): _answer(operation),
+            **problem_responses(operation),
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
     }
     if operation.body is not None:
         schema = {"$ref": f"#/components/schemas/{operation.body.__name__}"}
@@ -147,7 +169,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         found.append({"name": "id", "in": "path", "required": True, "schema": text, "example": _ID_EXAMPLE})
         found[-1]["description"] = "The id that the answer had when it was made."
     for name, meaning in operation.query.items():
-        found.append({"name": name, "in": "query", "schema": text, "description": meaning})
+        found.append({"name": name, "in": "query", "schema": _TEXTS, "description": meaning})
     if operation.method == "POST":
         meaning = "The same request with the same key within 24 hours is done once."
         schema = {"type": "string", "minLength": 1, "maxLength": 255}

@@ -153,7 +153,7 @@ def _answers(operation: Schema, document: Schema) -> str:
             rows.append(
                 ("4xx, 5xx", '<a href="#Problem">Problem</a>', '<a href="#problems">with one of these codes</a>')
             )
-        else:
+        elif not status.startswith(("4", "5")):
             if "content" not in answer:
                 rows.append((status, "nothing", escape(answer["description"])))
             for media, content in answer.get("content", {}).items():
@@ -161,7 +161,17 @@ def _answers(operation: Schema, document: Schema) -> str:
                 value = document["components"]["schemas"][_name(schema)] if "$ref" in schema else {}
                 kind = _type(schema) if value else _code(media)
                 rows.append((status, kind, escape(value.get("description", "where Accept asks for it."))))
-    return _table("status", "body", rows)
+    return _table("status", "body", rows) + _codes(operation)
+
+
+def _codes(operation: Schema) -> str:
+    """The problems that an operation can answer with, besides those of any."""
+    found = [
+        f'<a href="#problems">{code}</a>'
+        for answer in operation["responses"].values()
+        for code in answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
+    ]
+    return f'<p class="soft">Problems: {", ".join(found)}.</p>'
 
 
 def _content(holder: Schema) -> Schema | None:

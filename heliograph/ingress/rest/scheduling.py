@@ -14,6 +14,7 @@ from heliograph.delivery.schedules import Schedules
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.wording import MessageView, message_json, message_view
 from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.answers import DATE_PROBLEMS
 from heliograph.ingress.rest.calls import Call, decode
 from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.dates import DATE_FIELDS, DateBody, wish_of
@@ -54,7 +55,15 @@ SCHEDULE_OPERATIONS = (
             "limit": "Messages in the page, 1 to 500; 50 by default.",
         },
     ),
-    Operation("POST", "/v1/messages/{id}/cancel", "Cancel a message", "messages:send", None, MessageView),
+    Operation(
+        "POST",
+        "/v1/messages/{id}/cancel",
+        "Cancel a message",
+        "messages:send",
+        None,
+        MessageView,
+        problems=("too_late",),
+    ),
     Operation(
         "POST",
         "/v1/messages/{id}/reschedule",
@@ -63,6 +72,7 @@ SCHEDULE_OPERATIONS = (
         DateBody,
         MessageView,
         example={"send_at": (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT09:00:00+01:00")},
+        problems=("conflict", "too_late", *DATE_PROBLEMS),
     ),
 )
 
