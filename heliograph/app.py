@@ -47,6 +47,7 @@ from heliograph.model import Account, Fact, IdSource, Live, Number, Route, Traff
 from heliograph.outbound import DirectHttp, HelperHttp
 from heliograph.rules.schedule import Quiet
 from heliograph.rules.windows import inverted, minutes_of
+from heliograph.sandbox import Sandboxes
 from heliograph.sms.numbers import prepare_numbers
 from heliograph.store import open_store
 from heliograph.telemetry import journal
@@ -121,6 +122,7 @@ class Heliograph:
         await self.outbox.start()
         await self.apply(config)
         await self.pipeline.start(self._connectors())
+        await self.sandboxes.start()
         self.server = HttpServer(
             self._application(),
             host=config.http.host,
@@ -170,6 +172,8 @@ class Heliograph:
                 orphans_s=retention.orphans_days * _DAY_S,
             ),
         )
+        self.sandboxes = Sandboxes(self.store, self.pipeline)
+        self.pipeline.intake.on_sandbox = self.sandboxes.ensure
         self.metrics.read_lanes = self._lane_readings
         self.metrics.read_healths = lambda: self.outbox.healths()
         self.metrics.read_lags = lambda: {**self.outbox.lags(), "counts": self.counting.lag}
@@ -380,6 +384,7 @@ class Heliograph:
             with contextlib.suppress(HeliographError):
                 await self.keys.note_uses(at_once=True)
         if hasattr(self, "outbox"):
+            await self.sandboxes.stop()
             await self.pipeline.stop(drain_s)
             await self.outbox.drain(min(drain_s, 5.0))
             await self.outbox.close()

@@ -13,15 +13,29 @@ from msgspec.structs import replace
 from heliograph.access.allowing import AllowList
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
-from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey
+from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, sandbox_of
 from heliograph.telemetry import journal
 
-__all__ = ["MOST_NAME_CHARACTERS", "OVERLAP_S", "KeyRing", "Principal", "check_scopes", "make_key", "successor_of"]
+__all__ = [
+    "MOST_NAME_CHARACTERS",
+    "OVERLAP_S",
+    "TEST_PREFIX",
+    "KeyRing",
+    "Principal",
+    "check_scopes",
+    "is_test_key",
+    "make_key",
+    "successor_of",
+]
 
 MOST_NAME_CHARACTERS: Final = 64
 OVERLAP_S: Final = 86_400
 """For how many seconds a rotated key stays valid beside its successor, where nobody says otherwise."""
 
+TEST_PREFIX: Final = "hg_test_"
+"""How the keys of sandboxes begin."""
+
+_LIVE_PREFIX = "hg_live_"
 _PREFIX_CHARACTERS = 16
 _MOST_CHARACTERS = 128
 _NOTED_EVERY_US = 60_000_000
@@ -48,12 +62,13 @@ def make_key(
     expires_us: int | None = None,
     name: str = "",
     addresses: tuple[str, ...] = (),
+    test: bool = False,
 ) -> tuple[str, ApiKey]:
-    """A new key: its text, which nobody can read again, and what is kept of it.
+    """A new key: its text, which nobody can read again, and what is kept of it. ``test``: for the account's sandbox.
 
     ``addresses`` are as :func:`heliograph.access.allowing.ranges_of` gives them.
     """
-    text = "hg_live_" + secrets.token_hex(32)
+    text = (TEST_PREFIX if test else _LIVE_PREFIX) + secrets.token_hex(32)
     key = ApiKey(
         id=0,
         account_id=account_id,
@@ -70,16 +85,29 @@ def make_key(
 
 def successor_of(key: ApiKey, *, now_us: int) -> tuple[str, ApiKey]:
     """A key that may do the same from the same addresses, without an end: its text, and what is kept of it."""
-    text, fresh = make_key(key.account_id, key.scopes, now_us=now_us)
+    text, fresh = make_key(key.account_id, key.scopes, now_us=now_us, test=is_test_key(key))
     return text, replace(fresh, name=key.name, addresses=key.addresses)
 
 
-def check_scopes(scopes: tuple[str, ...]) -> None:
-    """Raises ``ConfigError`` naming every scope that does not exist."""
+def is_test_key(key: ApiKey) -> bool:
+    """Whether a key is for the sandbox of its account: its text says so, for ever."""
+    return key.prefix.startswith(TEST_PREFIX)
+
+
+def _side_of(key: ApiKey, account: Account) -> tuple[Account, frozenset[str]]:
+    """What a key acts for, and what it may do. In a sandbox there is nothing that only operators may do."""
+    if is_test_key(key):
+        return sandbox_of(account), frozenset(key.scopes).intersection(CUSTOMER_SCOPES)
+    return account, frozenset(key.scopes)
+
+
+def check_scopes(scopes: tuple[str, ...], *, test: bool = False) -> None:
+    """Raises ``ConfigError`` naming every scope that does not exist, or that a ``test`` key cannot have."""
+    allowed, whose = (CUSTOMER_SCOPES, " for a test key") if test else (SCOPES, "")
     faults = [
-        ConfigFault("--scopes", f"there is no scope {scope}", f"choose from {', '.join(SCOPES)}")
+        ConfigFault("--scopes", f"there is no scope {scope}{whose}", f"choose from {', '.join(allowed)}")
         for scope in scopes
-        if scope not in SCOPES
+        if scope not in allowed
     ]
     if faults:
         raise ConfigError(faults)
@@ -106,8 +134,7 @@ class KeyRing:
         accounts = {account.id: account for account in await self._store.accounts()}
         self._principals = {
             key.hash: Principal(
-                accounts[key.account_id],
-                frozenset(key.scopes),
+                *_side_of(key, accounts[key.account_id]),
                 key.prefix,
                 key.expires_us,
                 AllowList(key.addresses) if key.addresses else None,

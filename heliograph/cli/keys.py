@@ -34,23 +34,32 @@ async def create_key(
     expires_us: int | None = None,
     name: str = "",
     addresses: tuple[str, ...] = (),
+    test: bool = False,
 ) -> tuple[str, Any]:
     """A new key of an account, which is made when there is none: its text, and what is kept of it."""
     from heliograph.access import make_key
 
     now_us = time.time_ns() // 1000
     owner = await store.ensure_account(account, now_us)
-    text, kept = make_key(owner.id, scopes, now_us=now_us, expires_us=expires_us, name=name, addresses=addresses)
+    text, kept = make_key(
+        owner.id, scopes, now_us=now_us, expires_us=expires_us, name=name, addresses=addresses, test=test
+    )
     return text, await store.add_key(kept)
 
 
 @app.command()
 def create(
-    account: Annotated[str, typer.Option(help="Whose key; the account is made when there is none.")],
+    account: Annotated[
+        str,
+        typer.Option(help="Whose key; the account is made when there is none. A test key's is `sandbox` by default."),
+    ] = "",
     scopes: Annotated[str, typer.Option(help="What it may do, with commas; by default what customers do.")] = "",
     expires_in: Annotated[str | None, typer.Option(help="When it ends, as 12h or 90d; never without it.")] = None,
     name: Annotated[str, typer.Option(help="What it is for, up to 64 characters.")] = "",
     allow: Allow = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="A test key: what it sends goes to virtual carriers, never to a real one.")
+    ] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -64,7 +73,8 @@ def create(
     from heliograph.model import CUSTOMER_SCOPES
 
     chosen = tuple(scope for word in scopes.split(",") if (scope := word.strip())) or CUSTOMER_SCOPES
-    check_scopes(chosen)
+    check_scopes(chosen, test=test)
+    account = account or ("sandbox" if test else "")
     if not account.strip():
         raise typer.BadParameter("give the account a name", param_hint="--account")
     if len(name) > MOST_NAME_CHARACTERS or not (name.isprintable()):
@@ -75,7 +85,7 @@ def create(
         ends_us = time.time_ns() // 1000 + seconds_of(expires_in, "--expires-in") * 1_000_000
     text, kept = with_store(
         config,
-        lambda store: create_key(store, account, chosen, expires_us=ends_us, name=name, addresses=addresses),
+        lambda store: create_key(store, account, chosen, expires_us=ends_us, name=name, addresses=addresses, test=test),
         make=True,
     )
     if json:

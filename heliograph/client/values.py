@@ -112,6 +112,7 @@ class Message(Struct, frozen=True, kw_only=True):
     connector: str | None = None
     route: str | None = None
     route_reason: str | None = None
+    sandbox: bool = False
 
     @property
     def ended(self) -> bool:

@@ -30,6 +30,7 @@ FaultCollector = Callable[[Path, str, str], None]
 _NUMBER: Final = re.compile(r"\+?[0-9]{3,15}")
 _PREFIX: Final = re.compile(r"[0-9]{0,15}")
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:\[\]]+):([0-9]{1,5})")
+_OF_SANDBOXES: Final = "sandbox/"
 _KEY_OCTETS: Final = 32
 _STORES: Final = ("sqlite:///", "postgresql://", "postgres://")
 
@@ -53,6 +54,9 @@ def check(
     for name, account in parts["accounts"].items():
         _check_account(name, account, fault)
     _check_twice("connectors", connectors, fault)
+    for path, name in connectors:
+        if name.startswith(_OF_SANDBOXES):
+            fault(path, f'"{name:.60}" is a name for connectors of sandboxes', f"leave out {_OF_SANDBOXES}")
     _check_twice("routes", [((*path, "name"), route.name) for path, route in routes], fault)
     known = [name for _, name in connectors]
     for path, route in routes:

@@ -432,7 +432,10 @@ class Store(Protocol):
         ...
 
     async def recent_writer(self, sender: str, recipient: str, since_us: int) -> int | None:
-        """The account that last sent from ``sender`` to ``recipient`` since then (for replies to shared senders)."""
+        """The account that last sent from ``sender`` to ``recipient`` since then (for replies to shared senders).
+
+        Never a sandbox: what it sends is on no handset.
+        """
         ...
 
     async def parts(self, keys: Sequence[tuple[int, str, str, int, int, int]]) -> list[InboundPart]:

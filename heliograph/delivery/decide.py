@@ -19,6 +19,7 @@ from heliograph.delivery.segmenting import Segmented, cut_data, cut_plain, cut_t
 from heliograph.delivery.submission import Submission
 from heliograph.errors import RequestRejected
 from heliograph.model import AddressKind, Content, Message, TrafficType
+from heliograph.rules.magic import magic_of, sandbox_number
 from heliograph.rules.schedule import Plan, plan
 from heliograph.sms.numbers import BadRecipient, Recipient, recipient
 from heliograph.sms.zones import zones_of
@@ -118,7 +119,7 @@ class Decider:
         account = submission.account
         to, warnings = self._number(submission)
         sender, sender_kind = self._sender(submission)
-        choice = self._directory.routes.choose(account.id, to.e164[1:])
+        choice = self._directory.choose(account.id, to.e164[1:])
         if choice is None or not choice.connectors:
             raise RequestRejected(
                 "no_route",
@@ -168,6 +169,8 @@ class Decider:
 
     def _number(self, submission: Submission) -> tuple[Recipient, tuple[str, ...]]:
         account = submission.account
+        if account.id < 0 and (magic := sandbox_number(submission.to)) is not None:
+            return _of_sandbox(magic), ()
         try:
             to = recipient(submission.to, account.default_region)
         except BadRecipient as bad:
@@ -263,6 +266,17 @@ def opted_out(recipient: str) -> RequestRejected:
         "or remove the opt-out when there is new consent.",
         field="to",
     )
+
+
+def _of_sandbox(e164: str) -> Recipient:
+    """A number of the sandbox. Raises ``RequestRejected`` for one that stands for nothing."""
+    if magic_of(e164) is None:
+        raise RequestRejected(
+            "number_unknown",
+            f"{_short(e164)} is no magic number: docs/reference/magic-numbers.md lists them, such as +9991000000.",
+            field="to",
+        )
+    return Recipient(e164, True, True, None)
 
 
 def _short(e164: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from heliograph.contracts import Connector
-from heliograph.model import Account, Number, Route
-from heliograph.rules.routing import RouteTable, next_connector
+from heliograph.model import Account, Number, Route, is_sandbox
+from heliograph.rules.magic import SANDBOX_SENDER
+from heliograph.rules.routing import Choice, RouteTable, next_connector
 from heliograph.rules.schedule import Quiet
 
 __all__ = ["Directory"]
@@ -17,8 +20,12 @@ class Directory:
 
     def __init__(self) -> None:
         self.accounts: Mapping[int, Account] = {}
-        self.routes = RouteTable()
+        self._table = RouteTable()
+        self._declared: Sequence[Route] = ()
         self._routes: dict[str, Route] = {}
+        self.sandboxes: Mapping[int, int] = {}
+        """Virtual connectors, each with the sandbox that it is for."""
+        self._worlds: dict[int, Choice] = {}
         self._reference_octets: dict[int, int] = {}
         self._national: frozenset[int] = frozenset()
         self._owners: dict[str, Number] = {}
@@ -48,13 +55,44 @@ class Directory:
         return self._reference_octets.get(connector_id, 1)
 
     def set_routes(self, routes: Sequence[Route]) -> None:
-        """Every route, in the order in which they were declared."""
-        self.routes = RouteTable(routes)
+        """Every route, in the order in which they were declared. What they say of virtual connectors is left out."""
+        self._declared = routes
+        routes = [replace(route, connectors=self._real(route.connectors)) for route in routes]
+        self._table = RouteTable(routes)
         self._routes = {route.name: route for route in routes}
 
-    def connector_after(self, route: str, connector_id: int) -> int | None:
-        """The connector that a route tries after this one; None at its end, or where the route is gone."""
-        found = self._routes.get(route)
+    def set_sandboxes(self, sandboxes: Mapping[int, int]) -> None:
+        """Every virtual connector, with the one account (a sandbox) whose messages it takes.
+
+        Raises ``ValueError`` for an account that is none.
+        """
+        if not all(map(is_sandbox, sandboxes.values())):
+            raise ValueError("a virtual connector takes messages of sandboxes only")
+        self.sandboxes = dict(sandboxes)
+        self._worlds = {
+            account_id: Choice("sandbox", (connector_id,), "the key is a test key")
+            for connector_id, account_id in sandboxes.items()
+        }
+        self.set_routes(self._declared)
+
+    def _real(self, connectors: Sequence[int]) -> tuple[int, ...]:
+        return tuple(one for one in connectors if one not in self.sandboxes)
+
+    def choose(self, account_id: int, e164_digits: str) -> Choice | None:
+        """The way to a number (digits without plus), or None: routes, or the one virtual connector of a sandbox.
+
+        This is where intake keeps live messages and those of sandboxes apart.
+        """
+        if account_id < 0:
+            return self._worlds.get(account_id)
+        return self._table.choose(account_id, e164_digits)
+
+    def connector_after(self, account_id: int, route: str, connector_id: int) -> int | None:
+        """The connector that a route tries after this one; None at its end, or where the route is gone.
+
+        A sandbox has one connector, and nothing behind it.
+        """
+        found = None if account_id < 0 else self._routes.get(route)
         return None if found is None else next_connector(found, connector_id)
 
     def set_numbers(self, numbers: Sequence[Number]) -> None:
@@ -65,12 +103,17 @@ class Directory:
             self._senders.setdefault(number.account_id, number.number)
 
     def owner(self, number: str, connector_id: int) -> int | None:
-        """The account that owns ``number`` on this connector."""
+        """The account that owns ``number`` on this connector; on a virtual one every number is its sandbox's."""
+        if connector_id in self.sandboxes:
+            return self.sandboxes[connector_id]
         found = self._owners.get(number.lstrip("+"))
         if found is None or (found.connectors and connector_id not in found.connectors):
             return None
         return found.account_id
 
     def default_sender(self, account_id: int) -> str | None:
-        """The first number of an account: what it sends from when it names no sender."""
-        return self._senders.get(account_id)
+        """The first number of an account: what it sends from when it names no sender.
+
+        A sandbox has its account's, and one of its own where there is none.
+        """
+        return self._senders.get(account_id) if account_id > 0 else self._senders.get(-account_id, SANDBOX_SENDER)

@@ -61,6 +61,7 @@ class Dispatch:
             elsewhere=self._elsewhere,
             settled=settled,
             limits=self._limits,
+            sandbox=self._directory.sandboxes.get(connector.id, 0),
         )
         await connector.start(self)
         return lane
@@ -137,9 +138,10 @@ class Dispatch:
         route = live.message.route
         if route is None:
             return None
-        following = self._directory.connector_after(route, connector_id)
+        account_id = live.message.account_id
+        following = self._directory.connector_after(account_id, route, connector_id)
         while following is not None and following not in self.lanes:
-            following = self._directory.connector_after(route, following)
+            following = self._directory.connector_after(account_id, route, following)
         return following
 
     def _move(self, batch: Batch, live: Live, connector_id: int) -> None:

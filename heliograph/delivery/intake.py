@@ -123,6 +123,8 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self.slices = Slices()
         """By turns with everything else that takes long."""
+        self.on_sandbox: Callable[[int], Awaitable[object]] | None = None
+        """Awaited before messages of a sandbox are decided: its virtual carrier must be there to take them."""
         self.on_callback: Callable[[int], Awaitable[object]] | None = None
         """Awaited before a message with a callback of its own is accepted: somebody must be there to call it."""
 
@@ -133,6 +135,8 @@ class Intake:
         """
         if self._pending + len(submissions) > self._limits.messages:
             raise StoreBusy("more messages wait to be stored than this server takes at once")
+        if submissions and submissions[0].account.id < 0 and self.on_sandbox is not None:
+            await self.on_sandbox(submissions[0].account.id)
         if self.on_callback is not None:
             for account_id in {one.account.id for one in submissions if one.callback is not None}:
                 await self.on_callback(account_id)

@@ -64,9 +64,17 @@ class Pipeline:
         self.rescue.start()
 
     async def set_connectors(self, connectors: Sequence[Connector], *, drain_s: float) -> None:
-        """Opens lanes for connectors that are new, closes those that are not named; the others keep their links."""
+        """Opens lanes for connectors that are new, closes those that are not named; the others keep their links.
+
+        Lanes of sandboxes stay as they are.
+        """
         named = {connector.id: connector for connector in connectors}
-        gone = [one for one, lane in self.dispatch.lanes.items() if named.get(one) is not lane.connector]
+        virtual = self.directory.sandboxes  # these come and go with the test keys that use them
+        gone = [
+            one
+            for one, lane in self.dispatch.lanes.items()
+            if named.get(one) is not lane.connector and one not in virtual
+        ]
         await asyncio.gather(*(self.dispatch.remove(one, drain_s) for one in gone))
         self.directory.set_connectors(connectors)
         for connector in connectors:

@@ -67,7 +67,7 @@ class Strays:
     def _send_on(self, batch: Batch, live: Live, lanes: Mapping[int, _Lane], now_us: int) -> int | None:
         """Writes the message down for the first connector of its route that has a lane; gives which."""
         message, old = live.message, live.progress
-        choice = self._directory.routes.choose(message.account_id, message.recipient.lstrip("+"))
+        choice = self._directory.choose(message.account_id, message.recipient.lstrip("+"))
         target = next((one for one in choice.connectors if one in lanes), None) if choice is not None else None
         progress = replace(
             old,

@@ -170,6 +170,7 @@ class MessageView(Struct, frozen=True, gc=False):
     carrier_status: int | UnsetType | None = UNSET
     carrier_message_id: str | UnsetType | None = UNSET
     text_changes: TextChanges | UnsetType = UNSET
+    sandbox: bool | UnsetType = UNSET
 
 
 class EventView(Struct, frozen=True, gc=False):
@@ -341,6 +342,8 @@ def _as_of(source: MessageRecord | Live, sequence: int, state: int, at_us: int |
         data,
         udh,
     )
+    if message.account_id < 0:
+        view = msgspec.structs.replace(view, sandbox=True)
     if message.entrance_data is not None:
         changes = changes_of(message.entrance_data)
         view = msgspec.structs.replace(view, text_changes=UNSET if changes is None else changes)

@@ -9,6 +9,8 @@ from heliograph.model.accounts import (
     Number,
     OptOut,
     Route,
+    is_sandbox,
+    sandbox_of,
 )
 from heliograph.model.events import DEAD_FROM_US, Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
 from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
@@ -63,7 +65,9 @@ __all__ = [
     "id_from_number",
     "id_number",
     "id_time_us",
+    "is_sandbox",
     "normalize_id",
+    "sandbox_of",
     "schedule_at",
     "scopes_of_role",
 ]

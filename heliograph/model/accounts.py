@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-__all__ = ["CUSTOMER_SCOPES", "SCOPES", "Account", "ApiKey", "ConnectorRow", "Number", "OptOut", "Route"]
+__all__ = [
+    "CUSTOMER_SCOPES",
+    "SCOPES",
+    "Account",
+    "ApiKey",
+    "ConnectorRow",
+    "Number",
+    "OptOut",
+    "Route",
+    "is_sandbox",
+    "sandbox_of",
+]
 
 CUSTOMER_SCOPES = ("messages:send", "messages:read", "inspect", "webhooks")
 """Everything that a customer may do: the default of a new key."""
@@ -26,6 +38,24 @@ class Account(Struct, frozen=True, kw_only=True):
     default_region: str | None = None
     smart_encoding: bool = True
     national_tables: bool = False
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether this is the sandbox of the account that has the name."""
+        return is_sandbox(self.id)
+
+
+def is_sandbox(account_id: int) -> bool:
+    """Whether rows of this account belong to a sandbox: the side of a row is the sign of its account's number.
+
+    Source: docs/explanation/design/0041-sandbox.md
+    """
+    return account_id < 0
+
+
+def sandbox_of(account: Account) -> Account:
+    """The sandbox of an account: an account of its own, with the same name and settings."""
+    return replace(account, id=-account.id)
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):

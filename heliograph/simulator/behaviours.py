@@ -15,6 +15,7 @@ __all__ = ["DAYS", "Drift", "HandsetRule", "Hours", "NumberRange", "Outage", "mi
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _YEAR_S: Final = 31_536_000
+_ERR: Final = re.compile(r"(?:[0-9A-Za-z]{3})?")
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 Fault = tuple[str, str, str]
@@ -42,12 +43,15 @@ class NumberRange:
     prefix: str = setting("", "Beginning of the number, with its `+`; empty: every number.")
     suffix: str = setting("", "End of the number; empty: every number.")
     share: float = setting(1.0, "In which share of the submits.", min=0, max=1)
+    err: str = setting("", "The three characters of `err` in its receipts; empty: as usual beside the final state.")
 
     def faults(self) -> Iterator[Fault]:
         try:
             outcome_of(self.outcome)
         except ValueError:
             yield "outcome", f"is no outcome: {self.outcome!r:.40}", nearest(self.outcome, OUTCOMES)
+        if not _ERR.fullmatch(self.err):
+            yield "err", f"cannot be {self.err!r:.20}", "three digits or letters, or nothing"
 
 
 @dataclass(frozen=True, kw_only=True)

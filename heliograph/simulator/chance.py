@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -43,7 +44,7 @@ class Chance:
     def change(self, settings: CarrierSettings, now: float) -> None:
         """Decide by other settings from now on; the numbers go on where they are."""
         self._refusals = settings.refusals
-        self.ranges = [(one, outcome_of(one.outcome)) for one in settings.ranges]
+        self.ranges = [(one, replace(outcome_of(one.outcome), err=one.err)) for one in settings.ranges]
         """Numbers with an outcome of their own; where there are none nobody need ask for it."""
         self._silent = settings.silent
         self._jitter_s = settings.receipts.jitter_ms / 1000

@@ -29,6 +29,12 @@ class Outcome:
     receipt: bool = True
     receipt_first: bool = False
     answer: bool = True
+    first_status: int = 0
+    """The first try of a segment is refused with this; the second is taken."""
+    first_answer: bool = True
+    """False: the first try of a segment is dropped without an answer; the second is taken."""
+    err: str = ""
+    """``err`` of its receipt; empty: as usual beside the final state."""
 
 
 USUAL: Final = Outcome(what="What the carrier does with every number.")
@@ -62,6 +68,16 @@ OUTCOMES: Final[Mapping[str, Outcome]] = {
     "delivery_failure": _refused(c.ESME_RDELIVERYFAILURE, "the network did not take it"),
     "slow": Outcome(what="Taken and delivered; the response comes 3 s late.", stat="DELIVRD", latency_ms=3_000),
     "no_response": Outcome(what="Taken and delivered; the response never comes.", stat="DELIVRD", answer=False),
+    "throttled_once": Outcome(
+        what="The first try is refused with 0x58, the second one taken and delivered.",
+        stat="DELIVRD",
+        first_status=c.ESME_RTHROTTLED,
+    ),
+    "no_answer_once": Outcome(
+        what="The first try is dropped without an answer, the second one taken and delivered.",
+        stat="DELIVRD",
+        first_answer=False,
+    ),
     "no_receipt": Outcome(what="Taken; no receipt comes.", receipt=False),
     "receipt_first": Outcome(
         what="Taken and delivered; the receipt comes 50 ms before the response.", stat="DELIVRD", receipt_first=True

@@ -57,14 +57,19 @@ class Outgoing:
         """What follows it at once: another receipt for the same message."""
 
 
-def receipt_pdu(submit: Submit, id: str, stat: str, submitted_at: float, done_at: float, text_octets: int) -> DeliverSm:
-    """The receipt for a submit; it comes from the recipient and goes to the sender. Times in seconds since 1970 UTC."""
+def receipt_pdu(
+    submit: Submit, id: str, stat: str, submitted_at: float, done_at: float, text_octets: int, err: str = ""
+) -> DeliverSm:
+    """The receipt for a submit; it comes from the recipient and goes to the sender. Times in seconds since 1970 UTC.
+
+    ``err`` empty is what carriers usually write beside ``stat``.
+    """
     text = receipt_text(
         id,
         stat,
         datetime.fromtimestamp(submitted_at, UTC),
         datetime.fromtimestamp(done_at, UTC),
-        err=_ERROR_OF.get(stat, "099"),
+        err=err or _ERROR_OF.get(stat, "099"),
         text=submit.short_message[:text_octets] if isinstance(submit, SubmitSm) and text_octets else b"",
     )
     return DeliverSm(

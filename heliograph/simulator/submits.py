@@ -24,6 +24,8 @@ from heliograph.sms import decode
 __all__ = ["Submits", "wording"]
 
 _AFTER_RECEIPT_S: Final = 0.05
+_FIRSTS_MAX: Final = 10_000
+"""Segments that wait for their second try; the oldest is forgotten beyond it."""
 
 
 class Submits:
@@ -50,6 +52,7 @@ class Submits:
         self._mischief = mischief
         self._on_message = on_message
         self._next_id = settings.first_id if settings.first_id is not None else time.time_ns() // 1000
+        self._firsts: dict[tuple[str, str, bytes], None] = {}
         self.change(settings)
 
     def change(self, settings: CarrierSettings) -> None:
@@ -65,6 +68,10 @@ class Submits:
         sender = address(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr)
         outcome = self._chance.outcome(to) if self._chance.ranges else USUAL
         status = self._chance.status(to, now) or outcome.status
+        if (outcome.first_status or not outcome.first_answer) and self._is_first(pdu, to, sender):
+            if not outcome.first_answer:
+                return
+            status = status or outcome.first_status
         if self._mischief.kind is not None and not status:
             status = self._mischief.submit_status(now)
         id, receipt = "", None
@@ -87,6 +94,18 @@ class Submits:
             self._timetable.do_at(now + latency_s, self._answer_late, client, pdu, ticket, id, status, receipt, outcome)
         else:
             self._answer(client, pdu, ticket, id, status, receipt, outcome, now, at)
+
+    def _is_first(self, pdu: Submit, to: str, sender: str) -> bool:
+        """Whether this segment is here for the first time; the next time it is the second."""
+        octets = pdu.short_message if isinstance(pdu, SubmitSm) else pdu.tlvs.get(c.TAG_MESSAGE_PAYLOAD, b"")
+        key = (to, sender, octets)
+        if key in self._firsts:
+            del self._firsts[key]
+            return False
+        while len(self._firsts) >= _FIRSTS_MAX:
+            del self._firsts[next(iter(self._firsts))]
+        self._firsts[key] = None
+        return True
 
     def _deliver(
         self, client: Client, pdu: Submit, ticket: int, to: str, sender: str, id: str, status: int, at: float
@@ -130,13 +149,16 @@ class Submits:
         if wanted == (c.RECEIPT_ON_FAILURE if stat == "DELIVRD" else c.RECEIPT_ON_SUCCESS):
             return None
         id = write_id(number, receipts.style or self._settings.ids)
-        receipt = self._receipt_of(client, pdu, id, stat, to, sender, at)
+        receipt = self._receipt_of(client, pdu, id, stat, to, sender, at, outcome.err)
         if outcome.second_stat:
             receipt.second = self._receipt_of(client, pdu, id, outcome.second_stat, to, sender, at)
         return receipt
 
-    def _receipt_of(self, client: Client, pdu: Submit, id: str, stat: str, to: str, sender: str, at: float) -> Outgoing:
-        delivery = receipt_pdu(pdu, id, stat, at, at + self._receipt_delay_s, self._settings.receipts.text_octets)
+    def _receipt_of(
+        self, client: Client, pdu: Submit, id: str, stat: str, to: str, sender: str, at: float, err: str = ""
+    ) -> Outgoing:
+        text_octets = self._settings.receipts.text_octets
+        delivery = receipt_pdu(pdu, id, stat, at, at + self._receipt_delay_s, text_octets, err)
         receipt = Outgoing("receipt", delivery, to=to, sender=sender, link=client.number, id=id, stat=stat)
         self._deliveries.begin(receipt)
         return receipt

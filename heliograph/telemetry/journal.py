@@ -31,6 +31,7 @@ __all__ = [
     "link_refused",
     "mask",
     "master_key_made",
+    "message_turned_away",
     "messages_rescued",
     "number",
     "request_failed",
@@ -183,6 +184,11 @@ def link_refused(connector: str, link: int, why: str, again_in_s: float) -> None
 def lane_paused(connector: str, why: str, for_s: float) -> None:
     """A carrier wants fewer messages: nothing goes to it for a while."""
     _log.warning("lane_paused", connector=connector, why=why, for_s=round(for_s, 1))
+
+
+def message_turned_away(message_id: str, connector: str) -> None:
+    """A message of a sandbox came to a real connector, or a live one to a virtual one: it was not written."""
+    _log.error("message_turned_away", message=message_id, connector=connector)
 
 
 def inbound_unassigned(message_id: str, sender: str, recipient: str, connector: str) -> None:

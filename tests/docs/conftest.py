@@ -49,6 +49,7 @@ class Stage:
     server: Heliograph
     carrier: VirtualCarrier
     key: str
+    test_key: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,6 +68,8 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             account = await server.store.ensure_account("demo", time.time_ns() // 1000)
             text, kept = make_key(account.id, (*CUSTOMER_SCOPES, "routes:read"), now_us=time.time_ns() // 1000)
             await server.store.add_key(kept)
+            test, kept = make_key(account.id, now_us=time.time_ns() // 1000, test=True)
+            await server.store.add_key(kept)
             await server.keys.refresh()
             await carrier.bound()
-            yield Stage(server, carrier, text)
+            yield Stage(server, carrier, text, test)

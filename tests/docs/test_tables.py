@@ -70,6 +70,7 @@ _NOT_IN_EVENTS = (
     "carrier_status",
     "carrier_message_id",
     "text_changes",
+    "sandbox",
 )
 
 

@@ -10,7 +10,11 @@ from heliograph.simulator.outcomes import OUTCOMES, outcome_of
 from tests.simulator.support import client, submit
 
 REFUSED = [name for name, outcome in OUTCOMES.items() if outcome.status]
-ENDED = [name for name, outcome in OUTCOMES.items() if outcome.stat and not outcome.receipt_delay_ms]
+ENDED = [
+    name
+    for name, outcome in OUTCOMES.items()
+    if outcome.stat and outcome.first_answer and not (outcome.receipt_delay_ms or outcome.first_status)
+]
 
 
 def ranges(*names: str) -> tuple[NumberRange, ...]:
@@ -146,3 +150,33 @@ async def test_a_carrier_changes_while_it_runs() -> None:
         with pytest.raises(ValueError, match="seed cannot be changed"):
             carrier.change(seed=3, latency_ms=5)
         assert carrier.settings.latency_ms == 1
+
+
+async def test_a_first_try_may_be_refused_or_dropped_and_the_second_is_taken() -> None:
+    async with (
+        VirtualCarrier(ranges=ranges("throttled_once", "no_answer_once")) as carrier,
+        client(carrier) as (
+            link,
+            ear,
+        ),
+    ):
+        for _ in range(2):
+            link.submit([(submit("+491701234500"), "refused"), (submit("+491701234501"), "dropped")])
+        await ear.hears("response", 3)
+        assert [(one.context, one.status) for one in ear.of("response")] == [
+            ("refused", 0x58),
+            ("refused", 0),
+            ("dropped", 0),
+        ]
+        link.submit([(submit("+491701234500"), "a third")])
+        await ear.hears("response", 4)
+        assert ear.of("response")[-1].status == 0x58
+
+
+async def test_receipts_of_a_range_have_its_err() -> None:
+    numbers = (NumberRange(outcome="undelivered", suffix="1", err="10A"), NumberRange(outcome="undelivered"))
+    async with VirtualCarrier(ranges=numbers) as carrier, client(carrier) as (link, ear):
+        link.submit([(submit("+491701234501"), None), (submit("+491701234502"), None)])
+        await ear.hears("receipt", 2)
+        assert sorted(receipt.err for receipt in ear.receipts) == ["001", "10A"]
+    assert [fault[0] for fault in NumberRange(outcome="usual", err="12").faults()] == ["err"]

@@ -24,6 +24,7 @@ from heliograph.delivery.lane.permits import Permits
 from heliograph.delivery.lane.queue import LaneQueue
 from heliograph.delivery.lane.recalls import Recalls
 from heliograph.delivery.lane.setbacks import Over, Setbacks, TryElsewhere
+from heliograph.delivery.lane.sides import belongs
 from heliograph.delivery.lane.work import Admission, LaneLimits, Work, open_segments
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.delivery.segmenting import parts_of
@@ -32,6 +33,7 @@ from heliograph.model import AT_ONCE, END, Content, Live, Message, State
 from heliograph.rules.lifecycle import News
 from heliograph.rules.pacing import Pace
 from heliograph.rules.windows import opens_at
+from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Lane"]
@@ -64,10 +66,12 @@ class Lane:
         elsewhere: Callable[[Live, int], int | None],
         settled: Callable[[Batch, Live, SegmentSubmission, str], None],
         limits: LaneLimits,
+        sandbox: int = 0,
     ) -> None:
         """``move`` sends a message on to another connector, ``elsewhere`` names its route's next one, ``settled``
 
-        hears of every segment that a carrier took.
+        hears of every segment that a carrier took. ``sandbox`` is the one account that a virtual connector is for,
+        0 for a real one.
         """
         self.connector = connector
         self.pace = Pace(connector.segments_per_second)
@@ -82,6 +86,7 @@ class Lane:
         self._settled = settled
         self._permits = Permits(connector.window)
         self._commit_s = _COMMIT_S
+        self._sandbox = sandbox
         self._queue = LaneQueue(limits)
         self._backlog = Backlog(connector.id, store, clock, self._queue, self.take, self.plan_turn)
         self._inflow = Inflow(clock, self._queue.room, self._backlog.__contains__)
@@ -304,13 +309,35 @@ class Lane:
         if not granted:
             return
         batch = [self._ready.popleft() for _ in range(granted)]
+        sandbox, strange = self._sandbox, False
         for submission in batch:
             submission.submitted_at = now
-        self._permits.written(granted)
+            account_id = submission.live.message.account_id
+            if (sandbox or account_id < 0) and account_id != sandbox:
+                strange = True
+        if strange:  # decided above for next to nothing, once more in words
+            batch = self._turn_away(batch)
+        self._permits.written(len(batch))
         self._metrics.submitted(batch, now)
         self.connector.submit(batch)
         if self._queue:
             self.plan_turn()
+
+    def _turn_away(self, submissions: Sequence[SegmentSubmission]) -> list[SegmentSubmission]:
+        """Those that belong here. A message of the other side is ended unwritten, whoever led it here."""
+        batch, now_us = self._ledger.batch, self._clock.now_us()
+        mine: list[SegmentSubmission] = []
+        for one in submissions:
+            if belongs(one.live.message.account_id, self._sandbox):
+                mine.append(one)
+                continue
+            self._permits.written(1)
+            self._setbacks.end(batch, one.live, one.number, State.FAILED, "no_route", now_us)
+            self._leave(one)
+            self._metrics.trouble("sides")
+            journal.message_turned_away(one.live.message.id, self.connector.name)
+        self.plan_turn()
+        return mine
 
     def _wake_at(self, at: float) -> None:
         """One timer for pace and held retries: the earliest wins."""

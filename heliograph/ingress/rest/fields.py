@@ -78,6 +78,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "connector": f"The connector that has it. {_OPERATORS}",
         "send_at": "When it is due, of a message that is scheduled.",
         "text_changes": "What was done to its text so that it could leave; absent where nothing was.",
+        "sandbox": "True for a message of a test key; absent for all others.",
     },
     "TextChanges": {
         "substitutions": "Look-alikes that were replaced: at most 32 kinds.",
@@ -156,6 +157,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "carrier_status": f"The carrier's code of a refusal. {_OPERATORS}",
         "carrier_message_id": f"The carrier's id for it. {_OPERATORS}",
         "text_changes": "What was done to its text so that it could leave; absent where nothing was.",
+        "sandbox": "True for a message of a sandbox; absent for all others.",
     },
     "SegmentView": {
         "number": "Its place in the message, from 1.",

@@ -44,6 +44,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "number_unknown": (422, "The recipient's number is in no known number range."),
     "overloaded": (503, "The server or its store is busy: the same request succeeds later."),
     "recipient_opted_out": (422, "The recipient opted out of messages from this account."),
+    "sandboxes_busy": (503, "As many sandboxes are in use as this server has room for."),
     "send_at_out_of_range": (422, "The date has passed, or is more than 400 days ahead."),
     "sender_invalid": (422, "The sender is none that a message can come from."),
     "sender_required": (422, "The account has no number to send from, so the request must name a sender."),

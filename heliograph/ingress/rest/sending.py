@@ -113,6 +113,7 @@ class SendReply(Struct, frozen=True, omit_defaults=True, gc=False):
     connector: str | UnsetType = UNSET
     send_at: str | UnsetType = UNSET
     text_changes: TextChanges | UnsetType = UNSET
+    sandbox: bool | UnsetType = UNSET
 
 
 SEND_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(SendBody))
@@ -248,6 +249,8 @@ class Sending:
             reply = msgspec.structs.replace(reply, state=_SCHEDULED, send_at=iso(schedule.send_us))
         if message.entrance_data is not None and (changes := changes_of(message.entrance_data)) is not None:
             reply = msgspec.structs.replace(reply, text_changes=changes)
+        if message.account_id < 0:
+            reply = msgspec.structs.replace(reply, sandbox=True)
         if "routes:read" not in principal.scopes:
             return reply
         return msgspec.structs.replace(

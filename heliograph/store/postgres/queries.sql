@@ -4,8 +4,8 @@
 -- an array of values. Joins against such arrays are meant as nested loops over the primary key; the
 -- store's connections switch hash and merge joins off. "id >= least" spares the older partitions; an
 -- upper bound as well would look so selective that the planner could scan the range for each row. And
--- "BETWEEN 0 AND 2147483647" is always true: it makes the planner expect one row of an array, so that it
--- looks each up by key, also when it plans while the tables are still small.
+-- "BETWEEN (the least) AND (the most)" is always true: it makes the planner expect one row of an array, so that
+-- it looks each up by key, also when it plans while the tables are still small. Accounts below 0 are sandboxes.
 
 -- ==== the write of a batch ====================================================================
 
@@ -22,7 +22,7 @@ RETURNING account_id, scope, key
 SELECT c.account_id, c.scope, c.key, c.body_hash, c.created_us, c.expires_us, c.made
 FROM unnest($1::int4[], $2::text[], $3::text[]) AS k (account_id, scope, key)
 JOIN claims AS c USING (account_id, scope, key)
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND c.expires_us > $4
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND c.expires_us > $4
 
 -- name: apply
 WITH changed AS (
@@ -37,7 +37,7 @@ WITH changed AS (
         id, account_id, base_version, state, version, connector_id, owner, due_us, attempts, sent_us, ended_us,
         sent_seq, ended_seq, last_seq, carrier_message_id, status, error, segments_delivered, possible_duplicate
     )
-    WHERE u.account_id BETWEEN 0 AND 2147483647
+    WHERE u.account_id BETWEEN -2147483647 AND 2147483647
         AND m.account_id = u.account_id AND m.id = u.id AND m.version = u.base_version AND m.id >= $27
     RETURNING 1
 ), related AS (
@@ -76,7 +76,7 @@ SELECT pg_current_xact_id()::text::int8 AS xid, outbox_base, optout_version, $7:
 SELECT m.id, m.version
 FROM unnest($1::int4[], $2::text[]) AS k (account_id, id)
 JOIN messages AS m ON m.account_id = k.account_id AND m.id = k.id
-WHERE k.account_id BETWEEN 0 AND 2147483647
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647
 
 -- name: outcome
 SELECT pg_xact_status($1::text::xid8)
@@ -118,7 +118,7 @@ FROM unnest(
     message_id, account_id, number, state, connector_id, attempts, sent_us, ended_us, carrier_message_id, status,
     error, possible_duplicate
 )
-WHERE u.account_id BETWEEN 0 AND 2147483647
+WHERE u.account_id BETWEEN -2147483647 AND 2147483647
     AND s.account_id = u.account_id AND s.message_id = u.message_id AND s.number = u.number
     AND s.message_id >= $13
 
@@ -198,7 +198,7 @@ ON CONFLICT (message_id, account_id, sequence) DO UPDATE
 -- name: put_validity
 UPDATE messages AS m SET expires_us = u.expires_us
 FROM unnest($1::text[], $2::int4[], $3::int8[]) AS u (id, account_id, expires_us)
-WHERE u.account_id BETWEEN 0 AND 2147483647
+WHERE u.account_id BETWEEN -2147483647 AND 2147483647
     AND m.account_id = u.account_id AND m.id = u.id AND m.expires_us <> u.expires_us AND m.id >= $4
 
 -- name: put_references
@@ -287,7 +287,7 @@ ORDER BY owned.id
 -- name: give_back
 UPDATE messages AS m SET owner = 0, version = m.version + 1, due_us = $3, queue_us = $3
 FROM unnest($1::text::text[], $2::text::int4[]) AS k (id, account_id)
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND m.account_id = k.account_id AND m.id = k.id AND m.owner = $4
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND m.account_id = k.account_id AND m.id = k.id AND m.owner = $4
 
 -- name: wires
 SELECT connector_id, ids FROM wires WHERE node_id = $1 AND ($2::int4 IS NULL OR connector_id = $2)
@@ -307,7 +307,7 @@ FROM holder AS a CROSS JOIN LATERAL (
 -- name: opted_out
 SELECT o.account_id, o.recipient
 FROM unnest($1::int4[], $2::text[]) AS k (account_id, recipient) JOIN opt_outs AS o USING (account_id, recipient)
-WHERE k.account_id BETWEEN 0 AND 2147483647
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647
 
 -- name: references
 SELECT r.connector_id, r.sender, r.recipient, r.reference
@@ -327,14 +327,14 @@ ORDER BY c.connector_id, c.canonical, c.written_us DESC, c.message_id DESC
 SELECT {message}
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, id)
 JOIN messages AS m ON m.account_id = k.account_id AND m.id = k.id
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND m.id >= $3
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND m.id >= $3
 
 -- name: segments
 SELECT s.message_id, s.number, s.state, s.connector_id, s.attempts, s.sent_us, s.ended_us, s.carrier_message_id,
     s.status, s.error, s.possible_duplicate
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN segments AS s ON s.account_id = k.account_id AND s.message_id = k.message_id
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND s.message_id >= $3
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND s.message_id >= $3
 ORDER BY s.message_id, s.number
 
 -- name: attempts
@@ -342,14 +342,14 @@ SELECT t.message_id, t.account_id, t.segment, t.number, t.connector_id, t.at_us,
     t.carrier_message_id
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN attempts AS t ON t.account_id = k.account_id AND t.message_id = k.message_id
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND t.message_id >= $3
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND t.message_id >= $3
 ORDER BY t.message_id, t.at_us, t.segment, t.number
 
 -- name: contents
 SELECT c.message_id, c.kind, c.octets, c.udh_octets, c.key_id
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN contents AS c ON c.account_id = k.account_id AND c.message_id = k.message_id
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND c.message_id >= $3
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND c.message_id >= $3
 
 -- name: orphans
 SELECT o.connector_id, o.canonical, o.arrived_us, o.fields, o.id
@@ -370,6 +370,7 @@ ORDER BY o.id LIMIT $2
 -- name: recent_writer
 SELECT m.account_id FROM messages AS m
 WHERE m.recipient = $2 AND m.sender = $1 AND m.direction = 0 AND m.accepted_us >= $3 AND m.id >= $4
+    AND m.account_id > 0
 ORDER BY m.id DESC LIMIT 1
 
 -- name: parts
@@ -453,7 +454,7 @@ ORDER BY m.expires_us LIMIT $2
 SELECT s.message_id, s.fields
 FROM unnest($1::text::int4[], $2::text::text[]) AS k (account_id, message_id)
 JOIN schedules AS s ON s.message_id = k.message_id AND s.account_id = k.account_id
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND s.message_id >= $3
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND s.message_id >= $3
 ORDER BY s.message_id, s.sequence
 
 -- name: moved_zones
@@ -556,7 +557,7 @@ FROM (
     ORDER BY message_id DESC
 ) AS l
 JOIN messages AS m ON m.account_id = l.account_id AND m.id = l.message_id
-WHERE l.account_id BETWEEN 0 AND 2147483647 AND m.id >= $3 AND {wanted}
+WHERE l.account_id BETWEEN -2147483647 AND 2147483647 AND m.id >= $3 AND {wanted}
 ORDER BY l.message_id DESC LIMIT $4
 
 -- name: list_floor
@@ -663,7 +664,7 @@ SELECT account_id, recipient FROM added
 
 -- name: remove_opt_outs
 DELETE FROM opt_outs AS o USING unnest($1::int4[], $2::text[]) AS k (account_id, recipient)
-WHERE k.account_id BETWEEN 0 AND 2147483647 AND o.account_id = k.account_id AND o.recipient = k.recipient
+WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND o.account_id = k.account_id AND o.recipient = k.recipient
 RETURNING o.recipient
 
 -- name: opt_outs

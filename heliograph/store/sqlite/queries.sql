@@ -315,14 +315,14 @@ CROSS JOIN correlations c ON c.bucket = found.newest AND c.connector_id = o.conn
 
 -- name: recent_writer_tail
 SELECT json_array(account_id, accepted_us) FROM messages
-WHERE key > ?1 AND recipient = ?2 AND sender = ?3 AND direction = 0 AND accepted_us >= ?4
+WHERE key > ?1 AND recipient = ?2 AND sender = ?3 AND direction = 0 AND accepted_us >= ?4 AND account_id > 0
 ORDER BY key DESC LIMIT 1
 
 -- name: recent_writer
 SELECT json_array(m.account_id, m.accepted_us) FROM runs r
 CROSS JOIN run_recipients i ON i.run = r.run AND i.recipient = ?2
 CROSS JOIN messages m ON m.key = i.key
-WHERE r.last_key >= ?1 AND m.sender = ?3 AND m.direction = 0 AND m.accepted_us >= ?4
+WHERE r.last_key >= ?1 AND m.sender = ?3 AND m.direction = 0 AND m.accepted_us >= ?4 AND m.account_id > 0
 ORDER BY r.run DESC, m.accepted_us DESC LIMIT 1
 
 -- name: parts
