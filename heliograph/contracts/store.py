@@ -88,6 +88,9 @@ class NewMessage(Struct, frozen=True, gc=False):
 class Acceptance:
     """What is written all together, or not at all because its claim is taken.
 
+    One without messages stands for the ``updates`` beside it as well: where its claim is taken these are not
+    written, and where one of them is stale its claim is not taken.
+
     ``guard_optouts``: recipients are checked once more inside the transaction (see
     :attr:`Committed.opted_out`).
     """
@@ -99,6 +102,9 @@ class Acceptance:
     """(account_id, endpoint id, when in µs)."""
     schedules: Sequence[Schedule] = ()
     """The dates of those of ``messages`` that have one."""
+    deliveries: Sequence[PendingDelivery] = ()
+    """As those of :class:`Changes`, under the claim."""
+    deliveries_done: Sequence[str] = ()
 
 
 class Update(Struct, frozen=True, gc=False):

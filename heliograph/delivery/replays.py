@@ -1,7 +1,8 @@
 """Replays: what a webhook was told, or should have been, told again under the same ids.
 
 A replay is a delivery that is due now and has a mark in its id; from there on it is tried like any other. It is
-durable before the request is answered, so it is told at least once.
+durable before the request is answered, with the idempotency key that the request came with, so it is told at least
+once, and put back once.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from heliograph.contracts import Changes, Clock, Store
+from heliograph.contracts import Acceptance, Claim, Clock, Store
+from heliograph.delivery.onceonly import OnceOnly
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.outbox.kept import replay_id, webhook_id_of
+from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.wording import states_of
 from heliograph.errors import RequestRejected
 from heliograph.model import DEAD_FROM_US, Endpoint, Fact, PendingDelivery, event_id, normalize_id
@@ -30,10 +33,14 @@ _ORDER_US: Final = 300_000_000
 
 
 class Replayed(Struct, frozen=True):
-    """How many deliveries were put back. ``next_since_us``: there is more from then on."""
+    """How many deliveries were put back. ``next_since_us``: there is more from then on.
+
+    ``before``: an earlier request with the same key did it.
+    """
 
     count: int
     next_since_us: int | None = None
+    before: bool = False
 
 
 class Replays:
@@ -43,8 +50,14 @@ class Replays:
         self._store = store
         self._outbox = outbox
         self._clock = clock
+        self._once = OnceOnly(store, clock)
 
-    async def events(self, endpoint: Endpoint, ids: Sequence[str]) -> Replayed:
+    async def earlier(self, key: IdempotencyKey | None) -> Replayed | None:
+        """What an earlier request with this key did. Raises ``RequestRejected`` (409) where it was another request."""
+        claim = await self._once.earlier(key)
+        return None if claim is None else _of(claim)
+
+    async def events(self, endpoint: Endpoint, ids: Sequence[str], key: IdempotencyKey | None = None) -> Replayed:
         """These events of the account. Raises ``RequestRejected`` naming the first that there is not."""
         wanted = [_split(text) for text in dict.fromkeys(ids)]
         records = await self._store.records([(endpoint.account_id, message_id) for message_id, _ in wanted])
@@ -52,26 +65,23 @@ class Replays:
             record = records.get(message_id)
             if record is None or not 1 <= sequence <= record.progress.last_seq:
                 raise _unknown(event_id(message_id, sequence))
-        return await self._put(endpoint, [self._delivery(endpoint, one) for one in wanted], [])
+        return await self._put(endpoint, [self._delivery(endpoint, one) for one in wanted], [], key)
 
-    async def failed(self, endpoint: Endpoint) -> Replayed:
+    async def failed(self, endpoint: Endpoint, key: IdempotencyKey | None = None) -> Replayed:
         """All dead letters, up to :data:`MOST_REPLAYED`: the newest first, told in the order in which they died."""
-        count, before_us = 0, DEAD_FROM_US + self._clock.now_us() + 1
-        while count < MOST_REPLAYED:
-            dead = await self._store.deliveries(endpoint.id, DEAD_FROM_US, before_us, _STEP)
-            if not dead:
-                break
-            now_us = self._clock.now_us()
-            again = [
-                msgspec.structs.replace(
-                    one, id=replay_id(webhook_id_of(one), endpoint, now_us), tries=0, next_us=now_us, first_us=now_us
-                )
-                for one in reversed(dead)
-            ]
-            count += (await self._put(endpoint, again, [one.id for one in dead])).count
-        return Replayed(count)
+        now_us = self._clock.now_us()
+        dead = await self._store.deliveries(endpoint.id, DEAD_FROM_US, DEAD_FROM_US + now_us + 1, MOST_REPLAYED)
+        again = [
+            msgspec.structs.replace(
+                one, id=replay_id(webhook_id_of(one), endpoint, now_us), tries=0, next_us=now_us, first_us=now_us
+            )
+            for one in reversed(dead)
+        ]
+        return await self._put(endpoint, again, [one.id for one in dead], key)
 
-    async def span(self, endpoint: Endpoint, since_us: int, until_us: int) -> Replayed:
+    async def span(
+        self, endpoint: Endpoint, since_us: int, until_us: int, key: IdempotencyKey | None = None
+    ) -> Replayed:
         """What happened from ``since_us`` on and before ``until_us``, as far as the endpoint wants to hear of it."""
         states = states_of(endpoint.events)
         position = await self._position_before(since_us - _ORDER_US)
@@ -90,8 +100,8 @@ class Replays:
                 break
         more = len(found) > MOST_REPLAYED
         wanted = await self._tagged(endpoint, found[:MOST_REPLAYED])
-        replayed = await self._put(endpoint, [self._delivery(endpoint, _key(fact)) for fact in wanted], [])
-        return Replayed(replayed.count, found[MOST_REPLAYED].at_us if more else None)
+        following = found[MOST_REPLAYED].at_us if more else None
+        return await self._put(endpoint, [self._delivery(endpoint, _key(fact)) for fact in wanted], [], key, following)
 
     async def _tagged(self, endpoint: Endpoint, facts: Sequence[Fact]) -> Sequence[Fact]:
         """Those whose messages have one of the tags that the endpoint asks for."""
@@ -120,12 +130,22 @@ class Replays:
                 high = middle
         return low
 
-    async def _put(self, endpoint: Endpoint, again: Sequence[PendingDelivery], done: Sequence[str]) -> Replayed:
-        for at in range(0, max(len(again), 1), _STEP):
-            chunk = again[at : at + _STEP]
-            await self._store.commit(Changes(deliveries=list(chunk), deliveries_done=list(done)))
+    async def _put(
+        self,
+        endpoint: Endpoint,
+        again: Sequence[PendingDelivery],
+        done: Sequence[str],
+        key: IdempotencyKey | None,
+        next_since_us: int | None = None,
+    ) -> Replayed:
+        """Commits all of it at once, or nothing where an earlier request with the key did."""
+        replayed = Replayed(len(again), next_since_us)
+        written = Acceptance((), deliveries=again, deliveries_done=done)
+        earlier = await self._once.write(written, key, msgspec.json.encode(replayed).decode())
+        if earlier is not None:
+            return _of(earlier)
         self._outbox.look(endpoint.id)
-        return Replayed(len(again))
+        return replayed
 
     def _delivery(self, endpoint: Endpoint, event: tuple[str, int]) -> PendingDelivery:
         now_us = self._clock.now_us()
@@ -138,6 +158,11 @@ class Replays:
             next_us=now_us,
             first_us=now_us,
         )
+
+
+def _of(claim: Claim) -> Replayed:
+    """What the request did that has this claim."""
+    return msgspec.structs.replace(msgspec.json.decode(claim.made or '{"count":0}', type=Replayed), before=True)
 
 
 def _key(fact: Fact) -> tuple[str, int]:

@@ -189,11 +189,12 @@ class Schedules:
         return claim is not None
 
     async def _kept(self, changes: Changes, live: Live, idempotency: IdempotencyKey | None) -> bool:
-        """Commits; False where the message had another version by then."""
+        """Commits; False where the message had another version by then, or the key was used by then."""
         if idempotency is not None:
             claim = claim_of(idempotency, "{}", self._clock.now_us())
             changes.acceptances.append(Acceptance((), claim=claim))
-        if live.message.id in (await self._store.commit(changes)).stale:
+        committed = await self._store.commit(changes)
+        if live.message.id in committed.stale or committed.lost:
             return False
         for fact in changes.facts:
             self._metrics.reached(fact.state)

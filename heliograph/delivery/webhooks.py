@@ -1,4 +1,4 @@
-"""Webhook endpoints: made, listed and deleted by customers; and requests that are done once, whatever they create."""
+"""Webhook endpoints: made, changed, listed and deleted by customers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store
-from heliograph.delivery.idempotency import claim_of, mismatch
+from heliograph.delivery.onceonly import OnceOnly
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
 from heliograph.model import Endpoint
@@ -19,7 +19,6 @@ __all__ = ["CALLBACKS", "Webhooks"]
 
 _FOR_EVER_US = 1 << 62
 _MOST_ENDPOINTS = 100
-_SCOPE = "http"
 CALLBACKS = "callback"
 """The kind of the one endpoint of an account that serves the callbacks of its messages."""
 
@@ -30,6 +29,7 @@ class Webhooks:
     def __init__(self, store: Store, clock: Clock, position: Callable[[], int]) -> None:
         self._store = store
         self._clock = clock
+        self.once = OnceOnly(store, clock)
         self._position = position
         """Where the outbox is now: a new endpoint hears of what comes after."""
         self.changed: Callable[[], Awaitable[None]] = _nothing
@@ -47,13 +47,13 @@ class Webhooks:
         idempotency: IdempotencyKey | None,
     ) -> tuple[Endpoint, str | None, bool]:
         """(endpoint, its secret, whether this is a replay): a replay tells no secret. Raises ``RequestRejected``."""
-        if len(await self.list(account_id)) >= _MOST_ENDPOINTS and not await self.was_used(idempotency):
+        if len(await self.list(account_id)) >= _MOST_ENDPOINTS and await self.once.earlier(idempotency) is None:
             raise RequestRejected(
                 "conflict", f"An account has at most {_MOST_ENDPOINTS} webhooks: delete one first.", status=409
             )
         endpoint = msgspec.structs.replace(self._new(account_id, "webhook", url, events, batch), tags=tags)
         made = msgspec.json.encode({"endpoint": endpoint.id}).decode()
-        earlier = await self._once(Acceptance((), endpoints=(endpoint,)), idempotency, made)
+        earlier = await self.once.write(Acceptance((), endpoints=(endpoint,)), idempotency, made)
         if earlier is None:
             await self.changed()
             return endpoint, endpoint.secret, False
@@ -105,7 +105,7 @@ class Webhooks:
                 old_secret=before.secret if old_valid_us else None,
                 old_until_us=self._clock.now_us() + old_valid_us if old_valid_us else 0,
             )
-            if await self._once(Acceptance((), endpoints=(after,)), idempotency, "{}") is not None:
+            if await self.once.write(Acceptance((), endpoints=(after,)), idempotency, "{}") is not None:
                 return before, None
             await self.changed()
             return after, after.secret
@@ -152,30 +152,6 @@ class Webhooks:
         await self._store.commit(Changes(acceptances=[Acceptance((), deleted_endpoints=(gone,))]))
         await self.changed()
         return True
-
-    async def once(self, idempotency: IdempotencyKey | None) -> bool:
-        """For requests that create nothing: True when the key was used for the same request before.
-
-        Raises ``RequestRejected`` (409) when it was used for another.
-        """
-        return idempotency is not None and await self._once(Acceptance(()), idempotency, "{}") is not None
-
-    async def was_used(self, idempotency: IdempotencyKey | None) -> bool:
-        """Whether a request with this key was done before: it creates nothing more."""
-        if idempotency is None:
-            return False
-        asked = (idempotency.account_id, _SCOPE, idempotency.key)
-        return asked in await self._store.claims([asked], self._clock.now_us())
-
-    async def _once(self, acceptance: Acceptance, idempotency: IdempotencyKey | None, made: str) -> Claim | None:
-        """Writes it; gives the earlier claim where the key is taken by the same request."""
-        if idempotency is not None:
-            acceptance.claim = claim_of(idempotency, made, self._clock.now_us())
-        committed = await self._store.commit(Changes(acceptances=[acceptance]))
-        earlier = committed.lost.get(0)
-        if earlier is not None and idempotency is not None and earlier.body_hash != idempotency.body_hash:
-            raise mismatch()
-        return earlier
 
     def _new(self, account_id: int, kind: str, url: str, events: tuple[str, ...], batch: int) -> Endpoint:
         return Endpoint(

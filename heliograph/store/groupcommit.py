@@ -106,6 +106,14 @@ class Rows:
     references: dict[ReferenceKey, int] = field(default_factory=dict)
     schedules: list[Schedule] = field(default_factory=list)
 
+    def put_deliveries(self, deliveries: Iterable[PendingDelivery], done: Iterable[str]) -> None:
+        """These are owed, those are over: the later word on an id holds."""
+        for delivery in deliveries:
+            self.deliveries[delivery.id] = delivery
+        for delivery_id in done:
+            self.deliveries.pop(delivery_id, None)
+            self.deliveries_done.append(delivery_id)
+
 
 class Batch:
     """The changes of many callers as one transaction, and what became of each caller's."""
@@ -149,6 +157,9 @@ class Batch:
     def _drop_stale(self, at: int, message_id: str) -> None:
         self.answers[at].stale.add(message_id)
         self._dropped.setdefault(at, set()).add(message_id)
+        for whose, index, acceptance in self._acceptances:
+            if whose == at and not acceptance.messages:
+                self._refused.add((at, index))
 
     @property
     def accepts(self) -> bool:
@@ -177,6 +188,11 @@ class Batch:
                 first.setdefault((claim.account_id, claim.scope, claim.key), claim)
         return list(first.values())
 
+    def held(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Those of these claims whose acceptance nothing has refused since."""
+        left = {id(claim) for claim in self.claims()}
+        return [claim for claim in claims if id(claim) in left]
+
     def refuse_taken(self, taken: Mapping[ClaimKey, Claim]) -> None:
         """Takes the acceptances out whose key is taken: in the store, or by an earlier one of this batch."""
         holders: dict[ClaimKey, Claim] = dict(taken)
@@ -191,7 +207,13 @@ class Batch:
 
     def _refuse(self, at: int, index: int, acceptance: Acceptance) -> None:
         self._refused.add((at, index))
-        self._dropped.setdefault(at, set()).update(new.message.id for new in acceptance.messages)
+        dropped = self._dropped.setdefault(at, set())
+        dropped.update(new.message.id for new in acceptance.messages)
+        if not acceptance.messages:
+            for update in self._calls[at].updates:
+                dropped.add(update.message_id)
+                if self.updates.get(update.message_id) is update:
+                    del self.updates[update.message_id]
 
     def news(self) -> list[NewMessage]:
         """The new messages of every acceptance that nothing refused, in the order of the calls."""
@@ -233,6 +255,8 @@ class Batch:
                 rows.deleted_endpoints.extend(acceptance.deleted_endpoints)
             if acceptance.schedules:
                 rows.schedules.extend(acceptance.schedules)
+            if acceptance.deliveries or acceptance.deliveries_done:
+                rows.put_deliveries(acceptance.deliveries, acceptance.deliveries_done)
         rows.facts.extend(untold)  # behind those whose lives are at hand, so that these stay one for one
         self.facts, self.lives = rows.facts, rows.lives
         return rows
@@ -284,11 +308,8 @@ def _merge(rows: Rows, call: Changes) -> None:
             rows.positions[endpoint_id] = max(position, rows.positions.get(endpoint_id, 0))
     if call.references:
         rows.references.update(call.references)
-    for delivery in call.deliveries:
-        rows.deliveries[delivery.id] = delivery
-    for delivery_id in call.deliveries_done:
-        rows.deliveries.pop(delivery_id, None)
-        rows.deliveries_done.append(delivery_id)
+    if call.deliveries or call.deliveries_done:
+        rows.put_deliveries(call.deliveries, call.deliveries_done)
     for event in call.logged:
         rows.logged[event.message_id, event.sequence] = event
     for attempt in call.attempts:
@@ -317,7 +338,7 @@ def _weight(changes: Changes) -> int:
         + len(changes.parts)
     )
     for acceptance in changes.acceptances:
-        rows += len(acceptance.messages)
+        rows += len(acceptance.messages) + len(acceptance.deliveries)
     return rows + 1
 
 

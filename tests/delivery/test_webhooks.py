@@ -118,8 +118,8 @@ async def test_the_secret_of_callbacks_is_made_once_for_each_account(webhooks: W
 
 
 async def test_requests_that_create_nothing_are_done_once_too(webhooks: Webhooks) -> None:
-    assert await webhooks.once(None) is False
-    assert await webhooks.once(KEY) is False
-    assert await webhooks.once(KEY) is True
+    assert await webhooks.once.used(None) is False
+    assert await webhooks.once.used(KEY) is False
+    assert await webhooks.once.used(KEY) is True
     with pytest.raises(RequestRejected):
-        await webhooks.once(replace(KEY, body_hash=b"x" * 32))
+        await webhooks.once.used(replace(KEY, body_hash=b"x" * 32))

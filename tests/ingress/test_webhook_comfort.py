@@ -24,6 +24,9 @@ class Sink:
         self.status = 200
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.url = ""
+        self.gate = asyncio.Event()
+        """Closed, it keeps answers back."""
+        self.gate.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -32,6 +35,7 @@ class Sink:
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head)}
                 body = await reader.readexactly(int(headers["content-length"]))
                 self.got.append((headers, body))
+                await self.gate.wait()
                 said = b'{"for": "+14155550100", "key": "whsec_c2VjcmV0"}'
                 writer.write(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%b" % (self.status, len(said), said))
         except asyncio.IncompleteReadError:
@@ -222,6 +226,61 @@ async def test_one_event_all_failed_and_a_span_are_told_again_under_their_ids(ap
         assert there.ids()[7:] == [events[0]]
         assert (await ask(api, "GET", path + "/deliveries?state=dead"))["deliveries"] == []
         assert dead
+
+
+async def test_a_test_event_goes_out_once_a_key_and_its_outcome_is_told_again(api: House) -> None:
+    async with sink() as there:
+        hook = await make(api, there.url)
+        path, key = f"/v1/webhooks/{hook['id']}/test", {"Idempotency-Key": "once"}
+        first = await api.call("POST", path, headers=key)
+        there.status = 500
+        again = await api.call("POST", path, headers=key)
+        assert (first.json["outcome"], "idempotent-replayed" in first.headers) == ("delivered", False)
+        assert (again.json["outcome"], again.headers["idempotent-replayed"]) == ("delivered", "true")
+        assert (again.json["id"], again.json["at"]) == (first.json["id"], first.json["at"])
+        assert "request" not in again.json
+        assert [headers["webhook-id"] for headers, _ in there.got] == [first.json["id"]]
+        other = await api.call("POST", path, b'{"x": 1}', headers=key)
+        assert (other.status, other.code) == (409, "idempotency_mismatch")
+        fresh = await api.call("POST", path, headers={"Idempotency-Key": "another"})
+        assert fresh.json["id"] != first.json["id"]
+
+
+async def test_a_second_test_while_the_first_is_running_is_told_to_come_again(api: House) -> None:
+    async with sink() as there:
+        hook = await make(api, there.url)
+        path, key = f"/v1/webhooks/{hook['id']}/test", {"Idempotency-Key": "slow"}
+        there.gate.clear()
+        first = asyncio.create_task(api.call("POST", path, headers=key))
+        await there.until(1)
+        second = await api.call("POST", path, headers=key)
+        assert (second.status, second.code) == (409, "idempotency_in_progress")
+        assert second.headers["retry-after"] == "1"
+        there.gate.set()
+        assert (await first).json["outcome"] == "delivered"
+        assert (await api.call("POST", path, headers=key)).headers["idempotent-replayed"] == "true"
+
+
+async def test_a_replay_with_a_key_puts_back_once_and_answers_the_same(api: House) -> None:
+    await begin(api)
+    async with sink() as there:
+        hook = await make(api, there.url)
+        path = f"/v1/webhooks/{hook['id']}/replay"
+        event = await send(api)
+        await there.until(1)
+        for body in ({"events": [event]}, {"failed": True}, {"since": hook["created_at"]}):
+            if "failed" in body:
+                await bury(api, await api.services.webhooks.get(1, hook["id"]), event)
+            key = {"Idempotency-Key": f"replay {next(iter(body))}"}
+            answers = await asyncio.gather(*(api.call("POST", path, body, headers=key) for _ in range(3)))
+            assert [answer.json["replayed"] for answer in answers] == [1, 1, 1]
+            assert sum("idempotent-replayed" in answer.headers for answer in answers) == 2
+            other = await api.call("POST", path, {"events": [event, event]}, headers=key)
+            assert (other.status, other.code) == (409, "idempotency_mismatch")
+        await there.until(4)
+        last = await send(api)
+        await there.until(5)
+        assert there.ids() == [event] * 4 + [last]
 
 
 async def bury(api: House, endpoint: Any, event: str) -> bool:

@@ -211,6 +211,6 @@ class Outbox:
         connections = max(1, min(bounds.connections, bounds.callbacks // 4))
         return Hosts(connections, held=bounds.waiting // 2, held_all=bounds.waiting)
 
-    async def test(self, endpoint: Endpoint, body: bytes) -> Tried:
+    async def test(self, endpoint: Endpoint, webhook_id: str, body: bytes) -> Tried:
         """One request now, signed as all others. Its outcome changes nothing for the endpoint."""
-        return await self._requests.test(endpoint, body)
+        return await self._requests.test(endpoint, webhook_id, body)

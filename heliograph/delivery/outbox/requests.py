@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Final
 
 from heliograph.contracts import Answer, Heard, HttpFailure, Post, Telling, Verdict
@@ -65,10 +64,10 @@ class Requests:
         self._desk.counts["events"] += events
         self._desk.metrics.told(events, max(0, self._desk.clock.now_us() - since_us) * 1e-6)
 
-    async def test(self, endpoint: Endpoint, body: bytes) -> Tried:
+    async def test(self, endpoint: Endpoint, webhook_id: str, body: bytes) -> Tried:
         """One request now, signed as all others. Its outcome changes nothing for the endpoint."""
         now_us = self._desk.clock.now_us()
-        post = self._desk.voice.words(Telling(f"test-{secrets.token_hex(12)}", [body]), endpoint, now_us)
+        post = self._desk.voice.words(Telling(webhook_id, [body]), endpoint, now_us)
         answer, error = None, None
         try:
             answer = await self._desk.http.post(post)

@@ -288,7 +288,7 @@ class _Routes:
             raise RequestRejected("message_too_long", str(error), field="text") from error
         except sms.CannotEncode as error:
             raise RequestRejected("encoding_impossible", str(error), field="text") from error
-        replayed = await self._services.webhooks.once(idempotency_of(call, principal))
+        replayed = await self._services.webhooks.once.used(idempotency_of(call, principal))
         return Reply(200, _encode(seen), _replay_headers(replayed))
 
     # --- the house itself --------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +13,9 @@ from fastapi import Request
 from msgspec import UNSET
 
 from heliograph.access import Principal
+from heliograph.contracts import Acceptance, Claim
 from heliograph.delivery.replays import Replayed
+from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.webhooks import CALLBACKS
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
@@ -156,9 +160,17 @@ class Hooks:
     async def test(self, request: Request) -> Reply:
         principal, endpoint = await self._found(request)
         call = await self._call(request)
-        replayed = await self._services.webhooks.once(idempotency_of(call, principal))
-        tried = await self._services.outbox.test(endpoint, _test_event(endpoint, self._services.now_us()))
-        return Reply(200, _encode(delivery_of_tried(tried)), _replay_headers(replayed))
+        key, once = idempotency_of(call, principal), self._services.webhooks.once
+        async with once.alone(key):
+            if (earlier := await once.earlier(key)) is not None:
+                return _test_replayed(earlier)
+            event = _test_event(endpoint, self._services.now_us())
+            view = delivery_of_tried(await self._services.outbox.test(endpoint, _test_id(endpoint, key), event))
+            if key is not None:
+                outcome = msgspec.structs.replace(view, request=UNSET, answer=UNSET)
+                if (earlier := await once.write(Acceptance(()), key, _encode(outcome).decode())) is not None:
+                    return _test_replayed(earlier)
+        return Reply(200, _encode(view))
 
     async def replay(self, request: Request) -> Reply:
         principal, endpoint = await self._found(request)
@@ -169,27 +181,25 @@ class Hooks:
             raise RequestRejected(
                 "field_invalid", "Say what to tell again: events, or failed, or since with until.", field="events"
             )
-        idempotency = idempotency_of(call, principal)
-        webhooks, replays = self._services.webhooks, self._services.replays
-        if await webhooks.was_used(idempotency):
-            await webhooks.once(idempotency)
-            return Reply(202, _encode(ReplayView(0, None)), _replay_headers(True))
-        if body.events is not None:
-            done = await replays.events(endpoint, body.events)
+        key, replays = idempotency_of(call, principal), self._services.replays
+        earlier = await replays.earlier(key)
+        if earlier is not None:
+            done = earlier
+        elif body.events is not None:
+            done = await replays.events(endpoint, body.events, key)
         elif body.failed:
-            done = await replays.failed(endpoint)
+            done = await replays.failed(endpoint, key)
         else:
-            done = await self._replay_span(endpoint, body)
-        await webhooks.once(idempotency)
+            done = await self._replay_span(endpoint, body, key)
         following = None if done.next_since_us is None else iso(done.next_since_us)
-        return Reply(202, _encode(ReplayView(done.count, following)))
+        return Reply(202, _encode(ReplayView(done.count, following)), _replay_headers(done.before))
 
-    async def _replay_span(self, endpoint: Endpoint, body: ReplayBody) -> Replayed:
+    async def _replay_span(self, endpoint: Endpoint, body: ReplayBody, key: IdempotencyKey | None) -> Replayed:
         since_us = _instant(body.since, "since")
         until_us = self._services.now_us() if body.until is None else _instant(body.until, "until")
         if since_us >= until_us:
             raise RequestRejected("field_invalid", "until must be later than since.", field="until")
-        return await self._services.replays.span(endpoint, since_us, until_us)
+        return await self._services.replays.span(endpoint, since_us, until_us, key)
 
     async def deliveries(self, request: Request) -> Reply:
         _, endpoint = await self._found(request)
@@ -242,6 +252,18 @@ def _instant(text: str | None, field: str) -> int:
         )
     since = at - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _test_id(endpoint: Endpoint, key: IdempotencyKey | None) -> str:
+    """The webhook id of a test: the same for the same key, should it be sent twice after a crash."""
+    if key is None:
+        return f"test-{secrets.token_hex(12)}"
+    return "test-" + hashlib.blake2b(f"{endpoint.id}\n{key.key}".encode(), digest_size=12).hexdigest()
+
+
+def _test_replayed(earlier: Claim) -> Reply:
+    """What came of it the first time; request and answer are not kept."""
+    return Reply(200, (earlier.made or "{}").encode(), _replay_headers(True))
 
 
 def _test_event(endpoint: Endpoint, now_us: int) -> bytes:

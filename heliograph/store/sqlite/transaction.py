@@ -11,7 +11,7 @@ import apsw
 import msgspec
 from msgspec.structs import astuple
 
-from heliograph.contracts import Correlation, NewMessage, Sealer, Update
+from heliograph.contracts import Claim, Correlation, NewMessage, Sealer, Update
 from heliograph.model import PendingDelivery
 from heliograph.store.groupcommit import Batch, Rows
 from heliograph.store.sealing import seal_endpoint
@@ -73,7 +73,7 @@ class Writer:
         db.execute("BEGIN IMMEDIATE")
         if batch.accepts:
             self.recent.check(db, batch)
-        claim_rows = _take_claims(db, batch)
+        claims = _take_claims(db, batch)
         news = batch.news()
         mark, born = None, []
         if news:
@@ -82,12 +82,13 @@ class Writer:
             mark = self.flight.next_mark(born)
             if mark is not None:
                 db.execute(query("put_claimed_from"), (self.node_id, mark))
-        write_all(db, "put_claims", claim_rows)
         updated: list[int] = []
         if batch.updates:
             if careful:
                 _refuse_stale(db, batch)
+                claims = batch.held(claims)
             updated = _update(db, batch.updates)
+        write_all(db, "put_claims", list(map(astuple, claims)))
         batch.position = self._write_rows(db, batch.rows())
         db.execute("COMMIT")
         return born, mark, len(news), updated
@@ -142,15 +143,15 @@ def _write_correlations(db: apsw.Connection, links: Iterable[Correlation]) -> No
     write_flat(db, "put_correlations", values, 8)
 
 
-def _take_claims(db: apsw.Connection, batch: Batch) -> list[Row]:
-    """Tells the batch which keys are taken; gives the rows of those that it takes."""
+def _take_claims(db: apsw.Connection, batch: Batch) -> list[Claim]:
+    """Tells the batch which keys are taken; gives those that it takes."""
     claims = batch.claims()
     if not claims:
         return []
     asked = [(claim.account_id, claim.scope, claim.key, claim.created_us) for claim in claims]
     taken = {(one.account_id, one.scope, one.key): one for one in map(claim_of, read_all(db, "taken_claims", asked))}
     batch.refuse_taken(taken)
-    return [astuple(claim) for claim in claims if (claim.account_id, claim.scope, claim.key) not in taken]
+    return [claim for claim in claims if (claim.account_id, claim.scope, claim.key) not in taken]
 
 
 def _update(db: apsw.Connection, updates: dict[str, Update]) -> list[int]:
