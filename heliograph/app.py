@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from msgspec.structs import replace
+
 from heliograph.access import KeyRing
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
@@ -288,10 +290,8 @@ class Heliograph:
             declared = config.accounts.get(name)
             if declared is None:
                 continue
-            wanted = Account(
-                id=account.id,
-                name=name,
-                created_us=account.created_us,
+            wanted = replace(
+                account,
                 recipients=declared.recipients,
                 default_region=declared.default_region,
                 smart_encoding=declared.smart_encoding,

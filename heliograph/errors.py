@@ -23,6 +23,7 @@ __all__ = [
     "StoreInUse",
     "StoreOutdated",
     "SubmitFailed",
+    "VersionConflict",
 ]
 
 
@@ -109,6 +110,17 @@ class StoreInUse(StoreError):
 
 class StoreOutdated(StoreError):
     """The schema is older or newer than this program."""
+
+
+class VersionConflict(StoreError):
+    """Something that is configured has another version than expected (0: it is not there). Nothing was written."""
+
+    def __init__(self, kind: str, name: str, version: int) -> None:
+        self.kind = kind
+        self.name = name
+        self.version = version
+        has = f"has version {version} by now" if version else "is not there"
+        super().__init__(f"the {kind} {name} {has}: read it again and repeat the change")
 
 
 class SecretLocked(StoreError):

@@ -1,5 +1,7 @@
 """What the rooms promise each other, in words that a test can check."""
 
+from heliograph.contracts.administration import Administered, Administration, Administrative, AuditFilter
+from heliograph.contracts.claims import Claim
 from heliograph.contracts.clock import Clock, SystemClock
 from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
 from heliograph.contracts.http import Answer, Http, HttpFailure, Post
@@ -11,7 +13,6 @@ from heliograph.contracts.store import (
     Acceptance,
     Backlog,
     Changes,
-    Claim,
     Committed,
     Correlation,
     InboundPart,
@@ -36,7 +37,11 @@ __all__ = [
     "COUNTED_BY",
     "OPTED_OUT",
     "Acceptance",
+    "Administered",
+    "Administration",
+    "Administrative",
     "Answer",
+    "AuditFilter",
     "Backlog",
     "CarrierNews",
     "Changes",

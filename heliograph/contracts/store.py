@@ -13,6 +13,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from heliograph.contracts.administration import Administrative
+from heliograph.contracts.claims import Claim
 from heliograph.model import (
     Account,
     ApiKey,
@@ -37,7 +39,6 @@ __all__ = [
     "Acceptance",
     "Backlog",
     "Changes",
-    "Claim",
     "Committed",
     "Correlation",
     "InboundPart",
@@ -55,24 +56,6 @@ __all__ = [
     "TallyRow",
     "Update",
 ]
-
-
-class Claim(Struct, frozen=True, kw_only=True):
-    """A key that one acceptance alone may have: an idempotency key, an inbound message seen before, or the one
-    endpoint of an account's callbacks.
-
-    ``scope`` is ``http``, ``inbound`` or ``callback``; ``(account_id, scope, key)`` is unique until ``expires_us``.
-    ``body_hash`` (32 octets) tells another body under the same key. ``made`` says, as JSON, what was
-    created, so that the answer can be rebuilt; it holds no secret and no answer.
-    """
-
-    account_id: int
-    scope: str
-    key: str
-    body_hash: bytes
-    created_us: int
-    expires_us: int
-    made: str | None = None
 
 
 class NewMessage(Struct, frozen=True, gc=False):
@@ -332,7 +315,7 @@ class StoreCheck(Struct, frozen=True):
     what: str
 
 
-class Store(Protocol):
+class Store(Administrative, Protocol):
     """Where the truth is kept. ``open`` before everything else; methods are called on one event loop.
 
     Raises :class:`~heliograph.errors.StoreBusy` where a later try can succeed (full disk, locked or

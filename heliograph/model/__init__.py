@@ -12,6 +12,7 @@ from heliograph.model.accounts import (
     is_sandbox,
     sandbox_of,
 )
+from heliograph.model.administration import AuditEntry, ConfigObject
 from heliograph.model.events import DEAD_FROM_US, Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
 from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
 from heliograph.model.message import AT_ONCE, Attempt, Content, Live, Message, Progress, SegmentProgress
@@ -40,6 +41,8 @@ __all__ = [
     "AddressKind",
     "ApiKey",
     "Attempt",
+    "AuditEntry",
+    "ConfigObject",
     "ConnectorRow",
     "Content",
     "ContentKind",

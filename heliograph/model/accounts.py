@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -28,7 +31,8 @@ class Account(Struct, frozen=True, kw_only=True):
     """Who sends. ``recipients`` is ``valid`` or ``possible``; ``default_region`` an ISO 3166 code or None.
 
     ``smart_encoding``: look-alikes of GSM-7 characters may be replaced; ``national_tables``: texts may leave in
-    national language tables, where the connector takes them.
+    national language tables, where the connector takes them. ``parent_id``: the account above it; ``settings``: what it
+    says itself, by the names of the settings; ``closed_us``: since when its keys are refused.
     """
 
     id: int
@@ -38,6 +42,10 @@ class Account(Struct, frozen=True, kw_only=True):
     default_region: str | None = None
     smart_encoding: bool = True
     national_tables: bool = False
+    parent_id: int | None = None
+    settings: Mapping[str, Any] = {}
+    version: int = 1
+    closed_us: int | None = None
 
     @property
     def is_sandbox(self) -> bool:
@@ -59,7 +67,10 @@ def sandbox_of(account: Account) -> Account:
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key, never recoverable: ``hash`` is the SHA-256 of its text, ``prefix`` its readable start.
+    """A credential, never recoverable. Of an API key ``hash`` is the SHA-256 of its text, ``prefix`` its start.
+
+    Other kinds (``person``, ``smpp``, ``publishable``) keep the name by which they are found in ``prefix``, and in
+    ``hash`` what their secret is checked with; ``settings`` hold what only their kind has.
 
     ``addresses``: ranges (CIDR) from which it may be used, empty is anywhere. ``last_used_us`` is true to the minute.
     """
@@ -75,6 +86,9 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     name: str = ""
     addresses: tuple[str, ...] = ()
     last_used_us: int | None = None
+    kind: str = "key"
+    settings: Mapping[str, Any] = {}
+    version: int = 1
 
 
 class ConnectorRow(Struct, frozen=True, kw_only=True):

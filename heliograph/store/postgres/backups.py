@@ -143,7 +143,7 @@ async def _fill(connection: Connection, archive: zipfile.ZipFile, manifest: Mani
             status = await connection.copy_to_table(table, source=_chunks(file), columns=manifest.columns[table])
         if int(status.rsplit(" ", 1)[1]) != count:
             raise StoreError(f"the backup is damaged: {table} should have {count} rows")
-    for table in ("accounts", "connectors", "api_keys", "orphans"):
+    for table in ("accounts", "connectors", "api_keys", "orphans", "audit"):
         await connection.execute(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "
             f"greatest(coalesce(max(id), 0), 1), max(id) IS NOT NULL) FROM {table}"

@@ -10,10 +10,10 @@ from msgspec.structs import astuple
 
 from heliograph.contracts import OPTED_OUT, Sealer
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
+from heliograph.store.postgres.administration import Administering, account_of, settings_of
 from heliograph.store.postgres.connection import translated
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
-from heliograph.store.postgres.reads import Reads
 from heliograph.store.postgres.rows import columns
 from heliograph.store.sealing import open_endpoint
 
@@ -22,7 +22,7 @@ __all__ = ["Configuration"]
 _OPT_OUTS_A_STATEMENT = 5_000
 
 
-class Configuration(Reads):
+class Configuration(Administering):
     """What is configured, and who opted out."""
 
     _opt_out_filter: OptOutFilter
@@ -44,21 +44,20 @@ class Configuration(Reads):
 
     async def accounts(self) -> list[Account]:
         """All accounts."""
-        return [Account(**dict(row)) for row in await self._fetch("accounts")]
+        return [account_of(row) for row in await self._fetch("accounts")]
 
     async def ensure_account(self, name: str, now_us: int) -> Account:
         """The account of that name, made when there is none."""
         there = await self._fetch("account_by_name", name)
         if not there:
             new = Account(id=0, name=name, created_us=now_us)
-            await self._change("add_account", *astuple(new)[1:])
+            await self._change("add_account", name, now_us, *settings_of(new))
             there = await self._fetch("account_by_name", name)
-        return Account(**dict(there[0]))
+        return account_of(there[0])
 
     async def set_account(self, account: Account) -> None:
         """Keeps new settings of an existing account."""
-        values = astuple(account)
-        await self._change("set_account", account.id, *values[3:])
+        await self._change("set_account", account.id, *settings_of(account))
 
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each connector name, made where there is none (from 1)."""
@@ -71,11 +70,7 @@ class Configuration(Reads):
 
     async def keys(self) -> list[ApiKey]:
         """All keys, revoked ones too."""
-        rows = await self._fetch("keys")
-        return [
-            ApiKey(**{**dict(row), "scopes": tuple(row["scopes"]), "addresses": tuple(row["addresses"])})
-            for row in rows
-        ]
+        return await self.credentials("key")
 
     async def add_key(self, key: ApiKey) -> ApiKey:
         """Keeps a new key (``id`` is given here)."""

@@ -591,19 +591,30 @@ WHERE account_id = $1 AND message_id = $2 ORDER BY sequence
 SELECT config_version FROM meta
 
 -- name: accounts
-SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts ORDER BY id
+SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables, parent_id, settings, version,
+    closed_us
+FROM accounts ORDER BY id
 
 -- name: account_by_name
-SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts WHERE name = $1
+SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables, parent_id, settings, version,
+    closed_us
+FROM accounts WHERE name = $1
 
 -- name: add_account
-INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables, settings)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (name) DO NOTHING RETURNING id
 
 -- name: set_account
-UPDATE accounts SET recipients = $2, default_region = $3, smart_encoding = $4, national_tables = $5
+UPDATE accounts SET recipients = $2, default_region = $3, smart_encoding = $4, national_tables = $5, settings = $6,
+    version = version + 1
 WHERE id = $1 RETURNING id
+
+-- name: place_account
+UPDATE accounts SET parent_id = $2, closed_us = $3, version = $4 WHERE id = $1
+
+-- name: account_version
+SELECT version FROM accounts WHERE id = $1 OR name = $2 FOR UPDATE
 
 -- name: add_connectors
 INSERT INTO connectors (name) SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS n (name, at)
@@ -613,9 +624,57 @@ ON CONFLICT (name) DO NOTHING
 -- name: connectors
 SELECT name, id FROM connectors WHERE name = ANY ($1::text[])
 
--- name: keys
-SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us
-FROM api_keys ORDER BY id
+-- name: credentials
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
+    version
+FROM api_keys WHERE kind = $1 ORDER BY id
+
+-- name: credential_version
+SELECT version, id FROM api_keys WHERE prefix = $1 FOR UPDATE
+
+-- name: insert_credential
+INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, kind,
+    settings, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id
+
+-- name: update_credential
+UPDATE api_keys SET hash = $2, scopes = $3, expires_us = $4, revoked_us = $5, name = $6, addresses = $7, settings = $8,
+    version = $9
+WHERE prefix = $1
+
+-- name: objects
+SELECT kind, name, document, account_id, version, created_us, changed_us FROM objects
+WHERE $1::text IS NULL OR kind = $1 ORDER BY kind COLLATE "C", name
+
+-- name: object_version
+SELECT version, created_us FROM objects WHERE kind = $1 AND name = $2 FOR UPDATE
+
+-- name: insert_object
+INSERT INTO objects (kind, name, document, account_id, version, created_us, changed_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: update_object
+UPDATE objects SET document = $3, account_id = $4, version = $5, changed_us = $7
+WHERE kind = $1 AND name = $2 AND created_us = $6
+
+-- name: delete_object
+DELETE FROM objects WHERE kind = $1 AND name = $2
+
+-- name: insert_audit
+INSERT INTO audit (at_us, actor, action, object_kind, object_name, account_id, actor_kind, address, outcome, before, after)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: audit
+SELECT at_us, actor, action, object_kind, object_name, id, account_id, actor_kind, address, outcome, before, after
+FROM audit
+WHERE ($1::int4[] IS NULL OR account_id = ANY ($1)) AND ($2::text IS NULL OR actor = $2)
+    AND ($3::text IS NULL OR action = $3) AND ($4::text IS NULL OR object_kind = $4)
+    AND ($5::text IS NULL OR object_name = $5) AND ($6::text IS NULL OR outcome = $6)
+    AND at_us >= $7 AND at_us < $8 AND id < $9
+ORDER BY id DESC LIMIT $10
+
+-- name: purge_audit
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_us < $1 ORDER BY id LIMIT $2)
 
 -- name: add_key
 INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
@@ -623,19 +682,21 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
 
 -- name: rotate_key
 WITH old AS (
-    UPDATE api_keys SET expires_us = least(expires_us, $11) WHERE prefix = $10 AND revoked_us IS NULL RETURNING id
+    UPDATE api_keys SET expires_us = least(expires_us, $11), version = version + 1
+    WHERE prefix = $10 AND revoked_us IS NULL AND kind = 'key' RETURNING id
 )
 INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
 SELECT $1, $2, $3, $4::text[], $5, $6, $7, $8, $9::text[] FROM old RETURNING id
 
 -- name: restrict_key
-UPDATE api_keys SET addresses = $2 WHERE prefix = $1 RETURNING id
+UPDATE api_keys SET addresses = $2, version = version + 1 WHERE prefix = $1 AND kind = 'key' RETURNING id
 
 -- name: note_key_uses
 UPDATE api_keys SET last_used_us = greatest(last_used_us, $2) WHERE prefix = ANY ($1::text[])
 
 -- name: revoke_key
-UPDATE api_keys SET revoked_us = coalesce(revoked_us, $2) WHERE prefix = $1 RETURNING id
+UPDATE api_keys SET revoked_us = coalesce(revoked_us, $2), version = version + 1
+WHERE prefix = $1 AND kind = 'key' RETURNING id
 
 -- name: endpoints
 SELECT e.id, e.account_id, e.kind, e.url, e.events, e.secret, e.batch, coalesce(p.position, 0) AS position, e.created_us,

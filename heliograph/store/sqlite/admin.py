@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import apsw
 from msgspec.structs import replace
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 from heliograph.errors import StoreError
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
 from heliograph.store.sqlite import counts
+from heliograph.store.sqlite.administration import account_of, credentials, settings_of
 from heliograph.store.sqlite.queries import ask, query, write_all
 
 __all__ = [
@@ -34,25 +34,8 @@ __all__ = [
 _HOUR_US = 3_600_000_000
 
 
-def _account_of(row: Any) -> Account:
-    number, name, created_us, recipients, default_region, smart_encoding, national_tables = row
-    return Account(
-        id=number,
-        name=name,
-        created_us=created_us,
-        recipients=recipients,
-        default_region=default_region,
-        smart_encoding=bool(smart_encoding),
-        national_tables=bool(national_tables),
-    )
-
-
-def _settings_of(account: Account) -> tuple[str, str | None, bool, bool]:
-    return account.recipients, account.default_region, account.smart_encoding, account.national_tables
-
-
 def accounts(db: apsw.Connection) -> list[Account]:
-    return [_account_of(row) for row in db.execute(query("accounts"))]
+    return [account_of(row) for row in db.execute(query("accounts"))]
 
 
 def ensure_account(db: apsw.Connection, name: str, now_us: int) -> Account:
@@ -60,16 +43,16 @@ def ensure_account(db: apsw.Connection, name: str, now_us: int) -> Account:
     found = db.execute(query("account_named"), (name,)).fetchone()
     if found is None:
         fresh = Account(id=0, name=name, created_us=now_us)
-        db.execute(query("insert_account"), (name, now_us, *_settings_of(fresh)))
+        db.execute(query("insert_account"), (name, now_us, *settings_of(fresh)))
         db.execute(query("bump_config"))
         found = db.execute(query("account_named"), (name,)).fetchone()
     db.execute("COMMIT")
-    return _account_of(found)
+    return account_of(found)
 
 
 def set_account(db: apsw.Connection, account: Account) -> None:
     db.execute("BEGIN IMMEDIATE")
-    db.execute(query("set_account"), (account.id, *_settings_of(account)))
+    db.execute(query("set_account"), (account.id, *settings_of(account)))
     if not db.changes():
         raise StoreError(f"there is no account {account.name!r}")
     db.execute(query("bump_config"))
@@ -88,15 +71,7 @@ def ensure_connectors(db: apsw.Connection, names: Sequence[str]) -> dict[str, in
 
 
 def keys(db: apsw.Connection) -> list[ApiKey]:
-    return [
-        ApiKey(
-            id=number, account_id=account_id, prefix=prefix, hash=digest, scopes=tuple(json.loads(scopes)),
-            created_us=created_us, expires_us=expires_us, revoked_us=revoked_us, name=name,
-            addresses=tuple(json.loads(addresses)), last_used_us=last_used_us,
-        )
-        for number, account_id, prefix, digest, scopes, created_us, expires_us, revoked_us, name, addresses,
-            last_used_us in db.execute(query("keys"))
-    ]  # fmt: skip
+    return credentials(db, "key")
 
 
 def add_key(db: apsw.Connection, key: ApiKey) -> ApiKey:

@@ -527,18 +527,30 @@ WHERE e.key = ?1 AND e.account_id = ?3 AND EXISTS (SELECT 1 FROM messages m WHER
 -- name: config_version
 SELECT value FROM meta WHERE name = 'config_version'
 
+-- name: ACCOUNT
+id, name, created_us, recipients, default_region, smart_encoding, national_tables, parent_id, settings, version,
+    closed_us
+
 -- name: accounts
-SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts ORDER BY id
+SELECT {ACCOUNT} FROM accounts ORDER BY id
 
 -- name: account_named
-SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables FROM accounts WHERE name = ?
+SELECT {ACCOUNT} FROM accounts WHERE name = ?
 
 -- name: insert_account
-INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables, settings)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 
 -- name: set_account
-UPDATE accounts SET recipients = ?2, default_region = ?3, smart_encoding = ?4, national_tables = ?5 WHERE id = ?1
+UPDATE accounts SET recipients = ?2, default_region = ?3, smart_encoding = ?4, national_tables = ?5, settings = ?6,
+    version = version + 1
+WHERE id = ?1
+
+-- name: place_account
+UPDATE accounts SET parent_id = ?2, closed_us = ?3, version = ?4 WHERE id = ?1
+
+-- name: account_version
+SELECT version FROM accounts WHERE id = ?1 OR name = ?2
 
 -- name: connectors
 SELECT name, id FROM connectors
@@ -546,25 +558,68 @@ SELECT name, id FROM connectors
 -- name: insert_connector
 INSERT OR IGNORE INTO connectors (name) VALUES (?)
 
--- name: keys
-SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us
-FROM keys ORDER BY id
+-- name: CREDENTIAL
+id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
+    version
+
+-- name: credentials
+SELECT {CREDENTIAL} FROM keys WHERE kind = ? ORDER BY id
+
+-- name: credential_version
+SELECT version, id FROM keys WHERE prefix = ?
+
+-- name: put_credential
+INSERT INTO keys ({CREDENTIAL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (prefix) DO UPDATE SET hash = excluded.hash, scopes = excluded.scopes, expires_us = excluded.expires_us,
+    revoked_us = excluded.revoked_us, name = excluded.name, addresses = excluded.addresses, settings = excluded.settings,
+    version = excluded.version
+
+-- name: objects
+SELECT kind, name, document, account_id, version, created_us, changed_us FROM objects
+WHERE ?1 IS NULL OR kind = ?1 ORDER BY kind, name
+
+-- name: object_version
+SELECT version, created_us FROM objects WHERE kind = ? AND name = ?
+
+-- name: put_object
+INSERT OR REPLACE INTO objects (kind, name, document, account_id, version, created_us, changed_us)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_object
+DELETE FROM objects WHERE kind = ? AND name = ?
+
+-- name: AUDIT
+at_us, actor, action, object_kind, object_name, id, account_id, actor_kind, address, outcome, before, after
+
+-- name: insert_audit
+INSERT INTO audit ({AUDIT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: audit
+SELECT {AUDIT} FROM audit
+WHERE (?1 IS NULL OR account_id IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR actor = ?2)
+    AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR object_kind = ?4) AND (?5 IS NULL OR object_name = ?5)
+    AND (?6 IS NULL OR outcome = ?6) AND at_us >= ?7 AND at_us < ?8 AND id < ?9
+ORDER BY id DESC LIMIT ?10
+
+-- name: purge_audit
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_us < ? ORDER BY id LIMIT ?)
 
 -- name: insert_key
 INSERT INTO keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: end_key
-UPDATE keys SET expires_us = min(coalesce(expires_us, ?2), ?2) WHERE prefix = ?1 AND revoked_us IS NULL
+UPDATE keys SET expires_us = min(coalesce(expires_us, ?2), ?2), version = version + 1
+WHERE prefix = ?1 AND revoked_us IS NULL AND kind = 'key'
 
 -- name: restrict_key
-UPDATE keys SET addresses = ?2 WHERE prefix = ?1
+UPDATE keys SET addresses = ?2, version = version + 1 WHERE prefix = ?1 AND kind = 'key'
 
 -- name: note_key_use
 UPDATE keys SET last_used_us = max(coalesce(last_used_us, ?2), ?2) WHERE prefix = ?1
 
 -- name: revoke_key
-UPDATE keys SET revoked_us = coalesce(revoked_us, ?2) WHERE prefix = ?1
+UPDATE keys SET revoked_us = coalesce(revoked_us, ?2), version = version + 1 WHERE prefix = ?1 AND kind = 'key'
 
 -- name: endpoints
 SELECT id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us, tags, paused_us, old_secret,

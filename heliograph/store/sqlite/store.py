@@ -18,6 +18,9 @@ from pathlib import Path
 import apsw
 
 from heliograph.contracts import (
+    Administered,
+    Administration,
+    AuditFilter,
     Backlog,
     Changes,
     Claim,
@@ -40,6 +43,8 @@ from heliograph.errors import StoreBusy, StoreError, StoreOutdated
 from heliograph.model import (
     Account,
     ApiKey,
+    AuditEntry,
+    ConfigObject,
     Content,
     Endpoint,
     Fact,
@@ -50,7 +55,7 @@ from heliograph.model import (
 )
 from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
 from heliograph.store.sealing import count_keys, open_endpoint
-from heliograph.store.sqlite import admin, care, counts, lanes, schema, secrets, shows
+from heliograph.store.sqlite import admin, administration, care, counts, lanes, schema, secrets, shows
 from heliograph.store.sqlite.connection import Place, connect, translated
 from heliograph.store.sqlite.folders import sync_folder
 from heliograph.store.sqlite.listing import Listing, list_step
@@ -363,6 +368,21 @@ class SqliteStore:
 
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         return await self._writer.run(lambda db: admin.ensure_connectors(db, names))
+
+    async def administer(self, change: Administration) -> Administered:
+        return await self._writer.run(lambda db: administration.administer(db, change))
+
+    async def objects(self, kind: str | None = None) -> list[ConfigObject]:
+        return await self._shows.run(lambda db: administration.objects(db, kind))
+
+    async def credentials(self, kind: str) -> list[ApiKey]:
+        return await self._shows.run(lambda db: administration.credentials(db, kind))
+
+    async def audit(self, asked: AuditFilter) -> list[AuditEntry]:
+        return await self._shows.run(lambda db: administration.audit(db, asked))
+
+    async def purge_audit(self, before_us: int, limit: int) -> int:
+        return await self._writer.run(lambda db: administration.purge_audit(db, before_us, limit))
 
     async def keys(self) -> list[ApiKey]:
         return await self._shows.run(admin.keys)

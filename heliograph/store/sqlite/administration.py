@@ -1,0 +1,145 @@
+"""Configuration written with its trail: jobs for a worker's thread. Source: heliograph/contracts/administration.py"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import apsw
+from msgspec.structs import astuple, replace
+
+from heliograph.contracts import Administered, Administration, AuditFilter
+from heliograph.errors import VersionConflict
+from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
+from heliograph.store.sqlite.queries import query, read_all, write_all
+from heliograph.store.sqlite.rows import claim_of
+from heliograph.store.versions import next_version
+
+__all__ = [
+    "account_of",
+    "administer",
+    "audit",
+    "credential_of",
+    "credentials",
+    "objects",
+    "purge_audit",
+    "settings_of",
+]
+
+
+def account_of(row: Any) -> Account:
+    """An account from the columns of ``ACCOUNT``."""
+    number, name, created_us, recipients, region, smart, national, parent_id, settings, version, closed_us = row
+    return Account(
+        id=number, name=name, created_us=created_us, recipients=recipients, default_region=region,
+        smart_encoding=bool(smart), national_tables=bool(national), parent_id=parent_id,
+        settings=json.loads(settings), version=version, closed_us=closed_us,
+    )  # fmt: skip
+
+
+def credential_of(row: Any) -> ApiKey:
+    """A credential from the columns of ``CREDENTIAL``."""
+    (number, account_id, prefix, digest, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us,
+     kind, settings, version) = row  # fmt: skip
+    return ApiKey(
+        id=number, account_id=account_id, prefix=prefix, hash=digest, scopes=tuple(json.loads(scopes)),
+        created_us=created_us, expires_us=expires_us, revoked_us=revoked_us, name=name,
+        addresses=tuple(json.loads(addresses)), last_used_us=last_used_us, kind=kind, settings=json.loads(settings),
+        version=version,
+    )  # fmt: skip
+
+
+def administer(db: apsw.Connection, change: Administration) -> Administered:
+    """One transaction; the worker takes it back where this raises."""
+    db.execute("BEGIN IMMEDIATE")
+    if (claim := change.claim) is not None:
+        if taken := read_all(db, "taken_claims", [(claim.account_id, claim.scope, claim.key, claim.created_us)]):
+            db.execute("ROLLBACK")
+            return Administered(taken=claim_of(taken[0]))
+        write_all(db, "put_claims", [astuple(claim)])
+    done = Administered(
+        accounts=tuple(_put_account(db, *one) for one in change.accounts),
+        credentials=tuple(_put_credential(db, *one) for one in change.credentials),
+        objects=tuple(_put_object(db, *one, change.at_us) for one in change.objects),
+    )
+    for kind, name, expected in change.deleted:
+        _delete_object(db, kind, name, expected)
+    for entry in change.audit:
+        db.execute(query("insert_audit"), astuple(replace(entry, id=None)))
+    db.execute(query("bump_config"))
+    db.execute("COMMIT")
+    return done
+
+
+def _put_account(db: apsw.Connection, account: Account, expected: int | None) -> Account:
+    name, new = account.name, not account.id
+    there = db.execute(query("account_version"), (account.id, name if new else None)).get
+    if there is None and not new:
+        raise VersionConflict("account", name, 0)
+    version = next_version("account", name, there, expected, new=new)
+    if new:
+        db.execute(query("insert_account"), (name, account.created_us, *settings_of(account)))
+        account = replace(account, id=db.last_insert_rowid())
+    else:
+        db.execute(query("set_account"), (account.id, *settings_of(account)))
+    db.execute(query("place_account"), (account.id, account.parent_id, account.closed_us, version))
+    return replace(account, version=version)
+
+
+def settings_of(account: Account) -> tuple[str, str | None, bool, bool, str]:
+    """What every write of an account says."""
+    return (
+        account.recipients, account.default_region, account.smart_encoding, account.national_tables,
+        json.dumps(dict(account.settings)),
+    )  # fmt: skip
+
+
+def _put_credential(db: apsw.Connection, one: ApiKey, expected: int | None) -> ApiKey:
+    there, number = db.execute(query("credential_version"), (one.prefix,)).fetchone() or (None, 0)
+    if one.id and there is None:
+        raise VersionConflict("credential", one.prefix, 0)
+    version = next_version("credential", one.prefix, there, expected, new=not one.id)
+    kept = replace(one, id=number or None, version=version)
+    values = list(astuple(kept))
+    values[4], values[9], values[12] = json.dumps(one.scopes), json.dumps(one.addresses), json.dumps(dict(one.settings))
+    db.execute(query("put_credential"), values)
+    return replace(one, id=number or db.last_insert_rowid(), version=version)
+
+
+def _put_object(db: apsw.Connection, one: ConfigObject, expected: int | None, at_us: int) -> ConfigObject:
+    there, created_us = db.execute(query("object_version"), (one.kind, one.name)).fetchone() or (None, at_us)
+    version = next_version(one.kind, one.name, there, expected)
+    kept = replace(one, version=version, created_us=created_us, changed_us=at_us)
+    db.execute(query("put_object"), astuple(kept))
+    return kept
+
+
+def _delete_object(db: apsw.Connection, kind: str, name: str, expected: int | None) -> None:
+    there, _ = db.execute(query("object_version"), (kind, name)).fetchone() or (None, 0)
+    if there is None:
+        raise VersionConflict(kind, name, 0)
+    next_version(kind, name, there, expected)
+    db.execute(query("delete_object"), (kind, name))
+
+
+def objects(db: apsw.Connection, kind: str | None) -> list[ConfigObject]:
+    return [ConfigObject(**dict(zip(ConfigObject.__struct_fields__, row, strict=True)))
+            for row in db.execute(query("objects"), (kind,))]  # fmt: skip
+
+
+def credentials(db: apsw.Connection, kind: str) -> list[ApiKey]:
+    return [credential_of(row) for row in db.execute(query("credentials"), (kind,))]
+
+
+def audit(db: apsw.Connection, asked: AuditFilter) -> list[AuditEntry]:
+    accounts = None if asked.accounts is None else json.dumps(asked.accounts)
+    rows = db.execute(query("audit"), (accounts, *astuple(asked)[1:]))
+    return [AuditEntry(**dict(zip(AuditEntry.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def purge_audit(db: apsw.Connection, before_us: int, limit: int) -> int:
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(query("purge_audit"), (before_us, limit))
+    dropped: int = db.changes()
+    db.execute("COMMIT")
+    return dropped
