@@ -1,13 +1,13 @@
 # make demo   one message to a virtual handset and back     make test   everything that must hold
 # make lint   style, types, direction of imports            make docs   the site of the documentation
-# make fuzz, make chaos, make bench, make compare   longer runs
+# make fuzz, make surface, make chaos, make bench, make compare   longer runs
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS   ?= 2
 
-.PHONY: demo test lint docs bench chaos compare fuzz clean
+.PHONY: demo test lint docs bench chaos compare fuzz surface clean
 
 # The two stamps are the whole set-up: what a user needs, and what the tests need on top.
 $(VENV)/.server: pyproject.toml constraints.txt
@@ -48,6 +48,9 @@ compare: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+surface: $(VENV)/.dev
+	@$(BIN)/python -m tests.surface.fuzzing $(SURFACE_ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -85,7 +85,7 @@ async def test_only_wanted_types_come_and_now_begins_behind_everything(api: Hous
 @pytest.mark.parametrize(
     ("query", "code", "field"),
     [
-        ("?cursor=", "cursor_invalid", "cursor"),
+        ("?cursor=", "field_invalid", "cursor"),
         ("?cursor=7", "cursor_invalid", "cursor"),
         (f"?cursor={'f' * 16}.0.0", "cursor_invalid", "cursor"),
         ("?cursor=1.0.1", "cursor_invalid", "cursor"),

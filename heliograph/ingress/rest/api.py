@@ -22,6 +22,7 @@ from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
+from heliograph.ingress.rest.asking import parameters
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
@@ -141,15 +142,9 @@ def cold_api(services: Services, doors: Sequence[Door]) -> FastAPI:
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """What may be asked of a path. (The framework tells only of the first endpoint that it finds there.)"""
-    routes = (route for route in app.routes if isinstance(route, Route))
-    return sorted(
-        {
-            method
-            for route in routes
-            if route.matches(request.scope)[0] is not Match.NONE
-            for method in route.methods or ()
-        }
-    )
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    path = next(route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
 
 class _Routes:
@@ -251,13 +246,7 @@ class _Routes:
 
     async def due(self, request: Request) -> Reply:
         principal = self._caller(request, "messages:read")
-        query = request.query_params
-        for name in query:
-            if name not in ("before", "cursor", "limit"):
-                raise RequestRejected(
-                    "field_unknown", f"There is no parameter {name[:64]}: use before, cursor, limit.", field=name[:64]
-                )
-        return await self._scheduling.due(principal, query.get("before"), query.get("cursor"), query.get("limit"))
+        return await self._scheduling.due(principal, parameters(request, ("before", "cursor", "limit")))
 
     async def cancel(self, request: Request) -> Reply:
         principal = self._caller(request, "messages:send")

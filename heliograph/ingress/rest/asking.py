@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +11,10 @@ from fastapi import Request
 
 from heliograph.errors import RequestRejected
 
-__all__ = ["check_names", "moment_us", "parameters", "words"]
+__all__ = ["check_names", "limit_of", "moment_us", "parameters", "words"]
 
 _MOST_CHARACTERS = 512
+_LIMIT = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 
 def parameters(request: Request, known: Iterable[str]) -> dict[str, str]:
@@ -50,6 +52,14 @@ def words(given: Mapping[str, str], name: str, known: Iterable[str]) -> tuple[st
         sentence = f"{unknown[0][:64]} is none: {name} must be one of {', '.join(choices)}."
         raise RequestRejected("field_invalid", sentence, field=name)
     return tuple(found)
+
+
+def limit_of(given: Mapping[str, str], usual: int, most: int) -> int:
+    """How many a page may have. Raises ``RequestRejected``; leading zeros never make a number look smaller."""
+    text = given.get("limit", str(usual))
+    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= most:
+        raise RequestRejected("field_invalid", f"limit must be 1 to {most}.", field="limit")
+    return int(text)
 
 
 def moment_us(given: Mapping[str, str], name: str) -> int | None:

@@ -19,6 +19,7 @@ from heliograph.delivery.eventlog import BEGINNING, EventPage, Place
 from heliograph.delivery.tails import Tail
 from heliograph.delivery.wording import EventView, states_of
 from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.openapi import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.targets import check_events
@@ -82,18 +83,11 @@ class Events:
     async def read(self, request: Request) -> Reply | Response:
         """A page; or, to who accepts an event stream, everything from the cursor on."""
         principal = self._caller(request, _SCOPE)
-        query = request.query_params
-        for name in query:
-            if name not in _PARAMETERS:
-                raise RequestRejected(
-                    "field_unknown",
-                    f"There is no parameter {name[:64]}: use {', '.join(_PARAMETERS)}.",
-                    field=name[:64],
-                )
+        query = parameters(request, _PARAMETERS)
         states = _states(query.get("types", ""))
         if _STREAM in request.headers.get("accept", ""):
             return await self._stream(request, principal, states)
-        limit = _limit(query.get("limit", str(_USUAL)))
+        limit = limit_of(query, _USUAL, _MOST)
         after = await self._place(principal, query.get("cursor"), "cursor", BEGINNING)
         page = await self._tails.log.page(principal.account.id, after, states, limit)
         body = _Page(
@@ -162,9 +156,3 @@ def _states(types: str) -> frozenset[int] | None:
         raise RequestRejected("field_invalid", f"types may name up to {_MOST_TYPES} types.", field="types")
     check_events(words, "types")
     return states_of(words)
-
-
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= _MOST:
-        raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST}.", field="limit")
-    return int(text)

@@ -16,7 +16,7 @@ from heliograph.access import Principal
 from heliograph.contracts import ListFilter
 from heliograph.delivery.wording import MessageView, message_view
 from heliograph.errors import RequestRejected
-from heliograph.ingress.rest.asking import moment_us, parameters, words
+from heliograph.ingress.rest.asking import limit_of, moment_us, parameters, words
 from heliograph.ingress.rest.export import FORMATS, Exports
 from heliograph.ingress.rest.openapi import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -106,7 +106,7 @@ class Lists:
         given = parameters(request, (*FILTERS, *_PAGE))
         account_id = principal.account.id
         listed = self._filter(given, principal)
-        asked = replace(listed, limit=_limit(given))
+        asked = replace(listed, limit=limit_of(given, 50, _MOST_LISTED))
         if "cursor" in given:
             asked = replace(asked, before=self._cursors.read(given["cursor"], str, _LIST, account_id, listed))
         page = await self._store.messages(account_id, asked)
@@ -172,13 +172,6 @@ def _choice(given: Mapping[str, str], name: str, known: tuple[str, ...], usual: 
     if word not in known:
         raise RequestRejected("field_invalid", f"{name} must be {' or '.join(known)}.", field=name)
     return word
-
-
-def _limit(given: Mapping[str, str]) -> int:
-    limit = given.get("limit", "50")
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= _MOST_LISTED:
-        raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
-    return int(limit)
 
 
 def _address(given: Mapping[str, str], name: str, region: str | None) -> str | None:

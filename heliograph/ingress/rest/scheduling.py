@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.wording import MessageView, message_json, message_view
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.answers import DATE_PROBLEMS
+from heliograph.ingress.rest.asking import limit_of
 from heliograph.ingress.rest.calls import Call, decode
 from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.dates import DATE_FIELDS, DateBody, wish_of
@@ -101,19 +103,18 @@ class Scheduling:
         replayed = await self._schedules.reschedule(principal.account.id, found, wish, idempotency)
         return await self._shown(principal, found, replayed)
 
-    async def due(self, principal: Principal, before: str | None, cursor: str | None, limit: str | None) -> Reply:
+    async def due(self, principal: Principal, given: Mapping[str, str]) -> Reply:
         """A page of what waits for its date."""
-        count = limit or "50"
-        if not count.isascii() or not count.isdigit() or not 1 <= int(count[:6]) <= _MOST_LISTED:
-            raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
+        count = limit_of(given, 50, _MOST_LISTED)
+        before, cursor = given.get("before"), given.get("cursor")
         before_us = _FOREVER_US if before is None else _instant_of(before)
         account_id = principal.account.id
         after = _START
         if cursor is not None:
             after = self._cursors.read(cursor, tuple[int, str], _LIST, account_id, before)
-        found = await self._store.scheduled(account_id, after=after, before_us=before_us, limit=int(count))
+        found = await self._store.scheduled(account_id, after=after, before_us=before_us, limit=count)
         following = None
-        if len(found) == int(count):
+        if len(found) == count:
             place = (found[-1].progress.due_us, found[-1].message.id)
             following = self._cursors.give(place, _LIST, account_id, before)
         return Reply(200, _encode(DueList([message_view(one, detail=False) for one in found], following)))

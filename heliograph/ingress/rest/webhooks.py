@@ -19,6 +19,7 @@ from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.webhooks import CALLBACKS
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
+from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.hooks import (
     CallbacksView,
@@ -203,18 +204,11 @@ class Hooks:
 
     async def deliveries(self, request: Request) -> Reply:
         _, endpoint = await self._found(request)
-        query = request.query_params
-        for name in query:
-            if name not in ("state", "cursor", "limit"):
-                raise RequestRejected(
-                    "field_unknown", f"There is no parameter {name[:64]}: use state, cursor, limit.", field=name[:64]
-                )
-        limit = query.get("limit", "50")
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:6]) <= _MOST_LISTED:
-            raise RequestRejected("field_invalid", f"limit must be 1 to {_MOST_LISTED}.", field="limit")
+        query = parameters(request, ("state", "cursor", "limit"))
+        limit = limit_of(query, 50, _MOST_LISTED)
         state = query.get("state", "recent")
         if state == "recent":
-            tried = self._services.outbox.tried(endpoint.id, int(limit))
+            tried = self._services.outbox.tried(endpoint.id, limit)
             return Reply(200, _encode(DeliveryList([delivery_of_tried(one) for one in tried], None)))
         if state not in _SPANS:
             raise RequestRejected("field_invalid", "state must be recent, pending or dead.", field="state")
@@ -222,8 +216,8 @@ class Hooks:
         cursors, about = self._services.cursors, ("deliveries", endpoint.account_id, endpoint.id, state)
         if (cursor := query.get("cursor")) is not None:
             before_us = cursors.read(cursor, int, *about)
-        kept = await self._services.store.deliveries(endpoint.id, first_us, before_us, int(limit))
-        following = cursors.give(kept[-1].next_us, *about) if len(kept) == int(limit) else None
+        kept = await self._services.store.deliveries(endpoint.id, first_us, before_us, limit)
+        following = cursors.give(kept[-1].next_us, *about) if len(kept) == limit else None
         return Reply(200, _encode(DeliveryList([delivery_of_kept(one) for one in kept], following)))
 
 

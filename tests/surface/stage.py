@@ -1,0 +1,87 @@
+"""A whole server with a virtual carrier and two accounts, each with a key that has every scope there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from heliograph.access import make_key
+from heliograph.app import Heliograph
+from heliograph.config import load
+from heliograph.model import SCOPES
+from heliograph.simulator import VirtualCarrier
+
+__all__ = ["Surface", "surface"]
+
+_CONFIG = """\
+[http]
+listen = "127.0.0.1:0"
+[store]
+url = "sqlite:///{folder}/store.db"
+[[connectors]]
+name = "main"
+kind = "smpp"
+host = "127.0.0.1"
+port = {port}
+system_id = "esme"
+password = "secret"
+window = 100
+[[routes]]
+name = "default"
+connectors = ["main"]
+[[numbers]]
+number = "12345"
+account = "alpha"
+[[numbers]]
+number = "54321"
+account = "beta"
+[webhooks]
+allow_private_addresses = true
+"""
+
+
+@dataclass
+class Surface:
+    """The running server, its document, and the keys of two strangers."""
+
+    server: Heliograph
+    document: Mapping[str, Any]
+    alpha: str
+    beta: str
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+
+@asynccontextmanager
+async def surface(folder: Path) -> AsyncIterator[Surface]:
+    """A server that is ready and bound to its carrier."""
+    async with VirtualCarrier() as carrier:
+        path = folder / "heliograph.toml"
+        path.write_text(_CONFIG.format(folder=folder, port=carrier.port))
+        async with Heliograph(load(path, {})) as server:
+            keys = [await _key(server, name) for name in ("alpha", "beta")]
+            await carrier.bound()
+            yield Surface(server, await _document(server.url), *keys, folder)
+
+
+async def _key(server: Heliograph, account: str) -> str:
+    owner = await server.store.ensure_account(account, time.time_ns() // 1000)
+    text, kept = make_key(owner.id, tuple(sorted(SCOPES)), now_us=time.time_ns() // 1000)
+    await server.store.add_key(kept)
+    await server.keys.refresh()
+    return text
+
+
+async def _document(url: str) -> Mapping[str, Any]:
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/openapi.json") as answer:
+        found: Mapping[str, Any] = await answer.json()
+        return found
