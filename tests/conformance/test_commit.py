@@ -12,6 +12,7 @@ from heliograph.errors import StoreError
 from heliograph.model import Attempt, Content, ContentKind, Direction, LoggedEvent, OptOut, SegmentProgress, State
 from heliograph.store import open_store
 from tests.conformance.values import HOUR, NOW, Make
+from tests.store.settling import settled
 
 
 async def test_a_message_is_read_back_as_it_was_written(store: Store, make: Make) -> None:
@@ -90,6 +91,7 @@ async def test_a_stale_update_changes_nothing_and_takes_its_rows_along(store: St
     assert lives[two.message.id].progress.state == State.SENT
     assert [segment.state for segment in lives[one.message.id].segments or ()] == [State.QUEUED, State.QUEUED]
     assert set(await store.correlate([(1, "one"), (1, "two")])) == {(1, "two")}
+    await settled(store, committed.position)
     ((_, facts),) = (await store.outbox(0, 10)).rows
     assert [fact.message_id for fact in facts] == [two.message.id]
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from heliograph.contracts import Acceptance, Changes, Store
 from heliograph.model import DEAD_FROM_US, Fact, Live
 from tests.conformance.values import HOUR, NOW, Make
+from tests.store.settling import settled
 
 
 async def test_facts_are_read_in_order_and_none_is_skipped(store: Store, make: Make) -> None:
@@ -36,10 +37,10 @@ async def test_facts_are_read_in_order_and_none_is_skipped(store: Store, make: M
 async def test_behind_the_end_is_what_comes_after(store: Store, make: Make) -> None:
     assert (await store.outbox(await store.outbox_end(), 10)).rows == ()
     before, after = make.born(), make.born()
-    await store.commit(make.accept(before, facts=[make.fact(before)]))
+    await settled(store, (await store.commit(make.accept(before, facts=[make.fact(before)]))).position)
     end = await store.outbox_end()
     assert (await store.outbox(end, 10)).rows == ()
-    await store.commit(make.accept(after, facts=[make.fact(after)]))
+    await settled(store, (await store.commit(make.accept(after, facts=[make.fact(after)]))).position)
     ((_, facts),) = (await store.outbox(end, 10)).rows
     assert [fact.message_id for fact in facts] == [after.message.id]
 
@@ -51,6 +52,7 @@ async def test_facts_of_many_callers_share_a_row_and_are_whole(store: Store, mak
     answers = await asyncio.gather(
         *(store.commit(make.accept(new, facts=[fact])) for new, fact in zip(news, facts, strict=True))
     )
+    await settled(store, max(answer.position for answer in answers))
     rows = (await store.outbox(0, 100)).rows
     assert [one for _, facts in rows for one in facts] == facts
     assert [answer.position for answer in answers] == [position for position, row in rows for _ in row]

@@ -9,6 +9,7 @@ from heliograph.delivery.counting import Counting
 from heliograph.delivery.figures import Totals, grouped
 from heliograph.model import OptOut, State
 from tests.conformance.values import HOUR, NOW, SECOND, Make
+from tests.store.settling import settled
 
 DAY = 24 * HOUR
 FIRST = NOW - NOW % DAY
@@ -33,6 +34,7 @@ async def committed(store: Store, make: Make, count: int) -> list[int]:
     for _ in range(count):
         new = make.born()
         found.append((await store.commit(make.accept(new, facts=[make.fact(new)]))).position)
+    await settled(store, found[-1])
     return found
 
 

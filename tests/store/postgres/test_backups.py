@@ -14,6 +14,7 @@ from heliograph.model import OptOut, State
 from heliograph.store.postgres import PostgresStore, restore
 from tests.store.postgres.making import accept, fact, made, new, now_us, step
 from tests.store.postgres.server import fresh_database
+from tests.store.settling import settled
 
 
 async def test_a_restored_store_goes_on_where_it_was(store: PostgresStore, url: str, tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ async def test_a_restored_store_goes_on_where_it_was(store: PostgresStore, url: 
         assert (await second.ensure_account("next", 1)).id == account.id + 1
         answer = await second.commit(Changes(facts=[fact(live)]))
         assert answer.position > far
+        await settled(second, answer.position)
         assert [at for at, _ in (await second.outbox(0, 9)).rows] == [far, answer.position]
     finally:
         await second.close()

@@ -15,6 +15,7 @@ from heliograph.model import State
 from heliograph.store.postgres import PostgresStore
 from tests.store.postgres.making import accept, fact, made, new, step
 from tests.store.postgres.server import Server
+from tests.store.settling import settled
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ async def test_an_unknown_outcome_is_asked_of_the_server(store: PostgresStore, d
     work = store.commit(accept(message, facts=[fact(live)]))
     if done:
         answer = await work
+        await settled(store, answer.position)
         assert [at for at, _ in (await store.outbox(0, 9)).rows] == [answer.position]
         assert message.message.id in store._born.owned
     else:
@@ -172,6 +174,7 @@ async def test_a_reader_of_the_outbox_stops_before_a_running_transaction(store: 
         assert (await store.outbox(0, 9)).rows == ()
         await slow.execute("INSERT INTO outbox SELECT pg_current_xact_id()::text::int8, 0, facts FROM outbox")
         await slow.execute("COMMIT")
+        await settled(store, answer.position)
         assert [at for at, _ in (await store.outbox(0, 9)).rows] == [earlier, answer.position]
     finally:
         await slow.close()

@@ -11,6 +11,7 @@ from heliograph.errors import StoreError
 from heliograph.model import Attempt, LoggedEvent, OptOut, State
 from heliograph.store.postgres import PostgresStore
 from tests.store.postgres.making import accept, fact, made, new, now_us, step
+from tests.store.settling import settled
 
 
 async def test_a_message_lives_through_its_whole_life(store: PostgresStore) -> None:
@@ -28,6 +29,7 @@ async def test_a_message_lives_through_its_whole_life(store: PostgresStore) -> N
     assert not done.stale
     assert done.position > 0
     assert await store.correlate([(1, "ab"), (1, "zz")]) == {(1, "ab"): link}
+    await settled(store, done.position)
     page = await store.outbox(0, 10)
     assert [(at, [one.message_id for one in facts]) for at, facts in page.rows] == [(done.position, [live.message.id])]
     assert (await store.live([(account.id, live.message.id)]))[live.message.id].progress == live.progress
@@ -50,6 +52,7 @@ async def test_a_stale_update_takes_its_rows_with_it_and_nothing_else(store: Pos
     right = store.commit(Changes(updates=[step(good, state=State.SENT)], facts=[fact(good)]))
     answers = await asyncio.gather(wrong, right)
     assert [answer.stale for answer in answers] == [{one.message.id}, set()]
+    await settled(store, max(answer.position for answer in answers))
     assert [fact.message_id for _, facts in (await store.outbox(0, 10)).rows for fact in facts] == [two.message.id]
     assert await store.logged(1, one.message.id) == []
     assert (await store.live([(1, one.message.id)]))[one.message.id].progress.state == State.SENT
