@@ -42,6 +42,7 @@ class AllowList:
 
     def __init__(self, ranges: Sequence[str]) -> None:
         """``ranges`` are as :func:`ranges_of` gives them."""
+        self.ranges = tuple(ranges)
         self._networks = [ipaddress.ip_network(one) for one in ranges]
         self._known: dict[str | None, bool] = {}
 

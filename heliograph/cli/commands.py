@@ -8,6 +8,7 @@ import typer
 
 from heliograph.cli import (
     analytics,
+    audit,
     bench,
     config,
     demo,
@@ -59,6 +60,7 @@ app.add_typer(messages.app, name="messages")
 app.command("analytics")(analytics.analytics)
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 app.add_typer(optout.app, name="optout")
 app.command(
     "bench",

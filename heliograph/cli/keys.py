@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from heliograph.cli.actor import command_actor
 from heliograph.cli.durations import seconds_of
 from heliograph.cli.options import Config, Json
 
 if TYPE_CHECKING:
+    from heliograph.access.keykeeping import KeyKeeper
     from heliograph.contracts import Store
     from heliograph.model import ApiKey
 
@@ -37,14 +39,22 @@ async def create_key(
     test: bool = False,
 ) -> tuple[str, Any]:
     """A new key of an account, which is made when there is none: its text, and what is kept of it."""
-    from heliograph.access import make_key
+    from heliograph.access.keykeeping import KeyWish
 
-    now_us = time.time_ns() // 1000
-    owner = await store.ensure_account(account, now_us)
-    text, kept = make_key(
-        owner.id, scopes, now_us=now_us, expires_us=expires_us, name=name, addresses=addresses, test=test
-    )
-    return text, await store.add_key(kept)
+    owner = await store.ensure_account(account, _now_us())
+    wish = KeyWish(name=name, scopes=scopes, expires_us=expires_us, addresses=addresses, test=test)
+    kept, text = await _keeper(store).create(command_actor(), owner.id, wish)
+    return text or "", kept
+
+
+def _keeper(store: Store) -> KeyKeeper:
+    from heliograph.access.keykeeping import KeyKeeper
+
+    return KeyKeeper(store, _now_us)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 @app.command()
@@ -148,23 +158,20 @@ def rotate(
     """Make a key that may do the same, print it alone on the last line, and end the old one after a while."""
     import sys
 
-    from heliograph.access import successor_of
     from heliograph.cli.faults import CommandFailed
     from heliograph.cli.output import print_json
     from heliograph.cli.stores import with_store
+    from heliograph.errors import RequestRejected
 
     overlap_us = seconds_of(overlap, "--overlap", least=0) * 1_000_000
 
     async def work(store: Store) -> tuple[ApiKey, str, ApiKey]:
-        old, now_us = await _known(store, prefix), time.time_ns() // 1000
-        text, fresh = successor_of(old, now_us=now_us)
-        kept = None
-        if old.expires_us is None or old.expires_us > now_us:
-            kept = await store.rotate_key(old.prefix, fresh, now_us + overlap_us)
-        if kept is None:
-            raise CommandFailed(f"the key {old.prefix}… is over", "heliograph keys create makes a new one")
-        [old] = [key for key in await store.keys() if key.prefix == old.prefix]
-        return old, text, kept
+        old = await _known(store, prefix)
+        try:
+            kept, text = await _keeper(store).rotate(command_actor(), old.prefix, overlap_us)
+        except RequestRejected as error:
+            raise CommandFailed(f"the key {old.prefix}… is over", "heliograph keys create makes a new one") from error
+        return await _known(store, old.prefix), text or "", kept
 
     old, text, kept = with_store(config, work)
     if json:
@@ -185,7 +192,7 @@ def restrict(prefix: Beginning, allow: Allow = None, config: Config = None) -> N
 
     async def work(store: Store) -> str:
         key = await _known(store, prefix)
-        await store.restrict_key(key.prefix, addresses)
+        await _keeper(store).change(command_actor(), key.prefix, None, addresses=addresses)
         return key.prefix
 
     print(f"{with_store(config, work)}… may be used from {', '.join(addresses) or 'anywhere'}.")
@@ -198,7 +205,7 @@ def revoke(prefix: Beginning, config: Config = None) -> None:
 
     async def work(store: Store) -> str:
         key = await _known(store, prefix)
-        await store.revoke_key(key.prefix, time.time_ns() // 1000)
+        await _keeper(store).revoke(command_actor(), key.prefix)
         return key.prefix
 
     print(f"Revoked {with_store(config, work)}….")

@@ -13,7 +13,7 @@ import pytest_asyncio
 from heliograph.access import make_key
 from heliograph.app import Heliograph
 from heliograph.config import load
-from heliograph.model import CUSTOMER_SCOPES
+from heliograph.model import SCOPES
 from heliograph.simulator import VirtualCarrier
 
 __all__ = ["Stage"]
@@ -66,7 +66,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         path.write_text(_CONFIG.format(folder=tmp_path, port=carrier.port))
         async with Heliograph(load(path, {})) as server:
             account = await server.store.ensure_account("demo", time.time_ns() // 1000)
-            text, kept = make_key(account.id, (*CUSTOMER_SCOPES, "routes:read"), now_us=time.time_ns() // 1000)
+            text, kept = make_key(account.id, SCOPES, now_us=time.time_ns() // 1000)
             await server.store.add_key(kept)
             test, kept = make_key(account.id, now_us=time.time_ns() // 1000, test=True)
             await server.store.add_key(kept)

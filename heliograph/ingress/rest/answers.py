@@ -42,6 +42,7 @@ SEND_PROBLEMS: Final = (
     "number_malformed",
     "number_unknown",
     "recipient_opted_out",
+    "sandboxes_busy",
     "sender_invalid",
     "sender_required",
     "too_many_segments",

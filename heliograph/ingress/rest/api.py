@@ -18,14 +18,16 @@ from starlette.routing import Match, Route
 from heliograph import __version__, sms
 from heliograph.access import Principal
 from heliograph.delivery.wording import EventView, MessageView, events_of, message_json
-from heliograph.errors import RequestRejected, StoreError
+from heliograph.errors import RequestRejected, StoreError, VersionConflict
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.asking import parameters
+from heliograph.ingress.rest.audit import AUDIT_OPERATIONS, Audit
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
+from heliograph.ingress.rest.keys import KEY_OPERATIONS, Keys
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
@@ -33,6 +35,7 @@ from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
+from heliograph.ingress.rest.versions import stale
 from heliograph.ingress.rest.webhooks import Hooks
 from heliograph.model import normalize_id
 
@@ -110,6 +113,8 @@ OPERATIONS = (
     ),
     *HOOK_OPERATIONS,
     *EVENT_OPERATIONS,
+    *KEY_OPERATIONS,
+    *AUDIT_OPERATIONS,
 )
 """What the API offers to customers."""
 
@@ -158,6 +163,8 @@ class _Routes:
         self._events = Events(services, self._caller)
         self._analytics = Analytics(services, self._caller)
         self._hooks = Hooks(services, self._caller, _call)
+        self._keys = Keys(services, self._caller, _call)
+        self._audit = Audit(services, self._caller)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
@@ -172,6 +179,8 @@ class _Routes:
             ("GET", "/v1/messages/{id}/events"): self.events,
             ("POST", "/v1/inspect"): self.inspect,
             **self._hooks.answers(),
+            **self._keys.answers(),
+            ("GET", "/v1/audit"): self._audit.show,
             ("GET", "/v1/events"): self._events.read,
         }
         for operation in OPERATIONS:
@@ -198,11 +207,11 @@ class _Routes:
 
         return through
 
-    def _caller(self, request: Request, scope: str) -> Principal:
+    def _caller(self, request: Request, scope: str, *others: str) -> Principal:
         header = request.headers.get("authorization")
         raw = None if header is None else header.encode("latin-1")
         call = Call(request.method, request.url.path, b"", raw, peer=_peer_of(request), origin=_origin_of(request))
-        return caller(call, self._services.keys, scope)
+        return caller(call, self._services.keys, scope, *others)
 
     def _endpoint(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
         """What FastAPI calls: every error becomes a problem here."""
@@ -212,6 +221,9 @@ class _Routes:
             try:
                 found = await answer(request)
                 return found if isinstance(found, Response) else _response(found)
+            except VersionConflict as error:
+                metrics.refused("version_mismatch")
+                return _response(refusal(stale(error)))
             except (RequestRejected, StoreError) as error:
                 metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)
                 return _response(refusal(error))

@@ -39,8 +39,8 @@ class Call(Struct, frozen=True, gc=False):
     """What a browser says of the page that asks; programs send none."""
 
 
-def caller(call: Call, keys: KeyRing, scope: str) -> Principal:
-    """Who calls; raises ``RequestRejected`` 401 or 403."""
+def caller(call: Call, keys: KeyRing, scope: str, *others: str) -> Principal:
+    """Who calls, with one of these scopes; raises ``RequestRejected`` 401 or 403."""
     header = call.authorization
     principal = None
     if header is not None and header[:7].lower() == b"bearer ":
@@ -51,7 +51,7 @@ def caller(call: Call, keys: KeyRing, scope: str) -> Principal:
             "Send a valid key as Authorization: Bearer <key>. Keys are made by the operator.",
             status=401,
         )
-    if scope not in principal.scopes:
+    if scope not in principal.scopes and principal.scopes.isdisjoint(others):
         raise RequestRejected(
             "forbidden", f"This key lacks the scope {scope}: use another key, or let the operator make one.", status=403
         )

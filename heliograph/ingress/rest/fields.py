@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from heliograph.ingress.rest.adminfields import ADMIN_FIELDS
+
 __all__ = ["CHOICES", "FIELDS"]
 
 _OPERATORS = "Only for keys with the scope `routes:read`."
 
 FIELDS: Final[dict[str, dict[str, str]]] = {
+    **ADMIN_FIELDS,
     "SendBody": {
         "to": "The recipient's number, best as +countrycode and number.",
         "from": "The sender: a number of yours, a short code, or up to 11 letters and digits.",

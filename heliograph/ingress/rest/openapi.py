@@ -41,7 +41,7 @@ class Operation(Struct, frozen=True):
 
 
 _ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"
-_LISTS = {"events": "EventList", "webhooks": "WebhookList"}
+_LISTS = {"events": "EventList", "keys": "KeyList", "webhooks": "WebhookList"}
 _TEXTS: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 512}
 _BATCH_REPLY: dict[str, Any] = {
     "type": "object",

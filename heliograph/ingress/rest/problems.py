@@ -55,6 +55,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "too_many_segments": (422, "The message needs more segments than max_segments."),
     "too_many_streams": (429, "The account has as many live streams as it may."),
     "unauthorized": (401, "No key, or none that is valid."),
+    "version_mismatch": (412, "What is to be changed has another version than If-Match says."),
     "window_never_opens": (422, "No time within 400 days is one that deliver_within allows."),
 }
 """code → (HTTP status, title)."""
