@@ -25,7 +25,7 @@ demo: $(VENV)/.server
 	@$(BIN)/heliograph demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests $(TEST_ARGS)
+	@$(BIN)/python -m tests.suite -n $(JOBS) --dist loadfile tests $(TEST_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check heliograph tests docs
