@@ -21,6 +21,8 @@ from msgspec.structs import replace
 from heliograph.access import KeyRing
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
+from heliograph.access.signing import SigningKeys
+from heliograph.access.tokens import Tokens
 from heliograph.config import AccountSettings, Config, ConnectorConfig, load
 from heliograph.config.certificates import files_of
 from heliograph.connectors import KINDS
@@ -140,6 +142,7 @@ class Heliograph:
             ),
         )
         self.url = await self.server.start()
+        self.tokens.issuer = config.oauth.issuer or self.url
         self._watch = asyncio.get_running_loop().create_task(self._watch_configuration())
         self.readiness.serve(self.store, self._look)
 
@@ -180,6 +183,14 @@ class Heliograph:
         self.metrics.read_healths = lambda: self.outbox.healths()
         self.metrics.read_lags = lambda: {**self.outbox.lags(), "counts": self.counting.lag}
         self.keys = KeyRing(self.store, clock.now_us)
+        self.keys.tokens = self.tokens = Tokens(
+            SigningKeys(self.store, self.sealing, clock.now_us),
+            clock.now_us,
+            self.keys.find,
+            self.keys.refresh,
+            issuer=config.oauth.issuer or "",
+            lifetime_s=config.oauth.token_lifetime_s,
+        )
         self.counting = Counting(self.store)
         self.tails = Tails(EventLog(self.store, clock, int(retention.events_days * _DAY_S * 1_000_000)))
 
@@ -216,7 +227,6 @@ class Heliograph:
                 replays=Replays(self.store, self.outbox, self.clock),
                 tails=self.tails,
                 now_us=self.clock.now_us,
-                sandboxes=self.sandboxes,
                 cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
                 connectors=self._names,
                 metrics=self.metrics,
@@ -391,6 +401,8 @@ class Heliograph:
             await self.outbox.close()
             await self.counting.stop()
             await self.http.close()
+        if hasattr(self, "tokens"):
+            self.tokens.close()
         if hasattr(self, "store"):
             await self.store.close()
 

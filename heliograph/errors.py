@@ -124,9 +124,12 @@ class VersionConflict(StoreError):
 
 
 class SecretLocked(StoreError):
-    """A sealed secret cannot be opened: its key is not known, or (``damaged``) it is not what was sealed there."""
+    """A sealed secret cannot be opened: its key is not known, or (``damaged``) it is not what was sealed there.
 
-    def __init__(self, endpoint_id: str, key_id: str, *, damaged: bool = False) -> None:
+    ``of``: the kind of thing whose secret it is.
+    """
+
+    def __init__(self, endpoint_id: str, key_id: str, *, damaged: bool = False, of: str = "webhook") -> None:
         self.endpoint_id = endpoint_id
         self.key_id = key_id
         self.damaged = damaged
@@ -136,4 +139,4 @@ class SecretLocked(StoreError):
             else f"is sealed under the master key {key_id:.40}, which is not known here: put back the key that was "
             "used before (security.master_key, security.other_master_keys, or the .key file beside the database)"
         )
-        super().__init__(f"the secret of the webhook {endpoint_id} {why}")
+        super().__init__(f"the secret of the {of} {endpoint_id} {why}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +15,9 @@ from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, sandbox_of
 from heliograph.telemetry import journal
+
+if TYPE_CHECKING:
+    from heliograph.access.tokens import Tokens
 
 __all__ = [
     "MOST_NAME_CHARACTERS",
@@ -120,6 +123,9 @@ class KeyRing:
         self._store = store
         self._now_us = now_us
         self._principals: dict[bytes, Principal] = {}
+        self._by_prefix: dict[str, Principal] = {}
+        self.tokens: Tokens | None = None
+        """Access tokens, where this process takes them."""
         self._version = -1
         self._used: set[str] = set()
         self._noted_us = now_us()
@@ -142,18 +148,24 @@ class KeyRing:
             for key in await self._store.keys()
             if key.revoked_us is None and key.account_id in accounts
         }
+        self._by_prefix = {one.key: one for one in self._principals.values()}
+        if self.tokens is not None:
+            await self.tokens.reload(accounts.values())
         self._version = version
         return True
 
+    def find(self, prefix: str) -> Principal | None:
+        """Whose key this is the readable beginning of, which proves nothing; None for one unknown or revoked."""
+        return self._by_prefix.get(prefix)
+
     def admit(self, token: str, peer: str | None, origin: bytes | None = None) -> Principal | None:
-        """Whose key this is, for a caller at the address ``peer``; None for one that is unknown or revoked.
+        """Whose key or access token this is, for a caller at ``peer``; None for a key that is unknown or revoked.
 
         ``origin`` is the header that browsers send. Raises ``RequestRejected``: 403 ``browser_origin``; 403
-        ``address_not_allowed``; at an allowed address alone 401 ``key_expired``. Only who has the whole key hears them.
+        ``address_not_allowed``; at an allowed address alone 401 ``key_expired``; 401 ``token_invalid``. Only who has
+        the whole key hears them. Raises ``TokenUnseen`` for a token that was never verified.
         """
-        if len(token) > _MOST_CHARACTERS:
-            return None
-        principal = self._principals.get(hashlib.sha256(token.encode()).digest())
+        principal = self._whose(token)
         if principal is None:
             return None
         if origin is not None:
@@ -175,6 +187,16 @@ class KeyRing:
             )
         self._used.add(principal.key)
         return principal
+
+    @staticmethod
+    def is_token(text: str) -> bool:
+        """Whether this may be an access token, and is no key."""
+        return "." in text
+
+    def _whose(self, text: str) -> Principal | None:
+        if self.is_token(text):
+            return None if self.tokens is None else self.tokens.principal(text)
+        return None if len(text) > _MOST_CHARACTERS else self._principals.get(hashlib.sha256(text.encode()).digest())
 
     def _tell_of_browser(self, key: str, origin: bytes) -> None:
         """Once a minute at most: a page that many people see would fill the journal."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
+from heliograph.access.documents import all_sealed_under, reseal_objects
 from heliograph.access.sealing import KeyFile, MasterKeys
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault
@@ -19,7 +21,10 @@ _MAKE_ONE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Rekeyed:
-    """What a change of the key has done. ``left``: key id ("": in clear) → secrets not under the new key."""
+    """What a change of the key has done.
+
+    ``changed``: webhooks and connectors; ``left``: key id ("": in clear) → secrets not under the new key.
+    """
 
     key_id: str
     changed: int
@@ -48,7 +53,7 @@ async def ready_to_seal(keys: MasterKeys, store: Store) -> None:
 
 async def _refuse_a_second_key(file: KeyFile, store: Store) -> None:
     """A store with sealed secrets had a key: another one would open none of them."""
-    if sealed := sorted(set(await store.sealed_under()) - {""}):
+    if sealed := sorted(set(await all_sealed_under(store)) - {""}):
         what = f"is not there, but secrets in the store are sealed under {sealed[0]:.40}"
         remedy = "put back the copy that you keep of it, or set security.master_key; no key is made in its place"
         raise ConfigError([ConfigFault(f"the master key {file.path}", what, remedy)])
@@ -61,15 +66,15 @@ async def rekey(store: Store, keys: MasterKeys, *, forget: bool) -> Rekeyed:
     open nothing any more are dropped. Raises ``ConfigError``, ``SecretLocked``.
     """
     refuse_keyless(keys)
-    under = await store.sealed_under()
+    under = await all_sealed_under(store)
     if keys.key_id is None:
         raise ConfigError([ConfigFault("the master key", "is not there", "heliograph serve makes it at its start")])
     known = keys.key_ids
     if keys.file is not None and not forget and not set(under) - {"", keys.key_id}:
         keys.file.put_first()
         keys.read()
-    changed = await store.seal(every=True)
-    under = await store.sealed_under()
+    changed = await store.seal(every=True) + await reseal_objects(store, keys, time.time_ns() // 1000)
+    under = await all_sealed_under(store)
     if keys.file is not None and forget:
         keys.file.keep(tuple(under))
         keys.read()

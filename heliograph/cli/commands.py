@@ -16,7 +16,6 @@ from heliograph.cli import (
     keys,
     messages,
     optout,
-    sandbox,
     send,
     serve,
     simulate,
@@ -62,7 +61,6 @@ app.command("analytics")(analytics.analytics)
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
-app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(optout.app, name="optout")
 app.command(
     "bench",

@@ -107,12 +107,13 @@ def _tell_locked(config: Path | None) -> None:
     """Says it where the secrets of what was restored cannot be opened here."""
     import sys
 
+    from heliograph.access.documents import all_sealed_under
     from heliograph.cli.stores import load_config, sealer_of, with_store
     from heliograph.errors import StoreOutdated
 
     known = sealer_of(load_config(config)).key_ids
     try:
-        under = with_store(config, lambda store: store.sealed_under())
+        under = with_store(config, all_sealed_under)
     except StoreOutdated:  # from before secrets were sealed
         return
     for key in sorted(set(under) - {"", *known}):
@@ -154,7 +155,7 @@ def rekey(
     if json:
         print_json({"key": done.key_id, "changed": done.changed, "left": done.left, "dropped": done.dropped})
     else:
-        print(f"Sealed the secrets of {done.changed} webhooks under the key {done.key_id}.")
+        print(f"Sealed the secrets of {done.changed} webhooks and connectors under the key {done.key_id}.")
         for key, count in done.left.items():
             print(f"{count} secrets are {f'still sealed under {key}' if key else 'still in clear'}: run this again.")
         for key in done.dropped:

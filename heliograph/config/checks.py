@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from heliograph.config.addresses import is_origin
 from heliograph.config.lines import Path
 from heliograph.config.settings import (
     AccountSettings,
     HttpSettings,
     NumberSettings,
+    OAuthSettings,
     RetentionSettings,
     RouteSettings,
     SecuritySettings,
@@ -50,6 +52,7 @@ def check(
     _check_http(parts["http"], fault)
     _check_store(parts["store"], fault)
     _check_security(parts["security"], fault)
+    _check_oauth(parts["oauth"], fault)
     _check_retention(parts["retention"], fault)
     for name, account in parts["accounts"].items():
         _check_account(name, account, fault)
@@ -100,6 +103,17 @@ def _check_security(security: SecuritySettings | None, fault: FaultCollector) ->
     if security.other_master_keys and security.master_key is None:
         what = "other_master_keys open, but no master_key seals"
         fault(("security", "other_master_keys"), what, "set master_key, too")
+
+
+def _check_oauth(oauth: OAuthSettings | None, fault: FaultCollector) -> None:
+    if oauth is None or oauth.issuer is None:
+        return
+    if not is_origin(oauth.issuer):
+        fault(
+            ("oauth", "issuer"),
+            f"{oauth.issuer[:80]!r} is no address of an API",
+            "https://, a host and if need be a port, without a path: https://sms.example.com (http on loopback alone)",
+        )
 
 
 def _is_key(text: str) -> bool:

@@ -23,6 +23,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "NumberSettings",
+    "OAuthSettings",
     "RetentionSettings",
     "RouteSettings",
     "SecuritySettings",
@@ -102,6 +103,18 @@ class SecuritySettings:
     other_master_keys: tuple[str, ...] = setting(
         (), "Further keys that open what was sealed before `heliograph store rekey`, and seal nothing.", secret=True
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthSettings:
+    """Access tokens that are given for keys (OAuth 2.0 client credentials)."""
+
+    issuer: str | None = setting(
+        None,
+        "The address of this API as its clients write it, such as `https://sms.example.com`: who issues tokens, and "
+        "whom they are for. Without it: the address that is listened on. All nodes need the same.",
+    )
+    token_lifetime_s: int = setting(3_600, "How long a token holds.", min=60, max=86_400)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +240,7 @@ class Config:
     http: HttpSettings = HttpSettings()
     store: StoreSettings = StoreSettings()
     security: SecuritySettings = SecuritySettings()
+    oauth: OAuthSettings = OAuthSettings()
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
     limits: LimitSettings = LimitSettings()

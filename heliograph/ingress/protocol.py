@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from heliograph.access.tokens import TokenUnseen
 from heliograph.errors import RequestRejected
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call
@@ -74,11 +75,13 @@ class _Straight:
         "chunks",
         "disconnected",
         "door",
+        "held",
         "idempotency_key",
         "keep_alive",
         "octets",
         "origin",
         "response_complete",
+        "whole",
     )
     message_event = _Nobody()
 
@@ -92,6 +95,8 @@ class _Straight:
         self.octets = 0
         self.disconnected = False
         self.response_complete = False
+        self.held = False
+        self.whole = False
 
 
 class Connection(HttpToolsProtocol):
@@ -193,10 +198,35 @@ class Connection(HttpToolsProtocol):
 
     def _bar(self, one: _Straight, octets: int) -> None:
         """Answers now if this body may not come; what still comes of it is read and dropped."""
-        reply = one.door.bar(one.authorization, octets, self._peer, one.origin)
+        if one.held:
+            return
+        try:
+            reply = one.door.bar(one.authorization, octets, self._peer, one.origin)
+        except TokenUnseen as unseen:
+            one.held = True
+            self.flow.pause_reading()
+            self._keep(self.loop.create_task(self._meet(one, octets, unseen)))
+            return
         if reply is not None:
             one.chunks.clear()
             self._finish(one, reply)
+
+    async def _meet(self, one: _Straight, octets: int, unseen: TokenUnseen) -> None:
+        """No more of a body is read until the token before it is verified."""
+        reply = await one.door.meet(unseen)
+        one.held = False
+        self.flow.resume_reading()
+        if one.disconnected or one.response_complete or one.whole:
+            return
+        if reply is None:
+            self._bar(one, max(octets, one.octets))
+        else:
+            one.chunks.clear()
+            self._finish(one, reply)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def on_body(self, body: bytes) -> None:
         one: object = self.cycle
@@ -213,9 +243,8 @@ class Connection(HttpToolsProtocol):
         if type(one) is not _Straight:
             super().on_message_complete()
         elif not one.response_complete:
-            task = self.loop.create_task(self._answer(one))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            one.whole = True
+            self._keep(self.loop.create_task(self._answer(one)))
         self._enter(_Phase.IDLE if self.cycle.response_complete else _Phase.ANSWER)
 
     # --- and is answered ---------------------------------------------------------------------------

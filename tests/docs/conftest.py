@@ -55,7 +55,8 @@ class Stage:
     def environment(self) -> dict[str, str]:
         """What the examples expect in their environment."""
         tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
-        return {"HELIOGRAPH_URL": self.server.url, "HELIOGRAPH_KEY": self.key, "TOMORROW": tomorrow}
+        client = {"CLIENT_ID": self.key[:16], "HELIOGRAPH_KEY": self.key}
+        return {"HELIOGRAPH_URL": self.server.url, **client, "TOMORROW": tomorrow}
 
 
 @pytest_asyncio.fixture

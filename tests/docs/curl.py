@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from collections.abc import Mapping
@@ -53,6 +54,9 @@ def read(command: str, environment: Mapping[str, str]) -> Asked:
             headers[name] = rest
         elif word == "-d":
             body = words.pop(0).encode()
+            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        elif word == "-u":
+            headers["Authorization"] = "Basic " + base64.b64encode(words.pop(0).encode()).decode()
         elif word == "-X":
             method = words.pop(0)
         elif word.startswith("-"):

@@ -101,7 +101,10 @@ async def test_a_curl_example_is_answered(block: Block, stage: Stage) -> None:
         for command in commands(block.text):
             asked = read(command, environment)
             async with http.request(asked.method, asked.url, headers=asked.headers, data=asked.body) as answer:
-                assert 200 <= answer.status < 300, f"{command}: {await answer.text()}"
+                said = await answer.text()
+                assert 200 <= answer.status < 300, f"{command}: {said}"
+                if "access_token" in said:
+                    environment["TOKEN"] = json.loads(said)["access_token"]
 
 
 def receiver() -> tuple[str, int]:

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from heliograph.access import KeyRing, make_key
+from heliograph.access.sealing import MasterKeys
+from heliograph.access.signing import SigningKeys
+from heliograph.access.tokens import Tokens
 from heliograph.contracts import SystemClock
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.eventlog import EventLog
@@ -26,11 +29,13 @@ from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.server import HttpServer
 from heliograph.model import CUSTOMER_SCOPES, IdSource, Route
 from heliograph.outbound import DirectHttp
-from heliograph.sandbox import Sandboxes
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry.metrics import Metrics
 
-__all__ = ["Answer", "House", "call", "house"]
+__all__ = ["ISSUER", "Answer", "House", "call", "house"]
+
+ISSUER = "http://127.0.0.1:8080"
+"""Who issues tokens here."""
 
 
 @dataclass
@@ -164,6 +169,8 @@ async def house(
     ids = await store.ensure_connectors(["main"])
     directory.set_routes([Route(name="default", prefixes=("",), connectors=(ids["main"],))])
     keys = KeyRing(store, clock.now_us)
+    signing = SigningKeys(store, MasterKeys(lambda: [bytes(range(32))]), clock.now_us)
+    keys.tokens = Tokens(signing, clock.now_us, keys.find, keys.refresh, issuer=ISSUER)
 
     async def make(account: str, scopes: tuple[str, ...] = CUSTOMER_SCOPES, **more: Any) -> str:
         owner = await store.ensure_account(account, clock.now_us())
@@ -175,7 +182,6 @@ async def house(
     http = DirectHttp(allow_private_addresses=True)
     outbox = Outbox(store, http, StandardWebhooks(), metrics=metrics, clock=clock, tick_s=0.02)
     services = Services(
-        sandboxes=Sandboxes(store, pipeline),
         intake=pipeline.intake,
         schedules=pipeline.schedules,
         store=store,
@@ -212,5 +218,5 @@ async def house(
         await outbox.close()
         await http.close()
         await pipeline.intake.drain(5.0)
-        await services.sandboxes.stop()
+        keys.tokens.close()
         await store.close()

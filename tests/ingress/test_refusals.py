@@ -96,6 +96,8 @@ CASES = {
     "other scheme": Case(GOOD, 401, "unauthorized", headers={"Authorization": "Basic eDp5"}),
     "unknown key": Case(GOOD, 401, "unauthorized", headers={"Authorization": "Bearer hg_live_0"}),
     "endless key": Case(GOOD, 401, "unauthorized", headers={"Authorization": "Bearer " + "x" * 9_000}),
+    "no token": Case(GOOD, 401, "token_invalid", headers={"Authorization": "Bearer x.y.z"}),
+    "endless token": Case(GOOD, 401, "token_invalid", headers={"Authorization": "Bearer " + "x." * 9_000}),
     "empty idempotency key": Case(GOOD, 422, "field_invalid", "Idempotency-Key", headers={"Idempotency-Key": " "}),
     "long idempotency key": Case(
         GOOD, 422, "field_invalid", "Idempotency-Key", headers={"Idempotency-Key": "x" * 256}

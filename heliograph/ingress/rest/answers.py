@@ -23,6 +23,7 @@ _CALL: Final = (
     "internal",
     "key_expired",
     "overloaded",
+    "token_invalid",
     "unauthorized",
 )
 """What any call may meet: no key that may do this, no HTTP, no time."""

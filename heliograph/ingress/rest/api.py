@@ -17,6 +17,7 @@ from starlette.routing import Match, Route
 
 from heliograph import __version__, sms
 from heliograph.access import Principal
+from heliograph.access.tokens import TokenUnseen
 from heliograph.delivery.wording import EventView, MessageView, events_of, message_json
 from heliograph.errors import RequestRejected, StoreError, VersionConflict
 from heliograph.ingress.doors import Door
@@ -29,11 +30,11 @@ from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
 from heliograph.ingress.rest.keys import KEY_OPERATIONS, Keys
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
+from heliograph.ingress.rest.oauth import TOKEN_PATH, OAuth
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
-from heliograph.ingress.rest.sandbox import SANDBOX_OPERATIONS, SandboxEndpoints
 from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
 from heliograph.ingress.rest.versions import stale
@@ -116,7 +117,6 @@ OPERATIONS = (
     *EVENT_OPERATIONS,
     *KEY_OPERATIONS,
     *AUDIT_OPERATIONS,
-    *SANDBOX_OPERATIONS,
 )
 """What the API offers to customers."""
 
@@ -167,7 +167,7 @@ class _Routes:
         self._hooks = Hooks(services, self._caller, _call)
         self._keys = Keys(services, self._caller, _call)
         self._audit = Audit(services, self._caller)
-        self._sandbox = SandboxEndpoints(services, self._caller, _call)
+        self._oauth = OAuth(services, _call)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
@@ -185,13 +185,13 @@ class _Routes:
             **self._keys.answers(),
             ("GET", "/v1/audit"): self._audit.show,
             ("GET", "/v1/events"): self._events.read,
-            **self._sandbox.answers(),
         }
         for operation in OPERATIONS:
             handler = self._endpoint(answers[operation.method, operation.path])
             app.add_api_route(
                 operation.path, handler, methods=[operation.method], name=operation.summary, include_in_schema=False
             )
+        app.add_api_route(TOKEN_PATH, self._endpoint(self._oauth.token), methods=["POST"], include_in_schema=False)
         for path, plain in self._plain().items():
             app.add_api_route(path, self._endpoint(plain), methods=["GET"], include_in_schema=False)
         schema = document(OPERATIONS)
@@ -200,7 +200,13 @@ class _Routes:
 
     def _plain(self) -> dict[str, Callable[[Request], Awaitable[Reply]]]:
         """Paths of the house itself, which the document leaves out."""
-        return {"/healthz": self.healthz, "/readyz": self.readyz, "/metrics": self.metrics, "/docs": self.docs}
+        return {
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/metrics": self.metrics,
+            "/docs": self.docs,
+            **self._oauth.documents(),
+        }
 
     def _through(self, door: Door) -> Callable[[Request], Awaitable[Reply]]:
         """The same endpoint for requests that do not come through its door."""
@@ -223,7 +229,11 @@ class _Routes:
 
         async def endpoint(request: Request) -> Response:
             try:
-                found = await answer(request)
+                try:
+                    found = await answer(request)
+                except TokenUnseen as unseen:
+                    await unseen.meet()
+                    found = await answer(request)
                 return found if isinstance(found, Response) else _response(found)
             except VersionConflict as error:
                 metrics.refused("version_mismatch")

@@ -48,9 +48,9 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "send_at_out_of_range": (422, "The date has passed, or is more than 400 days ahead."),
     "sender_invalid": (422, "The sender is none that a message can come from."),
     "sender_required": (422, "The account has no number to send from, so the request must name a sender."),
-    "test_key_required": (403, "This is for sandboxes, and the key is a live one."),
     "time_zone_required": (422, "The recipient's number does not tell one time zone, so the request must."),
     "time_zone_unknown": (422, "There is no time zone of this name."),
+    "token_invalid": (401, "The access token is not valid here, or no longer."),
     "too_late": (409, "The message is over, or may be on its way to a carrier: it can no longer be changed."),
     "too_many_messages": (422, "A batch holds more messages than allowed."),
     "too_many_segments": (422, "The message needs more segments than max_segments."),
@@ -84,6 +84,14 @@ class Reply(Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 
+_CHALLENGE: Final = b'Bearer realm="heliograph"'
+_CHALLENGES: Final = {
+    "forbidden": _CHALLENGE + b', error="insufficient_scope"',
+    "key_expired": _CHALLENGE + b', error="invalid_token"',
+    "token_invalid": _CHALLENGE + b', error="invalid_token"',
+}
+"""What WWW-Authenticate says beyond the usual of a 401. Source: RFC 6750 §3.1"""
+
 
 def problem_of(code: str, detail: str, field: str | None = None, status: int | None = None) -> Problem:
     """The problem object of a code in the table."""
@@ -107,6 +115,7 @@ def refusal(error: RequestRejected | StoreError) -> Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if retry_after_s is not None:
         headers = ((b"retry-after", str(retry_after_s).encode()),)
-    if problem.status == 401:
-        headers = (*headers, (b"www-authenticate", b'Bearer realm="heliograph"'))
+    challenge = _CHALLENGES.get(problem.code, _CHALLENGE if problem.status == 401 else None)
+    if challenge is not None:
+        headers = (*headers, (b"www-authenticate", challenge))
     return Reply(problem.status, _encode(problem), headers, b"application/problem+json")

@@ -1,0 +1,289 @@
+"""Access tokens: ours, and those of issuers that the operator trusts. Verified once, then known by their hash.
+
+What is kept of a verified token is who it is from and until when. Whom it acts for and what it may do is read from
+the present configuration, so a key that is revoked takes its tokens with it.
+Source: RFC 9068; docs/explanation/design/0048-tokens.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from heliograph.access.jwts import BadToken, Expected, Token, check, read, verify
+from heliograph.access.keys import Principal
+from heliograph.access.keysets import VerifyingKey
+from heliograph.access.signing import SigningKeys, sign
+from heliograph.errors import RequestRejected
+from heliograph.model import Account
+
+__all__ = ["MOST_KNOWN", "Issued", "Source", "TokenUnseen", "Tokens", "invalid_token"]
+
+MOST_KNOWN: Final = 10_000
+"""Tokens that are known; those that were not used for longest are verified again when they come."""
+_AT_ONCE: Final = 2
+_MOST_MEETING: Final = 512
+"""Some 0.1 s of work; who comes then is asked to come again."""
+
+T = TypeVar("T")
+
+
+class TokenUnseen(Exception):
+    """A token that was never seen: :meth:`meet` verifies it, then the same question has an answer."""
+
+    def __init__(self, tokens: Tokens, text: str) -> None:
+        self._tokens = tokens
+        self._text = text
+        super().__init__("a token that was never seen")
+
+    async def meet(self) -> None:
+        """As :meth:`Tokens.meet`."""
+        await self._tokens.meet(self._text)
+
+
+class Issued(Struct, frozen=True):
+    """A new token, for how long it holds, and what it may do."""
+
+    text: str
+    expires_in_s: int
+    scopes: tuple[str, ...]
+
+
+class Source(Protocol):
+    """Who issues tokens, as this house knows them."""
+
+    @property
+    def expected(self) -> Expected:
+        """What its tokens must say."""
+        ...
+
+    def find(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
+        """The key that such a token is verified with, of those that are known."""
+        ...
+
+    async def look(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
+        """The same, after asking for keys that are not known yet. Raises ``RequestRejected`` 503."""
+        ...
+
+    def principal(self, claims: Any) -> Principal | None:
+        """Who calls with a token that says this, as the configuration is now; None for nobody."""
+        ...
+
+
+class _Known:
+    """A verified token. ``epoch``: of the configuration that ``principal`` was read from."""
+
+    __slots__ = ("ends_us", "epoch", "key", "principal", "source", "token")
+
+    def __init__(self, source: Source, token: Token, key: VerifyingKey, ends_us: int) -> None:
+        self.source = source
+        self.token = token
+        self.key = key
+        self.ends_us = ends_us
+        self.epoch = -1
+        self.principal: Principal | None = None
+
+
+class Tokens:
+    """Verifies, remembers and issues. One object for a process; ``close`` it at its end."""
+
+    def __init__(
+        self,
+        signing: SigningKeys,
+        now_us: Callable[[], int],
+        client: Callable[[str], Principal | None],
+        refresh: Callable[[], Awaitable[object]],
+        *,
+        issuer: str,
+        lifetime_s: int = 3_600,
+        outside: Sequence[Source] = (),
+    ) -> None:
+        """``client`` finds who has a key of this id; ``refresh`` reads the configuration if it changed."""
+        self.signing = signing
+        self.lifetime_s = lifetime_s
+        self._now_us = now_us
+        self.accounts: Mapping[str, Account] = {}
+        """Every account by its name."""
+        self._own = _Own(signing, client, refresh, issuer)
+        self._outside = tuple(outside)
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._meeting: dict[bytes, asyncio.Task[None]] = {}
+        self._epoch = 0
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="token")
+
+    @property
+    def issuer(self) -> str:
+        """Who we are in tokens, and whom they are for: the address of this API."""
+        return self._own.expected.issuer
+
+    @issuer.setter
+    def issuer(self, url: str) -> None:
+        self._own.expected = Expected(issuer=url, audience=url)
+
+    async def reload(self, accounts: Iterable[Account]) -> None:
+        """Reads our signing keys again; called when accounts or keys may be others."""
+        await self.signing.load()
+        self.accounts = {one.name: one for one in accounts}
+        self.changed()
+
+    def changed(self) -> None:
+        """Accounts, keys or sets of keys are others now: what is known of tokens is looked at again."""
+        self._epoch += 1
+
+    def close(self) -> None:
+        """Ends the threads; what is under way is finished first."""
+        self._pool.shutdown()
+
+    # --- a request's token -------------------------------------------------------------------------
+
+    def principal(self, text: str) -> Principal:
+        """Who calls with this token.
+
+        Raises :class:`TokenUnseen` for one that :meth:`meet` must verify first, and ``RequestRejected`` 401
+        ``token_invalid`` for one that is no longer valid.
+        """
+        digest = hashlib.sha256(text.encode()).digest()
+        known = self._known.get(digest)
+        if known is None:
+            raise TokenUnseen(self, text)
+        if known.epoch != self._epoch:
+            self._look_again(known)
+        principal = known.principal
+        if principal is None or principal.expires_us is None or principal.expires_us <= self._now_us():
+            raise invalid_token()
+        self._known.move_to_end(digest)
+        return principal
+
+    def _look_again(self, known: _Known) -> None:
+        token, key = known.token, known.source.find(known.token.kid, known.token.alg)
+        principal = known.source.principal(token.claims)
+        if key is None or key.thumbprint != known.key.thumbprint or principal is None:
+            known.principal = None
+        else:
+            ends_us = min(known.ends_us, principal.expires_us or known.ends_us)
+            known.principal = replace(principal, expires_us=ends_us)
+        known.epoch = self._epoch
+
+    async def meet(self, text: str) -> None:
+        """Verifies a token that was never seen, away from the loop.
+
+        Raises ``RequestRejected``: 401 ``token_invalid``, for whatever reason; 503 where too many wait.
+        """
+        digest = hashlib.sha256(text.encode()).digest()
+        if digest in self._known:
+            return
+        task = self._meeting.get(digest)
+        if task is None:
+            if len(self._meeting) >= _MOST_MEETING:
+                raise RequestRejected(
+                    "overloaded", "Too many tokens are being verified: try again.", status=503, retry_after_s=1
+                )
+            task = self._meeting[digest] = asyncio.get_running_loop().create_task(self._verify(text, digest))
+            task.add_done_callback(lambda done: self._met(digest, done))
+        await asyncio.shield(task)
+
+    def _met(self, digest: bytes, done: asyncio.Task[None]) -> None:
+        del self._meeting[digest]
+        if not done.cancelled():
+            done.exception()  # nobody may be waiting for it any more
+
+    async def _verify(self, text: str, digest: bytes) -> None:
+        try:
+            token = read(text)
+            source = self._source(token.issuer)
+            ends_us = check(token, source.expected, self._now_us())
+            key = source.find(token.kid, token.alg) or await source.look(token.kid, token.alg)
+            if key is None:
+                raise BadToken("signed by a key that nobody knows")
+            await self._away(verify, token, key)
+        except BadToken:
+            raise invalid_token() from None
+        known = _Known(source, token, key, ends_us)
+        self._look_again(known)
+        if known.principal is None:
+            raise invalid_token()
+        while len(self._known) >= MOST_KNOWN:
+            self._known.popitem(last=False)
+        self._known[digest] = known
+
+    def _source(self, issuer: str) -> Source:
+        for one in (self._own, *self._outside):
+            if one.expected.issuer == issuer:
+                return one
+        raise BadToken("of an issuer that nobody knows")
+
+    async def _away(self, work: Callable[..., T], *values: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *values)
+
+    # --- a token of ours ---------------------------------------------------------------------------
+
+    async def issue(self, client: Principal, scopes: Sequence[str]) -> Issued:
+        """A token for who has this key, that may do ``scopes``; it never outlives the key.
+
+        Raises ``SecretLocked``, ``RequestRejected`` 503.
+        """
+        now_s = self._now_us() // 1_000_000
+        ends_s = now_s + self.lifetime_s
+        if client.expires_us is not None:
+            ends_s = min(ends_s, client.expires_us // 1_000_000)
+        claims = {
+            "iss": self.issuer,
+            "sub": client.key,
+            "aud": self.issuer,
+            "client_id": client.key,
+            "scope": " ".join(scopes),
+            "iat": now_s,
+            "exp": ends_s,
+            "jti": secrets.token_urlsafe(16),
+        }
+        kid, algorithm, key = await self.signing.signer()
+        text = await self._away(sign, claims, kid, algorithm, key)
+        return Issued(text, ends_s - now_s, tuple(scopes))
+
+
+class _Own:
+    """Ourselves as a source."""
+
+    def __init__(
+        self,
+        signing: SigningKeys,
+        client: Callable[[str], Principal | None],
+        refresh: Callable[[], Awaitable[object]],
+        issuer: str,
+    ) -> None:
+        self.expected = Expected(issuer=issuer, audience=issuer)
+        self._client = client
+        self._refresh = refresh
+        self._looking: asyncio.Task[object] | None = None
+        self.find = signing.find
+
+    async def look(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
+        """Another node may have made a key a moment ago: the store tells, asked once for all who wait."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._refresh())
+        await asyncio.shield(self._looking)
+        return self.find(kid, algorithm)
+
+    def principal(self, claims: Any) -> Principal | None:
+        client_id, scope = claims.get("client_id"), claims.get("scope")
+        if not isinstance(client_id, str) or claims.get("sub") != client_id or not isinstance(scope, str):
+            return None
+        client = self._client(client_id)
+        return None if client is None else replace(client, scopes=client.scopes & frozenset(scope.split()))
+
+
+def invalid_token() -> RequestRejected:
+    """The one refusal of every token that is not valid: why is told to nobody."""
+    return RequestRejected(
+        "token_invalid",
+        "This access token is not valid here, or no longer: get a new one from its issuer (ours: POST /oauth/token).",
+        status=401,
+    )
