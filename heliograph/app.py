@@ -19,12 +19,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from heliograph.access import KeyRing
+from heliograph.access.configuring import Configuring
+from heliograph.access.following import Following
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
 from heliograph.config import AccountSettings, Config, ConnectorConfig, load
 from heliograph.config.certificates import files_of
+from heliograph.config.stored import Key
 from heliograph.connectors import KINDS
 from heliograph.contracts import Connector, Store, SystemClock
 from heliograph.delivery.counting import Counting
@@ -84,6 +87,8 @@ class Heliograph:
         self._locked: str | None = None
         """Why endpoints could not be loaded since they changed ("": not tried yet); None: they are."""
         self._watch: asyncio.Task[None] | None = None
+        self._started = False
+        """Whether lanes are open, so that connectors which change open and close theirs."""
         self.tls: Tls | None = None
 
     async def __aenter__(self) -> Heliograph:
@@ -124,8 +129,14 @@ class Heliograph:
         self.store.on_facts = self._on_facts
         await self.counting.start()
         await self.outbox.start()
-        await self.apply(config)
+        self.configuring = Configuring(
+            self.store, self.sealing, self.clock.now_us, lambda: self.following.config, os.environ
+        )
+        self.following = Following(config, self.configuring, self._take)
+        self.metrics.read_faults = self.following.counts
+        await self.following.reload(config)
         await self.pipeline.start(self._connectors())
+        self._started = True
         await self.sandboxes.start()
         self.server = HttpServer(
             self._application(),
@@ -250,16 +261,24 @@ class Heliograph:
 
     # --- configuration -----------------------------------------------------------------------------
 
-    async def apply(self, config: Config) -> None:
-        """Connectors, routes and numbers as ``config`` declares them; what did not change keeps its links."""
-        ids = await self.store.ensure_connectors([one.name for one in config.connectors])
+    async def apply(self, config: Config, files: Config) -> dict[Key, ConfigFault]:
+        """Connectors, routes and numbers as ``config`` declares them; what did not change keeps its links.
+
+        ``files`` is what of it the file declares: that must be made. Of the rest this gives what cannot be.
+        """
+        ids = await self.store.ensure_connectors(_named(config))
         made: dict[str, tuple[ConnectorConfig, Connector]] = {}
+        failed: dict[Key, ConfigFault] = {}
         for declared in config.connectors:
             known = self._made.get(declared.name)
-            if known is not None and known[0] == declared:
+            try:
+                if known is None or known[0] != declared:
+                    known = declared, KINDS[declared.kind].make(declared.settings, ids[declared.name])
                 made[declared.name] = known
-            else:
-                made[declared.name] = (declared, KINDS[declared.kind].make(declared.settings, ids[declared.name]))
+            except (ConfigError, OSError, ValueError) as error:
+                if declared in files.connectors:
+                    raise
+                failed["connector", declared.name] = ConfigFault(f"connectors.{declared.name}", str(error))
         accounts = await self._ensure_accounts(config)
         self.directory.set_accounts(list(accounts.values()))
         self.directory.set_quiet(
@@ -289,8 +308,8 @@ class Heliograph:
         self.directory.set_connectors([one for _, one in made.values()])
         self._made = made
         self._names.clear()
-        self._names.update({one.id: name for name, (_, one) in made.items()})
-        self.config = config
+        self._names.update({number: name for name, number in ids.items()})
+        return failed
 
     async def _ensure_accounts(self, config: Config) -> dict[str, Account]:
         """Every account that the configuration names, with the settings that it declares."""
@@ -318,12 +337,20 @@ class Heliograph:
 
     async def reload(self, config: Config) -> None:
         """A new configuration: only what it changes is touched."""
-        before = self._made
         await self._take_keys(config)
-        await self.apply(config)
-        await self.pipeline.set_connectors(self._connectors(), drain_s=_DRAIN_S)
-        for name, what in _differences(before, self._made):
-            journal.connector_changed(name, what)
+        await self.following.reload(config)
+        self.config = config
+        await self.pipeline.settled()
+
+    async def _take(self, config: Config, files: Config) -> dict[Key, ConfigFault]:
+        """Makes a configuration hold: the file's with the store's."""
+        before = self._made
+        failed = await self.apply(config, files)
+        if self._started:
+            self.pipeline.plan_connectors(self._connectors(), drain_s=_DRAIN_S)
+            for name, what in _differences(before, self._made):
+                journal.connector_changed(name, what)
+        return failed
 
     async def _take_keys(self, config: Config) -> None:
         """The master keys of a new configuration, if they open what there is. Raises ``ConfigError``."""
@@ -354,6 +381,7 @@ class Heliograph:
             self._locked = self._locked or ""
         if self._locked is not None:
             await self._load_again()
+        await self.following.look()
 
     async def _load_again(self) -> None:
         """Endpoints after a change; while a secret is locked those before go on, and each look tries again."""
@@ -388,6 +416,8 @@ class Heliograph:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
+        if hasattr(self, "following"):
+            await self.following.stop()
         if hasattr(self, "tails"):
             self.tails.close()
         if hasattr(self, "server"):
@@ -410,6 +440,14 @@ class Heliograph:
 def _keys_of(config: Config) -> Callable[[], Sequence[bytes]]:
     """Where the master keys of a configuration come from."""
     return keys_from(config.security.master_key, config.security.other_master_keys, config.store.file)
+
+
+def _named(config: Config) -> list[str]:
+    """Every connector that is there or that something leads to, in declared order."""
+    names = [one.name for one in config.connectors]
+    for leads in (*(one.connectors for one in config.routes), *(one.connectors for one in config.numbers)):
+        names += leads
+    return list(dict.fromkeys(names))
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, str]]:

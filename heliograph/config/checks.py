@@ -24,7 +24,7 @@ from heliograph.model import TrafficType
 from heliograph.rules.wallclock import known_zones
 from heliograph.rules.windows import inverted, minutes_of
 
-__all__ = ["FaultCollector", "check"]
+__all__ = ["FaultCollector", "check", "check_carriers"]
 
 FaultCollector = Callable[[Path, str, str], None]
 """Takes the path of a key, what is wrong with it, and the remedy."""
@@ -56,6 +56,16 @@ def check(
     _check_retention(parts["retention"], fault)
     for name, account in parts["accounts"].items():
         _check_account(name, account, fault)
+    check_carriers(connectors, routes, numbers, fault)
+
+
+def check_carriers(
+    connectors: Sequence[tuple[Path, str]],
+    routes: Sequence[tuple[Path, RouteSettings]],
+    numbers: Sequence[tuple[Path, NumberSettings]],
+    fault: FaultCollector,
+) -> None:
+    """Hands ``fault`` what connectors, routes and numbers have wrong together, wherever they were declared."""
     _check_twice("connectors", connectors, fault)
     for path, name in connectors:
         if name.startswith(_OF_SANDBOXES):

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from heliograph.config import lines as toml_lines
 from heliograph.config.checks import check
@@ -33,7 +33,7 @@ from heliograph.config.settings import (
 from heliograph.config.values import BadValue, converted
 from heliograph.errors import ConfigError, ConfigFault
 
-__all__ = ["SECTIONS", "TABLES", "KindLike", "Reader", "known_kinds", "load", "variable"]
+__all__ = ["SECTIONS", "TABLES", "Carriers", "KindLike", "Reader", "known_kinds", "load", "variable"]
 
 SECTIONS: Final[Mapping[str, type]] = {
     "http": HttpSettings,
@@ -103,6 +103,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return "known are: " + ", ".join(known) if known else ""
 
 
+class Carriers(NamedTuple):
+    """What a tree declares: connectors that are right, the names of all, and right routes and numbers by place."""
+
+    connectors: tuple[ConnectorConfig, ...]
+    names: list[tuple[toml_lines.Path, str]]
+    routes: list[tuple[toml_lines.Path, RouteSettings]]
+    numbers: list[tuple[toml_lines.Path, NumberSettings]]
+
+
 class Reader:
     """Collects the faults of one configuration while reading it."""
 
@@ -136,12 +145,12 @@ class Reader:
         self._unknown_variables()
         parts: dict[str, Any] = {name: self._section(name, tree) for name in SECTIONS}
         parts["accounts"] = self._accounts(tree)
-        parts["connectors"] = self._connectors(tree)
-        routes = self._rows("routes", RouteSettings, tree)
-        numbers = self._rows("numbers", NumberSettings, tree)
-        check(parts, self._names(tree), routes, numbers, self.fault)
-        parts["routes"] = tuple(row for _, row in routes)
-        parts["numbers"] = tuple(row for _, row in numbers)
+        found = self.carriers(tree)
+        parts["connectors"] = found.connectors
+        check(parts, found.names, found.routes, found.numbers, self.fault)
+        parts["routes"] = tuple(row for _, row in found.routes)
+        parts["numbers"] = tuple(row for _, row in found.numbers)
+        parts["source"] = self._path
         return None if self.faults else Config(**{key: value for key, value in parts.items() if value is not None})
 
     def _tree(self) -> dict[str, Any] | None:
@@ -184,6 +193,15 @@ class Reader:
             close = difflib.get_close_matches(name[11:], [k[11:] for k in known], 1, 0.8)
             if name.startswith(starts) or close:
                 self.faults.append(ConfigFault(name, "no setting has this variable", nearest(name, known)))
+
+    def carriers(self, tree: dict[str, Any]) -> Carriers:
+        """Connectors, routes and numbers of a tree, each looked at by itself; what is wrong is in ``faults``."""
+        return Carriers(
+            self._connectors(tree),
+            self._names(tree),
+            self._rows("routes", RouteSettings, tree),
+            self._rows("numbers", NumberSettings, tree),
+        )
 
     # --- tables -----------------------------------------------------------------------------------
     def _section(self, name: str, tree: dict[str, Any]) -> Any:

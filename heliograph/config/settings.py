@@ -249,3 +249,5 @@ class Config:
     connectors: tuple[ConnectorConfig, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
     numbers: tuple[NumberSettings, ...] = ()
+    source: Path | None = None
+    """The file that it was read from."""

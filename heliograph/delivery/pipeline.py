@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from heliograph.contracts import Clock, Connector, Store
 from heliograph.delivery.directory import Directory
@@ -40,6 +40,10 @@ class Pipeline:
         rescue_settings: RescueSettings | None = None,
     ) -> None:
         self._store = store
+        self._running = False
+        self._wanted: Mapping[int, Connector] = {}
+        self._settling: dict[int, asyncio.Task[None]] = {}
+        """Lanes that end or begin, by their connector."""
         self.directory = directory
         self.ledger = Ledger(store, clock, metrics)
         self.dispatch = Dispatch(store, self.ledger, directory, clock, metrics, limits=lane_limits)
@@ -61,31 +65,61 @@ class Pipeline:
         await self.schedules.start()
         await self.set_connectors(connectors, drain_s=0.0)
         self.dispatch.mark_waiting(await self._store.waiting())
+        self._running = True
         self.rescue.start()
 
     async def set_connectors(self, connectors: Sequence[Connector], *, drain_s: float) -> None:
+        """:meth:`plan_connectors`, and waits until it is so."""
+        self.plan_connectors(connectors, drain_s=drain_s)
+        await self.settled()
+
+    def plan_connectors(self, connectors: Sequence[Connector], *, drain_s: float) -> None:
         """Opens lanes for connectors that are new, closes those that are not named; the others keep their links.
 
-        Lanes of sandboxes stay as they are.
+        A lane that ends has ``drain_s`` for its last answers, and what takes its place waits for that; nobody else
+        does, a later plan neither. Lanes of sandboxes stay as they are.
         """
-        named = {connector.id: connector for connector in connectors}
-        virtual = self.directory.sandboxes  # these come and go with the test keys that use them
-        gone = [
-            one
-            for one, lane in self.dispatch.lanes.items()
-            if named.get(one) is not lane.connector and one not in virtual
-        ]
-        await asyncio.gather(*(self.dispatch.remove(one, drain_s) for one in gone))
+        self._wanted = {connector.id: connector for connector in connectors}
         self.directory.set_connectors(connectors)
-        for connector in connectors:
-            if connector.id not in self.dispatch.lanes:
-                await self.dispatch.add(connector)
+        lanes, virtual = self.dispatch.lanes, self.directory.sandboxes  # these come and go with their test keys
+        for one in {*self._wanted, *(lane for lane in lanes if lane not in virtual)} - self._settling.keys():
+            if one not in lanes or lanes[one].connector is not self._wanted.get(one):
+                self._settling[one] = asyncio.get_running_loop().create_task(self._settle(one, drain_s))
+
+    async def settled(self) -> None:
+        """Waits until lanes are as planned last. Raises what went wrong with one."""
+        while self._settling:
+            await asyncio.gather(*self._settling.values())
+
+    async def _settle(self, connector_id: int, drain_s: float) -> None:
+        """Closes and opens one lane until it is as wanted: that may change while an old link ends."""
+        try:
+            while (lane := self.dispatch.lanes.get(connector_id)) is not None or connector_id in self._wanted:
+                wanted = self._wanted.get(connector_id)
+                if lane is None and wanted is not None:
+                    await self._open(wanted)
+                elif lane is not None and lane.connector is not wanted:
+                    await self.dispatch.remove(connector_id, drain_s)
+                else:
+                    break
+        finally:
+            del self._settling[connector_id]
+
+    async def _open(self, connector: Connector) -> None:
+        """What waited for a connector goes before what comes from now on."""
+        waiting = await self._store.waiting() if self._running else set()
+        await self.dispatch.add(connector)
+        if self._running:
+            waiting |= await self._store.waiting()  # what came between
+            self.dispatch.mark_waiting({one for one in waiting if one[0] == connector.id})
 
     async def stop(self, drain_s: float) -> None:
         """Answers what was begun, lets carriers answer what they have, and leaves the rest to the next start."""
         await self.rescue.stop()
         await self.schedules.stop()
         await self.intake.drain(drain_s)
+        self._wanted = {}
+        await asyncio.gather(*self._settling.values(), return_exceptions=True)
         await asyncio.gather(*(self.dispatch.remove(one, drain_s) for one in list(self.dispatch.lanes)))
         await self.receipts.drain(drain_s)
         await self.inbound.drain(drain_s)

@@ -18,7 +18,9 @@ __all__ = [
     "certificate_ends",
     "certificate_kept",
     "certificate_read",
+    "configuration_faulty",
     "configuration_kept",
+    "configuration_mended",
     "configuration_read",
     "configure",
     "connector_changed",
@@ -129,6 +131,16 @@ def configuration_read(connectors: int, routes: int, numbers: int) -> None:
 def configuration_kept(faults: int, first: str) -> None:
     """A reload found faults: the configuration before it stays."""
     _log.error("configuration_kept", faults=faults, first=first)
+
+
+def configuration_faulty(kind: str, name: str, why: str) -> None:
+    """Something that the store declares does not hold; everything else does. ``why`` holds no secret."""
+    _log.error("configuration_faulty", kind=kind, name=name, why=why)
+
+
+def configuration_mended(kind: str, name: str) -> None:
+    """What did not hold does, or is gone."""
+    _log.info("configuration_mended", kind=kind, name=name)
 
 
 def certificate_read(ends_at: datetime) -> None:

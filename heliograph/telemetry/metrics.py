@@ -84,6 +84,8 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_store_depth": Kind(
         "gauge", "Rows that wait in the store: waiting, outbox_rows, pending_deliveries, dead_letters, write_queue.",
         ("what",)),
+    "heliograph_configuration_faults": Kind(
+        "gauge", "Connectors, routes and numbers of the store that do not hold (the journal says why).", ("kind",)),
     "heliograph_certificate_end_seconds": Kind(
         "gauge", "The last moment of the server's certificate, in seconds since 1970; without HTTPS it is not there."),
 }  # fmt: skip
@@ -119,6 +121,8 @@ class Metrics:
         """Called at a scrape: how far each kind of reader of the outbox is behind."""
         self.read_healths: Callable[[], Mapping[str, int]] = dict
         """Called at a scrape: how many webhook endpoints do how."""
+        self.read_faults: Callable[[], Mapping[str, int]] = dict
+        """Called at a scrape: how many objects of the store do not hold, by their kind."""
         self.certificate_end_s: float | None = None
         """The end of the HTTP server's certificate, if it has one."""
         self.depth: Mapping[str, int] = {}
@@ -214,6 +218,7 @@ class Metrics:
             "heliograph_outbox_lag_rows": self.read_lags(),
             "heliograph_endpoints": self.read_healths(),
             "heliograph_store_depth": self.depth,
+            "heliograph_configuration_faults": self.read_faults(),
             "heliograph_certificate_end_seconds": (
                 {} if self.certificate_end_s is None else {"": self.certificate_end_s}
             ),

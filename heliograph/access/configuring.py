@@ -1,0 +1,295 @@
+"""Connectors, routes and numbers in the store: shown beside the file's, changed under the checks of the file.
+
+Each change is worked out on the whole of them and written only if nobody else has written meanwhile, so what was
+checked together is what stands there together. Source: docs/explanation/design/0050-configuration-in-the-store.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from heliograph.access.actors import Actor
+from heliograph.access.changes import Change, Difference, differences, hidden
+from heliograph.access.documents import is_sealed, opened, sealed
+from heliograph.config import Config
+from heliograph.config.gathering import Gathered, gathered
+from heliograph.config.stored import ARRAYS, KEPT, Key, Table, declared, is_reference, secrets_of
+from heliograph.contracts import Administration, Sealer, Store
+from heliograph.errors import ConfigError, ConfigFault, RequestRejected, SecretLocked, StoreBusy, VersionConflict
+from heliograph.model import Account, ConfigObject
+
+__all__ = ["MOST", "Configuring", "Shown"]
+
+MOST: Final[Mapping[str, int]] = {"connector": 500, "route": 2_000, "number": 5_000}
+"""Of each kind in the store."""
+_GUARD: Final = ("configuration", "carriers")
+"""An object whose version counts the changes of all of them together."""
+_TRIES: Final = 8
+_MOST_NAME_CHARACTERS: Final = 64
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """What is declared, without secrets. ``version`` is 0, and the times, of what the file declares."""
+
+    table: Table
+    managed_by: str
+    version: int = 0
+    created_us: int = 0
+    changed_us: int = 0
+
+
+class _State(Struct, frozen=True):
+    """What the store has: rows, and tables whose secrets are as the rows have them."""
+
+    version: int
+    rows: Mapping[Key, ConfigObject]
+    tables: Mapping[Key, Table]
+
+
+class Configuring:
+    """Reads and changes them. ``config`` gives what the file declares, ``environ`` is where references lead."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        now_us: Callable[[], int],
+        config: Callable[[], Config],
+        environ: Mapping[str, str],
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._now_us = now_us
+        self._config = config
+        self._environ = environ
+
+    # --- read ----------------------------------------------------------------------------------------
+
+    async def gathered(self, config: Config | None = None) -> Gathered:
+        """The file's configuration (``config``, or the one that holds) with what the store declares."""
+        return await self._gathered(config or self._config(), (await self._state()).tables.values())
+
+    async def version(self) -> int:
+        """How often they were changed: another number is another configuration."""
+        return next((one.version for one in await self._store.objects(_GUARD[0]) if one.name == _GUARD[1]), 0)
+
+    async def shown(self, kind: str) -> list[Shown]:
+        """All of a kind: the file's in its order, then the store's by name."""
+        return _all_shown(self._config(), await self._state(), kind)
+
+    async def one(self, kind: str, name: str) -> Shown:
+        """One of them, the file's where both declare it. Raises ``RequestRejected`` (404)."""
+        name = name.removeprefix("+") if kind == "number" else name
+        found = next((one for one in await self.shown(kind) if one.table.name == name), None)
+        if found is None:
+            raise RequestRejected("not_found", f"There is no {kind} of this name.", status=404)
+        return found
+
+    async def sealed_tables(self) -> list[Table]:
+        """What the store declares, with secrets as they are kept: references, or sealed."""
+        tables = (await self._state()).tables
+        return [tables[key] for key in sorted(tables)]
+
+    async def _state(self) -> _State:
+        objects = await self._store.objects()
+        rows = {(one.kind, one.name): one for one in objects if one.kind in ARRAYS}
+        version = next((one.version for one in objects if (one.kind, one.name) == _GUARD), 0)
+        return _State(version, rows, {key: Table(*key, json.loads(one.document)) for key, one in rows.items()})
+
+    async def _gathered(self, config: Config, tables: Iterable[Table]) -> Gathered:
+        clear, locked = [], {}
+        for table in tables:
+            try:
+                clear.append(self._open(table))
+            except SecretLocked as error:
+                clear.append(table)
+                locked[table.key] = ConfigFault(table.where, str(error))
+        return await asyncio.to_thread(gathered, config, clear, self._environ, locked=locked)
+
+    def _open(self, table: Table) -> Table:
+        values = {
+            key: opened(value, self._sealer, table.kind, table.name, key) if is_sealed(value) else value
+            for key, value in table.values.items()
+        }
+        return Table(table.kind, table.name, values)
+
+    # --- change --------------------------------------------------------------------------------------
+
+    async def change(self, wanted: Change, by: Actor, *, dry_run: bool = False) -> list[Difference]:
+        """Does it, all or nothing; gives what was, or would be, different.
+
+        Raises ``ConfigError`` with every fault, ``VersionConflict``, and ``RequestRejected`` (409 ``managed_by_file``,
+        404 ``not_found``).
+        """
+        wanted = wanted.named()
+        self._refuse_the_files(wanted)
+        for _ in range(_TRIES):
+            state = await self._state()
+            _check_versions(wanted, state)
+            tables = self._wanted(wanted, state)
+            await self._check(state, tables)
+            found = differences(state.tables, tables)
+            accounts = await self._new_accounts(tables.values())
+            found += [Difference(action="create", kind="account", name=name, after={"name": name}) for name in accounts]
+            if dry_run or not found:
+                return found
+            try:
+                await self._write(state, tables, found, by)
+            except VersionConflict as error:
+                if (error.kind, error.name) != _GUARD and error.kind != "account":
+                    raise
+            else:
+                return found
+        raise StoreBusy("others change the configuration again and again")
+
+    def _refuse_the_files(self, wanted: Change) -> None:
+        config = self._config()
+        files = {one.key for one in declared(config)}
+        for key in (one.key for one in wanted.tables):
+            if key in files:
+                raise RequestRejected(
+                    "managed_by_file",
+                    f"The {key[0]} {key[1]} is declared by the configuration file: change it there, and let the server "
+                    "read it again (SIGHUP).",
+                    status=409,
+                )
+
+    async def _check(self, state: _State, tables: Mapping[Key, Table]) -> None:
+        """What is wrong may stay, for everything else to be changed beside it; nothing may become wrong."""
+        faults = {**(await self._gathered(self._config(), tables.values())).faults, **_too_many(tables)}
+        untouched = {key for key in faults if tables.get(key) == state.tables.get(key)}
+        if untouched:
+            before = (await self._gathered(self._config(), state.tables.values())).faults
+            faults = {key: found for key, found in faults.items() if key not in untouched or before.get(key) != found}
+        if faults:
+            raise ConfigError([fault for key in sorted(faults) for fault in faults[key]])
+
+    def _wanted(self, wanted: Change, state: _State) -> dict[Key, Table]:
+        """Everything that the store is to have, secrets as its rows have them or, where they are new, sealed."""
+        tables = {} if wanted.whole else dict(state.tables)
+        files = {one.key for one in declared(self._config())}
+        for key in wanted.deleted:
+            if tables.pop(key, None) is None:
+                self._refuse_the_files(Change(tables=[Table(*key, {})] if key in files else ()))
+                raise RequestRejected("not_found", f"There is no {key[0]} of this name.", status=404)
+        faults: list[ConfigFault] = []
+        seen: set[Key] = set()
+        for one in wanted.tables:
+            if one.key in seen:
+                faults.append(ConfigFault(one.where, f"the {one.kind} is there twice", "give each a name of its own"))
+            seen.add(one.key)
+            tables[one.key] = self._sealed(one, state.tables.get(one.key), faults)
+        if faults:
+            raise ConfigError(faults)
+        return tables
+
+    def _sealed(self, table: Table, before: Table | None, faults: list[ConfigFault]) -> Table:
+        values = dict(table.values)
+        for field in secrets_of(table) & values.keys():
+            there = None if before is None else before.values.get(field)
+            value = values[field]
+            if value == KEPT and there is not None:
+                values[field] = there
+            elif value == KEPT:
+                remedy = f'write {field} = "…", or "env:NAME"'
+                faults.append(
+                    ConfigFault(f"{table.where}.{field}", "is not in this store, so it can't be kept", remedy)
+                )
+            elif is_sealed(value):
+                self._check_opens(table, field, value, faults)
+            elif isinstance(value, str) and not is_reference(value):
+                values[field] = self._seal(table, field, value, there)
+        return Table(table.kind, table.name, values)
+
+    def _seal(self, table: Table, field: str, value: str, there: object) -> object:
+        """``there`` where that is the same secret: what did not change keeps its version."""
+        place = table.kind, table.name, field
+        if is_sealed(there):
+            try:
+                if opened(str(there), self._sealer, *place) == value:
+                    return there
+            except SecretLocked:
+                pass  # one that is lost is replaced
+        return sealed(value, self._sealer, *place)
+
+    def _check_opens(self, table: Table, field: str, value: str, faults: list[ConfigFault]) -> None:
+        try:
+            opened(value, self._sealer, table.kind, table.name, field)
+        except SecretLocked as error:
+            faults.append(ConfigFault(f"{table.where}.{field}", str(error), 'or write the secret, or "env:NAME"'))
+
+    async def _write(self, state: _State, tables: Mapping[Key, Table], found: Sequence[Difference], by: Actor) -> None:
+        now_us = self._now_us()
+        guard = ConfigObject(kind=_GUARD[0], name=_GUARD[1], document="{}")
+        change = Administration(at_us=now_us, objects=[(guard, state.version)])
+        for one in found:
+            key = one.kind, one.name
+            version = state.rows[key].version if key in state.rows else 0
+            if one.kind == "account":
+                change.accounts.append((Account(id=0, name=one.name, created_us=now_us), 0))
+            elif one.after is None:
+                change.deleted.append((*key, version))
+            else:
+                document = json.dumps(dict(tables[key].values))
+                change.objects.append((ConfigObject(kind=one.kind, name=one.name, document=document), version))
+            change.audit.append(by.entry(now_us, one.action, one.kind, one.name, 0, before=one.before, after=one.after))
+        await self._store.administer(change)
+
+    async def _new_accounts(self, tables: Iterable[Table]) -> list[str]:
+        """Accounts that are named and not there yet. Raises ``ConfigError`` for what can't name one."""
+        named: dict[str, str] = {}
+        for table in tables:
+            names = [table.values.get("account")] if table.kind == "number" else table.values.get("accounts", ())
+            if isinstance(names, list):
+                named.update({name: table.where for name in names if isinstance(name, str)})
+        there = {account.name for account in await self._store.accounts()}
+        new = sorted(set(named) - there)
+        for name in new:
+            if len(name) > _MOST_NAME_CHARACTERS or not name.isprintable() or not name.strip():
+                remedy = f"at most {_MOST_NAME_CHARACTERS} characters that can be printed"
+                raise ConfigError([ConfigFault(named[name], f"{name!r:.80} cannot name an account", remedy)])
+        return new
+
+
+def _check_versions(wanted: Change, state: _State) -> None:
+    for key, expected in wanted.expected.items():
+        there = state.rows[key].version if key in state.rows else 0
+        if expected is not None and expected != there:
+            raise VersionConflict(*key, there)
+
+
+def _too_many(tables: Mapping[Key, Table]) -> dict[Key, tuple[ConfigFault, ...]]:
+    faults: dict[Key, tuple[ConfigFault, ...]] = {}
+    for kind, most in MOST.items():
+        if len(over := sorted(key for key in tables if key[0] == kind)) > most:
+            what = f"would be one of {len(over)} {ARRAYS[kind]} in the store"
+            faults[over[-1]] = (ConfigFault(tables[over[-1]].where, what, f"at most {most}: delete others first"),)
+    return faults
+
+
+def _all_shown(config: Config, state: _State, kind: str) -> list[Shown]:
+    files = [one for one in declared(config) if one.kind == kind]
+    known = {one.key for one in files}
+    return [
+        *(Shown(table=one, managed_by="file") for one in files),
+        *(
+            _shown(state.rows[key], one)
+            for key, one in sorted(state.tables.items())
+            if key[0] == kind and key not in known
+        ),
+    ]
+
+
+def _shown(row: ConfigObject, table: Table) -> Shown:
+    return Shown(
+        table=Table(table.kind, table.name, hidden(table)),
+        managed_by="store",
+        version=row.version,
+        created_us=row.created_us,
+        changed_us=row.changed_us,
+    )
