@@ -22,7 +22,7 @@ from heliograph.contracts import Administration, Sealer, Store
 from heliograph.errors import RequestRejected
 from heliograph.model import AuditEntry, ConfigObject
 
-__all__ = ["MOST_LIFETIME_S", "SIGNING_KEY", "SigningKey", "SigningKeys", "make_signing_key"]
+__all__ = ["MOST_LIFETIME_S", "SIGNING_KEY", "SigningKey", "SigningKeys", "make_signing_key", "shown", "sign"]
 
 SIGNING_KEY: Final = "signing_key"
 """The kind of the objects; their name is the key's id."""
@@ -164,5 +164,5 @@ def _read(one: ConfigObject) -> SigningKey | None:
     return None if verifying is None or verifying.kid != one.name else SigningKey(one, document, verifying)
 
 
-def _age(one: SigningKey) -> tuple[int, str]:
-    return (one.kept.created_us, one.kid)
+def _age(one: SigningKey) -> tuple[bool, int, str]:
+    return (one.ends_us is None, one.kept.created_us, one.kid)

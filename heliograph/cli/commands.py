@@ -15,6 +15,7 @@ from heliograph.cli import (
     inspect,
     keys,
     messages,
+    oauth,
     optout,
     send,
     serve,
@@ -61,6 +62,7 @@ app.command("analytics")(analytics.analytics)
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
+app.add_typer(oauth.app, name="oauth")
 app.add_typer(optout.app, name="optout")
 app.command(
     "bench",

@@ -38,7 +38,7 @@ def page() -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
-    [security] = operation["security"]
+    security, *_ = operation["security"]
     scope = ", ".join(f"`{one}`" for one in next(iter(security.values())))
     yield f"\n### {operation['summary']}\n\n`{method} {path}` · scope {scope}\n"
     parameters = operation.get("parameters", ())

@@ -13,7 +13,9 @@ from heliograph import __version__
 from heliograph.ingress.rest.answers import problem_examples, problem_responses
 from heliograph.ingress.rest.examples import example_of
 from heliograph.ingress.rest.fields import CHOICES, FIELDS
+from heliograph.ingress.rest.oauth import TOKEN_PATH
 from heliograph.ingress.rest.problems import PROBLEMS, Problem
+from heliograph.model import SCOPES
 
 __all__ = ["Operation", "document"]
 
@@ -42,6 +44,19 @@ class Operation(Struct, frozen=True):
 
 _ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"
 _LISTS = {"events": "EventList", "keys": "KeyList", "webhooks": "WebhookList"}
+_SCHEMES: dict[str, Any] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
+    "oauth": {
+        "type": "oauth2",
+        "description": "A token for a key: its id is client_id, the key client_secret.",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": TOKEN_PATH,
+                "scopes": {one: f"What keys with {one} may do." for one in SCOPES},
+            }
+        },
+    },
+}
 _TEXTS: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 512}
 _BATCH_REPLY: dict[str, Any] = {
     "type": "object",
@@ -69,10 +84,10 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
             "version": __version__,
             "summary": "Send text messages, follow them to the handset, hear the replies.",
         },
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"oauth": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": _SCHEMES,
             "responses": {"Problem": _problem()},
             "examples": problem_examples(),
             "schemas": schemas,
@@ -146,7 +161,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": re.sub(r"[^a-z0-9]+", "_", operation.summary.lower()),
-        "security": [{"key": [operation.scope]}],
+        "security": [{"key": [operation.scope]}, {"oauth": [operation.scope]}],
         "responses": {
             str(operation.status): _answer(operation),
             **problem_responses(operation),

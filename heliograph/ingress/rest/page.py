@@ -114,7 +114,7 @@ def _contents(document: Schema) -> Iterator[str]:
 def _operation(method: str, path: str, operation: Schema, document: Schema) -> Iterator[str]:
     yield f'<section><h2 id="{operation["operationId"]}">{escape(operation["summary"])}</h2>'
     yield f'<p class="path"><code><span class="{method}">{method.upper()}</span> {escape(path)}</code></p>'
-    [scopes] = operation["security"]
+    scopes, *_ = operation["security"]
     yield f'<p class="soft">Takes a key with the scope {_code(", ".join(scopes["key"]))}.</p>'
     yield f"<pre>{escape(_curl(method, path, operation))}</pre>"
     if parameters := operation.get("parameters"):
