@@ -21,12 +21,14 @@ from msgspec.structs import replace
 from heliograph.access import KeyRing
 from heliograph.access.configuring import Configuring
 from heliograph.access.following import Following
+from heliograph.access.issuers import OutsideIssuer, Trust
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
 from heliograph.config import AccountSettings, Config, ConnectorConfig, load
 from heliograph.config.certificates import files_of
+from heliograph.config.issuers import IssuerSettings
 from heliograph.config.stored import Key
 from heliograph.connectors import KINDS
 from heliograph.contracts import Connector, Store, SystemClock
@@ -51,7 +53,7 @@ from heliograph.ingress.rest.cursors import CURSOR_KEYS, Cursors
 from heliograph.ingress.server import HttpLimits, HttpServer
 from heliograph.ingress.tls import Tls
 from heliograph.model import Account, Fact, IdSource, Live, Number, Route, TrafficType
-from heliograph.outbound import DirectHttp, HelperHttp
+from heliograph.outbound import DirectHttp, Fetching, HelperHttp
 from heliograph.rules.schedule import Quiet
 from heliograph.rules.windows import inverted, minutes_of
 from heliograph.sandbox import Sandboxes
@@ -202,8 +204,16 @@ class Heliograph:
             issuer=config.oauth.issuer or "",
             lifetime_s=config.oauth.token_lifetime_s,
         )
+        self.fetching = Fetching()
+        self.tokens.outside = tuple(self._issuer(one) for one in config.issuers)
         self.counting = Counting(self.store)
         self.tails = Tails(EventLog(self.store, clock, int(retention.events_days * _DAY_S * 1_000_000)))
+
+    def _issuer(self, declared: IssuerSettings) -> OutsideIssuer:
+        tokens, trust = self.tokens, Trust(**vars(declared))
+        return OutsideIssuer(
+            trust, self.fetching.get, self.clock.monotonic, lambda name: tokens.accounts.get(name), tokens.changed
+        )
 
     def _build_outbox(self) -> None:
         webhooks = self.config.webhooks
@@ -315,6 +325,7 @@ class Heliograph:
         """Every account that the configuration names, with the settings that it declares."""
         named = {*config.accounts, *(one.account for one in config.numbers)}
         named.update(name for route in config.routes for name in route.accounts)
+        named.update(name for one in config.issuers for name in (one.account, *one.accounts) if name is not None)
         for name in sorted(named):
             account = await self.store.ensure_account(name, self.clock.now_us())
             declared = config.accounts.get(name)
@@ -369,6 +380,7 @@ class Heliograph:
         while True:
             await asyncio.sleep(_CONFIG_EVERY_S)
             self._look_at_certificate()
+            self.tokens.tend()
             await self.readiness.look()
             with contextlib.suppress(HeliographError):
                 await self.keys.note_uses()
@@ -432,7 +444,8 @@ class Heliograph:
             await self.counting.stop()
             await self.http.close()
         if hasattr(self, "tokens"):
-            self.tokens.close()
+            await self.tokens.close()
+            await self.fetching.close()
         if hasattr(self, "store"):
             await self.store.close()
 

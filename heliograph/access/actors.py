@@ -41,9 +41,9 @@ class Actor(Struct, frozen=True, kw_only=True):
     def of(cls, principal: Principal, address: str | None) -> Actor:
         """Who has this key, at this address."""
         if OPERATOR_SCOPE in principal.scopes:
-            return cls(kind="key", name=principal.key, address=address)
+            return cls(kind=principal.kind, name=principal.key, address=address)
         return cls(
-            kind="key",
+            kind=principal.kind,
             name=principal.key,
             address=address,
             account_id=principal.account.id,

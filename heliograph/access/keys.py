@@ -47,7 +47,10 @@ _ORIGIN_CHARACTERS = 100
 
 
 class Principal(Struct, frozen=True):
-    """Who is calling: an account, by one of its keys. ``key`` is the key's readable prefix."""
+    """Who is calling: an account, by one of its keys. ``key`` is the key's readable prefix.
+
+    ``kind`` is ``token`` for who has a token of an issuer outside; ``key`` then names issuer and subject.
+    """
 
     account: Account
     scopes: frozenset[str]
@@ -55,6 +58,7 @@ class Principal(Struct, frozen=True):
     expires_us: int | None = None
     allowed: AllowList | None = None
     """From where the key may be used; None is anywhere."""
+    kind: str = "key"
 
 
 def make_key(
@@ -185,7 +189,8 @@ class KeyRing:
             raise RequestRejected(
                 "key_expired", "This key has expired: use its successor, or let the operator make one.", status=401
             )
-        self._used.add(principal.key)
+        if principal.kind == "key":
+            self._used.add(principal.key)
         return principal
 
     @staticmethod

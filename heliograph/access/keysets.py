@@ -23,6 +23,7 @@ MOST_SET_OCTETS: Final = 262_144
 _MOST_KEYS: Final = 100
 _MOST_MEMBER_CHARACTERS: Final = 2_048
 _RSA_BITS: Final = range(2_048, 8_193)
+_LEAST_MODULUS_CHARACTERS: Final = 2_048 // 6
 _MOST_EXPONENT: Final = 1 << 32
 """A larger one makes every verification slow, and no signature better."""
 
@@ -103,6 +104,8 @@ def _ec(numbers: dict[str, Any]) -> ECKey | None:
 
 
 def _rsa(numbers: dict[str, Any]) -> RSAKey | None:
+    if len(numbers["n"]) < _LEAST_MODULUS_CHARACTERS:
+        return None
     key = RSAKey.import_key({"kty": "RSA", **numbers})
     public = key.public_key
     exponent = public.public_numbers().e

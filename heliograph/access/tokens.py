@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from heliograph.access.issuers import OutsideIssuer
 from heliograph.access.jwts import BadToken, Expected, Token, check, read, verify
 from heliograph.access.keys import Principal
 from heliograph.access.keysets import VerifyingKey
@@ -104,7 +105,6 @@ class Tokens:
         *,
         issuer: str,
         lifetime_s: int = 3_600,
-        outside: Sequence[Source] = (),
     ) -> None:
         """``client`` finds who has a key of this id; ``refresh`` reads the configuration if it changed."""
         self.signing = signing
@@ -113,7 +113,8 @@ class Tokens:
         self.accounts: Mapping[str, Account] = {}
         """Every account by its name."""
         self._own = _Own(signing, client, refresh, issuer)
-        self._outside = tuple(outside)
+        self.outside: tuple[OutsideIssuer, ...] = ()
+        """Issuers that are trusted besides ourselves."""
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._meeting: dict[bytes, asyncio.Task[None]] = {}
         self._epoch = 0
@@ -138,8 +139,15 @@ class Tokens:
         """Accounts, keys or sets of keys are others now: what is known of tokens is looked at again."""
         self._epoch += 1
 
-    def close(self) -> None:
+    def tend(self) -> None:
+        """To be called every second or so: keeps the keys of issuers outside fresh."""
+        for one in self.outside:
+            one.tend()
+
+    async def close(self) -> None:
         """Ends the threads; what is under way is finished first."""
+        for one in self.outside:
+            await one.close()
         self._pool.shutdown()
 
     # --- a request's token -------------------------------------------------------------------------
@@ -215,8 +223,10 @@ class Tokens:
         self._known[digest] = known
 
     def _source(self, issuer: str) -> Source:
-        for one in (self._own, *self._outside):
-            if one.expected.issuer == issuer:
+        if issuer == self._own.expected.issuer:
+            return self._own
+        for one in self.outside:
+            if issuer == one.expected.issuer:
                 return one
         raise BadToken("of an issuer that nobody knows")
 

@@ -15,11 +15,13 @@ from typing import Any, Final, NamedTuple, Protocol
 from heliograph.config import lines as toml_lines
 from heliograph.config.checks import check
 from heliograph.config.fields import FieldInfo, describe
+from heliograph.config.issuers import check_issuers
 from heliograph.config.settings import (
     AccountSettings,
     Config,
     ConnectorConfig,
     HttpSettings,
+    IssuerSettings,
     LimitSettings,
     LogSettings,
     NumberSettings,
@@ -47,7 +49,12 @@ SECTIONS: Final[Mapping[str, type]] = {
 }
 """Sections of plain settings; a variable can set each of them."""
 
-TABLES: Final[Mapping[str, type | None]] = {"connectors": None, "routes": RouteSettings, "numbers": NumberSettings}
+TABLES: Final[Mapping[str, type | None]] = {
+    "connectors": None,
+    "routes": RouteSettings,
+    "numbers": NumberSettings,
+    "issuers": IssuerSettings,
+}
 """Arrays of tables. A connector's settings belong to its kind."""
 
 _MAX_FILE_OCTETS: Final = 16_777_216
@@ -150,6 +157,7 @@ class Reader:
         check(parts, found.names, found.routes, found.numbers, self.fault)
         parts["routes"] = tuple(row for _, row in found.routes)
         parts["numbers"] = tuple(row for _, row in found.numbers)
+        parts["issuers"] = self._issuers(parts["oauth"], tree)
         parts["source"] = self._path
         return None if self.faults else Config(**{key: value for key, value in parts.items() if value is not None})
 
@@ -234,6 +242,11 @@ class Reader:
         """The right entries of an array, each with its place."""
         rows = [(path, self._build(cls, path, table)) for path, table in self._array(name, tree)]
         return [(path, row) for path, row in rows if row is not None]
+
+    def _issuers(self, oauth: OAuthSettings | None, tree: dict[str, Any]) -> tuple[IssuerSettings, ...]:
+        rows = self._rows("issuers", IssuerSettings, tree)
+        check_issuers(None if oauth is None else oauth.issuer, rows, self.fault)
+        return tuple(row for _, row in rows)
 
     def _accounts(self, tree: dict[str, Any]) -> dict[str, AccountSettings]:
         accounts = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from heliograph.config.fields import FieldInfo, describe
 from heliograph.config.loading import SECTIONS, KindLike, known_kinds, variable
-from heliograph.config.settings import AccountSettings, NumberSettings, RouteSettings
+from heliograph.config.settings import AccountSettings, IssuerSettings, NumberSettings, RouteSettings
 from heliograph.config.values import type_words
 
 __all__ = ["page", "table"]
@@ -40,6 +40,7 @@ def _lines(kinds: Mapping[str, KindLike]) -> Iterator[str]:
         yield from _section(f'[[connectors]] with kind = "{name}"', kind.settings)
     yield from _section("[[routes]]", RouteSettings)
     yield from _section("[[numbers]]", NumberSettings)
+    yield from _section("[[issuers]]", IssuerSettings)
     yield from _section("[accounts.NAME]", AccountSettings, without=("name",))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from heliograph.config.fields import setting
+from heliograph.config.issuers import IssuerSettings
 
 __all__ = [
     "MIN_RECORDS_DAYS",
@@ -20,6 +21,7 @@ __all__ = [
     "Config",
     "ConnectorConfig",
     "HttpSettings",
+    "IssuerSettings",
     "LimitSettings",
     "LogSettings",
     "NumberSettings",
@@ -249,5 +251,6 @@ class Config:
     connectors: tuple[ConnectorConfig, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
     numbers: tuple[NumberSettings, ...] = ()
+    issuers: tuple[IssuerSettings, ...] = ()
     source: Path | None = None
     """The file that it was read from."""

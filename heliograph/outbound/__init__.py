@@ -2,6 +2,7 @@
 
 from heliograph.outbound.addresses import AddressRefused, check_url, is_public
 from heliograph.outbound.direct import DirectHttp
+from heliograph.outbound.fetching import Fetching
 from heliograph.outbound.helped import HelperHttp
 
-__all__ = ["AddressRefused", "DirectHttp", "HelperHttp", "check_url", "is_public"]
+__all__ = ["AddressRefused", "DirectHttp", "Fetching", "HelperHttp", "check_url", "is_public"]

@@ -26,6 +26,8 @@ __all__ = [
     "connector_changed",
     "endpoint_gone",
     "inbound_unassigned",
+    "issuer_keys_read",
+    "issuer_unavailable",
     "key_in_browser",
     "lane_paused",
     "link_bound",
@@ -151,6 +153,16 @@ def certificate_read(ends_at: datetime) -> None:
 def certificate_kept(why: str, ends_at: datetime) -> None:
     """A certificate or key that was put in place cannot be used: the one before stays. ``ends_at`` is its end."""
     _log.error("certificate_kept", why=why, ends_at=ends_at.isoformat())
+
+
+def issuer_keys_read(name: str, keys: int) -> None:
+    """An issuer of access tokens outside has other keys than before."""
+    _log.info("issuer_keys_read", issuer=name, keys=keys)
+
+
+def issuer_unavailable(name: str, why: str, keys: int) -> None:
+    """An issuer's keys can't be fetched; the ``keys`` that are known go on. Told again when the reason changes."""
+    _log.warning("issuer_unavailable", issuer=name, why=why, keys=keys)
 
 
 def certificate_ends(ends_at: datetime, expired: bool) -> None:

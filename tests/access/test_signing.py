@@ -6,73 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from heliograph.access import KeyRing, make_key
-from heliograph.access.actors import Actor
 from heliograph.access.documents import object_keys
 from heliograph.access.rekeying import rekey
-from heliograph.access.rotation import Rotated, rotate
-from heliograph.access.sealing import MasterKeys
-from heliograph.access.signing import MOST_LIFETIME_S, SIGNING_KEY, SigningKeys
-from heliograph.access.tokens import Tokens, TokenUnseen
+from heliograph.access.signing import MOST_LIFETIME_S, SIGNING_KEY
 from heliograph.contracts import Administration, AuditFilter
 from heliograph.errors import ConfigError, RequestRejected, SecretLocked
 from heliograph.model import ConfigObject
 from heliograph.store.sqlite import SqliteStore
-
-NOW_US = 1_800_000_000_000_000
-ACTOR = Actor(kind="command", name="ada")
-
-
-class Node:
-    """One process of a store: what it knows of keys and tokens, under a clock that moves when told."""
-
-    def __init__(self, store: SqliteStore, masters: list[bytes]) -> None:
-        self.us = NOW_US
-        self.store = store
-        self.sealer = MasterKeys(lambda: masters)
-        self.ring = KeyRing(store, lambda: self.us)
-        self.signing = SigningKeys(store, self.sealer, lambda: self.us)
-        self.ring.tokens = self.tokens = Tokens(
-            self.signing, lambda: self.us, self.ring.find, self.ring.refresh, issuer="https://sms.example"
-        )
-
-    async def issue(self) -> str:
-        client = self.ring.find(self.prefix)
-        assert client is not None
-        return (await self.tokens.issue(client, ["inspect"])).text
-
-    async def make_key(self) -> None:
-        account = await self.store.ensure_account("demo", self.us)
-        _, key = make_key(account.id, now_us=self.us)
-        await self.store.add_key(key)
-        await self.refresh(key.prefix)
-
-    async def refresh(self, prefix: str) -> None:
-        self.prefix = prefix
-        await self.ring.refresh()
-
-    async def takes(self, token: str) -> bool:
-        try:
-            try:
-                return self.ring.admit(token, None) is not None
-            except TokenUnseen as unseen:
-                await unseen.meet()
-            return self.ring.admit(token, None) is not None
-        except RequestRejected as rejected:
-            return rejected.code != "token_invalid"
-
-    async def rotate(self, **more: Any) -> Rotated:
-        done = await rotate(self.store, self.sealer, ACTOR, self.us, **more)
-        await self.ring.refresh()
-        return done
-
-    def published(self) -> list[str]:
-        return [one["kid"] for one in json.loads(self.signing.published())["keys"]]
+from tests.access.node import NOW_US, Node
 
 
 @pytest.fixture
@@ -90,8 +35,8 @@ async def nodes(store: SqliteStore) -> AsyncIterator[tuple[Node, Node]]:
     await one.make_key()
     await other.refresh(one.prefix)
     yield one, other
-    one.tokens.close()
-    other.tokens.close()
+    await one.tokens.close()
+    await other.tokens.close()
 
 
 async def test_the_first_token_makes_the_key_and_another_node_takes_it_at_once(nodes: tuple[Node, Node]) -> None:
@@ -194,7 +139,7 @@ async def test_without_its_master_key_a_node_verifies_and_cannot_sign(store: Sql
         with pytest.raises(SecretLocked, match="signing_key"):
             await node.issue()
     for node in (one, stranger, keyless):
-        node.tokens.close()
+        await node.tokens.close()
 
 
 async def test_rekey_seals_signing_keys_anew(store: SqliteStore) -> None:
@@ -212,8 +157,8 @@ async def test_rekey_seals_signing_keys_anew(store: SqliteStore) -> None:
     await fresh.refresh(one.prefix)
     assert await fresh.takes(token)
     assert await one.takes(await fresh.issue())
-    one.tokens.close()
-    fresh.tokens.close()
+    await one.tokens.close()
+    await fresh.tokens.close()
 
 
 @pytest.mark.parametrize("spoil", ["{}", "[]", '{"algorithm":"ES256","public":{},"private":"x"}'])

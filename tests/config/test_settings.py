@@ -11,10 +11,10 @@ import pytest
 from heliograph.config.fields import describe
 from heliograph.config.loading import SECTIONS, known_kinds
 from heliograph.config.reference import page
-from heliograph.config.settings import AccountSettings, NumberSettings, RouteSettings
+from heliograph.config.settings import AccountSettings, IssuerSettings, NumberSettings, RouteSettings
 
 
-@pytest.mark.parametrize("cls", [*SECTIONS.values(), RouteSettings, NumberSettings, AccountSettings])
+@pytest.mark.parametrize("cls", [*SECTIONS.values(), RouteSettings, NumberSettings, IssuerSettings, AccountSettings])
 def test_every_setting_has_one_line_of_help(cls: type) -> None:
     assert dataclasses.is_dataclass(cls)
     for info in describe(cls):

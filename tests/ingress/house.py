@@ -218,5 +218,5 @@ async def house(
         await outbox.close()
         await http.close()
         await pipeline.intake.drain(5.0)
-        keys.tokens.close()
+        await keys.tokens.close()
         await store.close()

@@ -21,6 +21,7 @@ _CALL: Final = (
     "headers_too_large",
     "http_invalid",
     "internal",
+    "issuer_unavailable",
     "key_expired",
     "overloaded",
     "token_invalid",

@@ -33,6 +33,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "idempotency_in_progress": (409, "A request with this Idempotency-Key is being worked on."),
     "idempotency_mismatch": (409, "The Idempotency-Key was used for another request."),
     "internal": (500, "The server failed; the fault is in its journal."),
+    "issuer_unavailable": (503, "The keys of the token's issuer cannot be fetched now."),
     "json_invalid": (400, "The body is not JSON, or is nested too deep."),
     "key_expired": (401, "The key has expired."),
     "message_too_long": (422, "The message needs more segments than can be counted."),
