@@ -248,6 +248,7 @@ class Heliograph:
                 replays=Replays(self.store, self.outbox, self.clock),
                 tails=self.tails,
                 now_us=self.clock.now_us,
+                sandboxes=self.sandboxes,
                 cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
                 connectors=self._names,
                 metrics=self.metrics,

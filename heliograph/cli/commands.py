@@ -17,6 +17,7 @@ from heliograph.cli import (
     messages,
     oauth,
     optout,
+    sandbox,
     send,
     serve,
     simulate,
@@ -63,6 +64,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(oauth.app, name="oauth")
+app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(optout.app, name="optout")
 app.command(
     "bench",

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from heliograph.contracts import Clock, Store, Update
+from heliograph.contracts import Clock, ListFilter, Store, Update
 from heliograph.delivery.dispatch import Dispatch
 from heliograph.delivery.inbound import Inbound
 from heliograph.delivery.ledger import Batch, Ledger
@@ -180,6 +180,35 @@ class Rescue:
                 await self._ledger.commit(batch)
             if after is None:
                 return total
+
+    async def end_within(self, account_id: int, by_s: int) -> int:
+        """Ends those of one account that time would end within ``by_s`` seconds, now; gives how many.
+
+        Messages that wait in the store and are over then end as ``expired``; those whose receipt is overdue then as
+        ``unknown``. Those that wait for a date are left to it.
+        """
+        now_us = self._clock.now_us()
+        then_us, total = now_us + by_s * 1_000_000, 0
+        asked = ListFilter(states=(State.QUEUED, State.SUBMITTING, State.SENT), limit=_STEP)
+        while True:
+            page = await self._store.messages(account_id, asked)
+            ids = [(account_id, record.message.id) for record in page.records]
+            lives = await self._store.live(ids) if ids else {}
+            batch = Batch()
+            for live in lives.values():
+                if self._over(live, then_us):
+                    self._end_open(batch, live, now_us)
+                    total += 1
+            if not batch.changes.empty:
+                await self._ledger.commit(batch)
+            if page.next is None:
+                return total
+            asked = replace(asked, before=page.next)
+
+    def _over(self, live: Live, then_us: int) -> bool:
+        if live.progress.state == State.SENT:
+            return live.message.expires_us + int(self._settings.receipt_grace_s * 1e6) < then_us
+        return live.progress.owner == 0 and live.message.expires_us <= then_us
 
     def _end_open(self, batch: Batch, live: Live, now_us: int) -> None:
         """Ends what is open of a message: nothing more can come of it."""

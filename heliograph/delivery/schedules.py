@@ -122,6 +122,39 @@ class Schedules:
             validity_us=message.expires_us - old.send_us,
         )
 
+    async def bring_forward(self, account_id: int, by_s: int) -> tuple[int, int]:
+        """Brings every date of one account ``by_s`` seconds nearer: (those that are due now, those that are not yet).
+
+        A date that was moved so is an instant: of a wall time or a window nothing is left. What is changed by
+        somebody else in the same moment, or has a hundred dates, stays as it is.
+        """
+        now_us, by_us = self._clock.now_us(), by_s * 1_000_000
+        after, due, nearer = (1, ""), 0, 0
+        while records := await self._store.scheduled(account_id, after=after, before_us=1 << 62, limit=_STEP):
+            after = (records[-1].progress.due_us or 0, records[-1].message.id)
+            found = await self._store.live([(account_id, record.message.id) for record in records])
+            lives = [live for live in found.values() if _can_move(live)]
+            changes = Changes()
+            for live in lives:
+                _add(changes, _moved(live, _nearer(live, by_us, now_us), now_us))
+            stale = (await self._store.commit(changes)).stale if lives else ()
+            for live in lives:
+                if live.message.id in stale:
+                    continue
+                if live.schedules[-1].send_us <= now_us:
+                    due += 1
+                    self._wake(live)
+                else:
+                    nearer += 1
+        return due, nearer
+
+    def _wake(self, live: Live) -> None:
+        """It is due: its lane need not find that by itself."""
+        lane = self._dispatch.lanes.get(live.progress.connector_id)
+        if lane is not None:
+            lane.mark_backlog(live.message.type, live.message.account_id)
+            lane.plan_turn()
+
     # --- zone data ---------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -199,6 +232,28 @@ class Schedules:
         for fact in changes.facts:
             self._metrics.reached(fact.state)
         return True
+
+
+def _can_move(live: Live) -> bool:
+    return live.progress.state == State.SCHEDULED and not live.progress.owner and len(live.schedules) < _MOST_DATES
+
+
+def _nearer(live: Live, by_us: int, now_us: int) -> Schedule:
+    """The date, so much sooner, but not before now; the validity behind it stays as long as it was."""
+    old = live.schedules[-1]
+    send_us = max(old.send_us - by_us, now_us)
+    return replace(
+        old,
+        sequence=live.progress.last_seq + 1,
+        at_us=now_us,
+        send_us=send_us,
+        expires_us=send_us + old.expires_us - old.send_us,
+        asked_us=send_us,
+        local=None,
+        zone=None,
+        zone_version=None,
+        window=None,
+    )
 
 
 def _moved(live: Live, date: Schedule, now_us: int) -> Changes:

@@ -23,7 +23,7 @@ class Sandboxes:
 
     def __init__(self, store: Store, pipeline: Pipeline, *, most_open: int = _MOST_OPEN) -> None:
         self._store = store
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._most_open = most_open
         self._open: dict[int, SandboxWorld] = {}
         self._turn = asyncio.Lock()
@@ -39,7 +39,7 @@ class Sandboxes:
         await asyncio.gather(*map(self._close, list(self._open.values())))
 
     async def _close(self, world: SandboxWorld) -> None:
-        leaving = asyncio.create_task(self._pipeline.dispatch.remove(world.connector_id, _DRAIN_S))
+        leaving = asyncio.create_task(self.pipeline.dispatch.remove(world.connector_id, _DRAIN_S))
         await asyncio.wait((leaving,), timeout=_DRAIN_S)
         await world.carrier.stop()
         await leaving
@@ -64,13 +64,13 @@ class Sandboxes:
         await world.carrier.start()
         self._open[account_id] = world
         self._tell()
-        await self._pipeline.dispatch.add(world.connector)
+        await self.pipeline.dispatch.add(world.connector)
         return world
 
     async def _make_room(self) -> None:
         """Closes the one that nobody used for the longest time."""
         busy = {connector_id for connector_id, _, _ in await self._store.waiting()}
-        lanes = self._pipeline.dispatch.lanes
+        lanes = self.pipeline.dispatch.lanes
         idle = [
             world
             for world in self._open.values()
@@ -86,4 +86,4 @@ class Sandboxes:
         await self._close(min(idle, key=lambda one: one.last_used))
 
     def _tell(self) -> None:
-        self._pipeline.directory.set_sandboxes({world.connector_id: world.account_id for world in self._open.values()})
+        self.pipeline.directory.set_sandboxes({world.connector_id: world.account_id for world in self._open.values()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from typing import Final
 
 from heliograph.connectors.smpp.connector import SmppConnector
@@ -83,6 +84,8 @@ class SandboxWorld:
         self.account_id = account_id
         self.connector_id = connector_id
         self.carrier = VirtualCarrier(carrier_settings(password))
+        self.since_us = time.time_ns() // 1000
+        """When it was opened: messages that handsets had before are not known any more."""
         self._password = password
         self._connector: SmppConnector | None = None
         self._used = asyncio.get_running_loop().time()

@@ -29,6 +29,7 @@ from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.server import HttpServer
 from heliograph.model import CUSTOMER_SCOPES, IdSource, Route
 from heliograph.outbound import DirectHttp
+from heliograph.sandbox import Sandboxes
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry.metrics import Metrics
 
@@ -182,6 +183,7 @@ async def house(
     http = DirectHttp(allow_private_addresses=True)
     outbox = Outbox(store, http, StandardWebhooks(), metrics=metrics, clock=clock, tick_s=0.02)
     services = Services(
+        sandboxes=Sandboxes(store, pipeline),
         intake=pipeline.intake,
         schedules=pipeline.schedules,
         store=store,
@@ -219,4 +221,5 @@ async def house(
         await http.close()
         await pipeline.intake.drain(5.0)
         await keys.tokens.close()
+        await services.sandboxes.stop()
         await store.close()

@@ -54,6 +54,21 @@ async def test_every_number_does_what_the_table_says(tmp_path: Path) -> None:
     assert len(results) == len(MAGIC)
 
 
+async def test_what_comes_later_comes_when_the_clock_is_moved(tmp_path: Path) -> None:
+    later = [one for one in MAGIC.values() if one.later_state is not None]
+    assert len(later) == 3
+    async with stage(tmp_path) as s:
+        for one in later:
+            key = await s.key(one.name)
+            message = await s.send(key, one.example)
+            await s.reaches(key, message["id"], "sent")
+            status, said = await s.ask(key, "POST", "/v1/sandbox/clock", {"advance_s": one.later_s})
+            assert status == 200, said
+            assert one.later_state is not None
+            found = await s.reaches(key, message["id"], one.later_state.word)
+            assert found["error"] == one.later_error
+
+
 def test_every_code_that_a_carrier_can_give_has_a_number() -> None:
     told = {one.error for one in MAGIC.values()} | {one.later_error for one in MAGIC.values()}
     assert told - {None} == set(ERROR_CODES) - NOT_A_CARRIERS

@@ -35,6 +35,7 @@ from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.replies import failed, too_large
+from heliograph.ingress.rest.sandbox import SANDBOX_OPERATIONS, SandboxEndpoints
 from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
 from heliograph.ingress.rest.versions import stale
@@ -117,6 +118,7 @@ OPERATIONS = (
     *EVENT_OPERATIONS,
     *KEY_OPERATIONS,
     *AUDIT_OPERATIONS,
+    *SANDBOX_OPERATIONS,
 )
 """What the API offers to customers."""
 
@@ -168,6 +170,7 @@ class _Routes:
         self._keys = Keys(services, self._caller, _call)
         self._audit = Audit(services, self._caller)
         self._oauth = OAuth(services, _call)
+        self._sandbox = SandboxEndpoints(services, self._caller, _call)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
@@ -185,6 +188,7 @@ class _Routes:
             **self._keys.answers(),
             ("GET", "/v1/audit"): self._audit.show,
             ("GET", "/v1/events"): self._events.read,
+            **self._sandbox.answers(),
         }
         for operation in OPERATIONS:
             handler = self._endpoint(answers[operation.method, operation.path])

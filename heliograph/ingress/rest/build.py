@@ -17,6 +17,7 @@ from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.sending import SEND_SCOPE, Sending
+from heliograph.sandbox import Sandboxes
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Api", "Bounds", "Services", "build"]
@@ -50,6 +51,8 @@ class Services:
     tails: Tails
     """Live readers of events, and the log that they read."""
     cursors: Cursors
+    sandboxes: Sandboxes
+    """Where test keys lead."""
     """Of every list that goes on where it ended."""
     connectors: Mapping[int, str]
     """Names by number, for operators' views."""

@@ -49,6 +49,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "send_at_out_of_range": (422, "The date has passed, or is more than 400 days ahead."),
     "sender_invalid": (422, "The sender is none that a message can come from."),
     "sender_required": (422, "The account has no number to send from, so the request must name a sender."),
+    "test_key_required": (403, "This is for sandboxes, and the key is a live one."),
     "time_zone_required": (422, "The recipient's number does not tell one time zone, so the request must."),
     "time_zone_unknown": (422, "There is no time zone of this name."),
     "token_invalid": (401, "The access token is not valid here, or no longer."),
