@@ -26,7 +26,7 @@ from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
-from heliograph.config import AccountSettings, Config, ConnectorConfig, load
+from heliograph.config import Config, ConnectorConfig, load
 from heliograph.config.certificates import files_of
 from heliograph.config.issuers import IssuerSettings
 from heliograph.config.stored import Key
@@ -52,17 +52,15 @@ from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.rest.cursors import CURSOR_KEYS, Cursors
 from heliograph.ingress.server import HttpLimits, HttpServer
 from heliograph.ingress.tls import Tls
-from heliograph.model import Account, Fact, IdSource, Live, Number, Route, TrafficType
+from heliograph.model import Account, Fact, IdSource, Live, Number, Route
 from heliograph.outbound import DirectHttp, Fetching, HelperHttp
-from heliograph.rules.schedule import Quiet
-from heliograph.rules.windows import inverted, minutes_of
 from heliograph.sandbox import Sandboxes
 from heliograph.sms.numbers import prepare_numbers
 from heliograph.store import open_store
 from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import LaneReading, Metrics
 
-__all__ = ["Heliograph", "quiet_of", "run_serve"]
+__all__ = ["Heliograph", "run_serve"]
 
 _CONFIG_EVERY_S = 1.0
 _DRAIN_S = 10.0
@@ -251,6 +249,8 @@ class Heliograph:
                 sandboxes=self.sandboxes,
                 cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
                 connectors=self._names,
+                declared_accounts=lambda: self.config.accounts,
+                reconfigured=self._look,
                 metrics=self.metrics,
                 metrics_text=self.metrics.exposition,
                 allow_private_addresses=self.config.webhooks.allow_private_addresses,
@@ -292,9 +292,6 @@ class Heliograph:
                 failed["connector", declared.name] = ConfigFault(f"connectors.{declared.name}", str(error))
         accounts = await self._ensure_accounts(config)
         self.directory.set_accounts(list(accounts.values()))
-        self.directory.set_quiet(
-            {accounts[name].id: quiet for name, one in config.accounts.items() if (quiet := quiet_of(one)) is not None}
-        )
         self.directory.set_routes(
             [
                 Route(
@@ -338,6 +335,7 @@ class Heliograph:
                 default_region=declared.default_region,
                 smart_encoding=declared.smart_encoding,
                 national_tables=declared.national_tables,
+                settings=declared.words,
             )
             if wanted != account:
                 await self.store.set_account(wanted)
@@ -513,19 +511,6 @@ async def _serve(config: Config, config_path: Path | None) -> int:
         journal.stopping("told by a signal")
     journal.stopped()
     return 0
-
-
-def quiet_of(account: AccountSettings) -> Quiet | None:
-    """An account's quiet hours as the pipeline knows them: the hours that they leave."""
-    if account.quiet_hours is None:
-        return None
-    begin, _, end = account.quiet_hours.partition("-")
-    types = {kind.word: int(kind) for kind in TrafficType}
-    return Quiet(
-        types=tuple(types[word] for word in account.quiet_types),
-        hours=inverted(minutes_of(begin), minutes_of(end)),
-        time_zone=account.time_zone,
-    )
 
 
 async def _reload_when_told(server: Heliograph, config_path: Path | None, told: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from heliograph.access.accounts import Accounts
 from heliograph.access.allowing import AllowList
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
@@ -130,6 +131,8 @@ class KeyRing:
         self._by_prefix: dict[str, Principal] = {}
         self.tokens: Tokens | None = None
         """Access tokens, where this process takes them."""
+        self.accounts = Accounts()
+        """Every account, as of the same moment as the keys."""
         self._version = -1
         self._used: set[str] = set()
         self._noted_us = now_us()
@@ -141,20 +144,21 @@ class KeyRing:
         version = await self._store.config_version()
         if version == self._version:
             return False
-        accounts = {account.id: account for account in await self._store.accounts()}
+        accounts = Accounts(await self._store.accounts())
         self._principals = {
             key.hash: Principal(
-                *_side_of(key, accounts[key.account_id]),
+                *_side_of(key, owner),
                 key.prefix,
                 key.expires_us,
                 AllowList(key.addresses) if key.addresses else None,
             )
             for key in await self._store.keys()
-            if key.revoked_us is None and key.account_id in accounts
+            if key.revoked_us is None and (owner := accounts.open(key.account_id)) is not None
         }
         self._by_prefix = {one.key: one for one in self._principals.values()}
         if self.tokens is not None:
-            await self.tokens.reload(accounts.values())
+            await self.tokens.reload(filter(None, map(accounts.open, accounts.kept)))
+        self.accounts = accounts
         self._version = version
         return True
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from heliograph.cli import (
+    accounts,
     analytics,
     audit,
     bench,
@@ -61,6 +62,7 @@ app.command("inspect")(inspect.inspect)
 app.add_typer(messages.app, name="messages")
 app.command("analytics")(analytics.analytics)
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(oauth.app, name="oauth")

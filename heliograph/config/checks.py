@@ -20,9 +20,7 @@ from heliograph.config.settings import (
     SecuritySettings,
     StoreSettings,
 )
-from heliograph.model import TrafficType
-from heliograph.rules.wallclock import known_zones
-from heliograph.rules.windows import inverted, minutes_of
+from heliograph.rules.accountwords import faults_of
 
 __all__ = ["FaultCollector", "check", "check_carriers"]
 
@@ -143,36 +141,8 @@ def _check_retention(retention: RetentionSettings | None, fault: FaultCollector)
 
 
 def _check_account(name: str, account: AccountSettings, fault: FaultCollector) -> None:
-    _check_quiet(name, account, fault)
-    if account.default_region is None:
-        return
-    from phonenumbers import SUPPORTED_REGIONS  # costs 40 ms: only where somebody asks
-
-    if account.default_region not in SUPPORTED_REGIONS:
-        fault(
-            ("accounts", name, "default_region"),
-            f'"{account.default_region:.20}" is no region with numbers of its own',
-            'its ISO 3166 code in capitals, such as "DE"',
-        )
-
-
-def _check_quiet(name: str, account: AccountSettings, fault: FaultCollector) -> None:
-    for word in account.quiet_types:
-        if word not in [kind.word for kind in TrafficType]:
-            remedy = "otp, transactional or promotional"
-            fault(("accounts", name, "quiet_types"), f'"{word:.30}" is no type of message', remedy)
-    if account.time_zone not in known_zones():
-        remedy = 'such as "Europe/Berlin"'
-        fault(("accounts", name, "time_zone"), f'there is no time zone "{account.time_zone:.60}"', remedy)
-    if account.quiet_hours is None:
-        return
-    begin, _, end = account.quiet_hours.partition("-")
-    try:
-        if not inverted(minutes_of(begin), minutes_of(end)):
-            raise ValueError
-    except ValueError:
-        remedy = 'such as "21:00-08:00", and not the whole day'
-        fault(("accounts", name, "quiet_hours"), f'"{account.quiet_hours:.30}" are no quiet hours', remedy)
+    for setting, what, remedy in faults_of(account.words):
+        fault(("accounts", name, setting), what, remedy)
 
 
 def _check_twice(what: str, names: Iterable[tuple[Path, str]], fault: FaultCollector) -> None:

@@ -6,7 +6,7 @@ Connectors' own settings live with each connector (``heliograph.connectors.KINDS
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -205,6 +205,12 @@ class AccountSettings:
         "Whether texts may leave in the national language tables of GSM-7 where that saves segments; the connectors of "
         "the route must take them, too.",
     )
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """Every setting by its name, as the store keeps them."""
+        said = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "name"}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

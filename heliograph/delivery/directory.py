@@ -8,9 +8,11 @@ from msgspec.structs import replace
 
 from heliograph.contracts import Connector
 from heliograph.model import Account, Number, Route, is_sandbox
+from heliograph.rules.inheritance import quiet_of, resolved, tree_of
 from heliograph.rules.magic import SANDBOX_SENDER
-from heliograph.rules.routing import Choice, RouteTable, next_connector
+from heliograph.rules.routing import Choice, RouteTable, for_trees, next_connector
 from heliograph.rules.schedule import Quiet
+from heliograph.rules.tree import Tree
 
 __all__ = ["Directory"]
 
@@ -20,6 +22,8 @@ class Directory:
 
     def __init__(self) -> None:
         self.accounts: Mapping[int, Account] = {}
+        self.tree = Tree({})
+        """Who is above whom."""
         self._table = RouteTable()
         self._declared: Sequence[Route] = ()
         self._routes: dict[str, Route] = {}
@@ -34,12 +38,13 @@ class Directory:
         """Accounts with quiet hours of their own."""
 
     def set_accounts(self, accounts: Sequence[Account]) -> None:
-        """Every account there is."""
-        self.accounts = {account.id: account for account in accounts}
-
-    def set_quiet(self, quiet: Mapping[int, Quiet]) -> None:
-        """Every account that has quiet hours."""
-        self.quiet = dict(quiet)
+        """Every account there is, as it is kept: what holds for each, by itself or from above, is worked out here."""
+        before, self.tree = self.tree, tree_of(accounts)
+        self.accounts = resolved(accounts, self.tree)
+        quiet = {one.id: quiet_of(one.settings) for one in self.accounts.values()}
+        self.quiet = {account_id: hours for account_id, hours in quiet.items() if hours is not None}
+        if self.tree != before:
+            self._set_ways()
 
     def set_connectors(self, connectors: Sequence[Connector]) -> None:
         """Every connector: the size of its concatenation references, and whether it takes national tables."""
@@ -56,10 +61,14 @@ class Directory:
 
     def set_routes(self, routes: Sequence[Route]) -> None:
         """Every route, in the order in which they were declared. What they say of virtual connectors is left out."""
-        self._declared = routes
-        routes = [replace(route, connectors=self._real(route.connectors)) for route in routes]
-        self._table = RouteTable(routes)
-        self._routes = {route.name: route for route in routes}
+        self._declared = tuple(routes)
+        self._set_ways()
+
+    def _set_ways(self) -> None:
+        """A route for an account is for all below it."""
+        real = [replace(route, connectors=self._real(route.connectors)) for route in self._declared]
+        self._table = RouteTable(for_trees(real, self.tree))
+        self._routes = {route.name: route for route in real}
 
     def set_sandboxes(self, sandboxes: Mapping[int, int]) -> None:
         """Every virtual connector, with the one account (a sandbox) whose messages it takes.

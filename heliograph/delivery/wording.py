@@ -171,6 +171,7 @@ class MessageView(Struct, frozen=True, gc=False):
     carrier_message_id: str | UnsetType | None = UNSET
     text_changes: TextChanges | UnsetType = UNSET
     sandbox: bool | UnsetType = UNSET
+    account: str | UnsetType = UNSET
 
 
 class EventView(Struct, frozen=True, gc=False):
@@ -237,10 +238,15 @@ def event_view(source: MessageRecord | Live, fact: Fact) -> EventView:
 
 
 def message_json(
-    record: MessageRecord, *, operator: bool = False, upto: int | None = None, connectors: Mapping[int, str] = _NO_NAMES
+    record: MessageRecord,
+    *,
+    operator: bool = False,
+    upto: int | None = None,
+    connectors: Mapping[int, str] = _NO_NAMES,
+    accounts: Mapping[int, str] = _NO_NAMES,
 ) -> bytes:
     """What ``GET /v1/messages/{id}`` answers; ``upto`` shows it as of that event (see :func:`message_view`)."""
-    return _encoder.encode(message_view(record, operator=operator, upto=upto, connectors=connectors))
+    return _encoder.encode(message_view(record, operator=operator, upto=upto, connectors=connectors, accounts=accounts))
 
 
 def message_view(
@@ -250,11 +256,13 @@ def message_view(
     upto: int | None = None,
     connectors: Mapping[int, str] = _NO_NAMES,
     detail: bool = True,
+    accounts: Mapping[int, str] = _NO_NAMES,
 ) -> MessageView:
     """A message with its text or data, its segments and its attempts (not without ``detail``: in lists).
 
     ``operator`` adds route, connectors and carriers' codes (scope ``routes:read``); ``connectors`` names
-    them by number. ``upto`` is the sequence number of an event: nothing after it is shown.
+    them by number, ``accounts`` the accounts whose messages say whose they are. ``upto`` is the sequence number of an
+    event: nothing after it is shown.
     """
     progress = record.progress
     state, at_us = (progress.state, None) if upto is None else _state_at(progress, upto)
@@ -265,6 +273,8 @@ def message_view(
     if operator:
         changes |= _carrier_fields(_only_segment(progress), True, connectors)
         changes |= {"route": record.message.route, "route_reason": record.message.route_reason}
+    if accounts:
+        changes["account"] = accounts.get(record.message.account_id, UNSET)
     sequence = progress.last_seq if upto is None else upto
     view = _as_of(record, sequence, state, at_us, None if at_us is None else iso(at_us))
     return msgspec.structs.replace(view, **changes) if changes else view

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from heliograph.model import Route
+from heliograph.rules.tree import MOST_LEVELS, Tree
 
-__all__ = ["Choice", "RouteTable", "choose", "next_connector"]
+__all__ = ["Choice", "RouteTable", "choose", "for_trees", "next_connector"]
 
 
 class Choice(Struct, frozen=True):
@@ -81,6 +83,25 @@ def _within(outer: _Leads, inner: _Leads) -> _Leads:
     if inner.general is not None:
         return inner
     return _Leads(outer.general, {**outer.accounts, **inner.accounts})
+
+
+def for_trees(routes: Iterable[Route], tree: Tree) -> list[Route]:
+    """The same routes, and behind them those that accounts have from the accounts above them, the nearest first.
+
+    So a route for an account is for everyone below it, and gives way to one that names them.
+    """
+    declared = list(routes)
+    named = {account for route in declared for account in route.accounts}
+    heirs: dict[tuple[int, int], list[int]] = {}
+    for account in named:
+        for below in tree.below(account):
+            heirs.setdefault((tree.above(below).index(account) + 1, account), []).append(below)
+    return declared + [
+        replace(route, accounts=tuple(found))
+        for distance in range(1, MOST_LEVELS)
+        for route in declared
+        if (found := [one for account in route.accounts for one in heirs.get((distance, account), ())])
+    ]
 
 
 def choose(routes: RouteTable, account_id: int, e164_digits: str) -> Choice | None:

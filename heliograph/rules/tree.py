@@ -24,6 +24,11 @@ class Tree:
             for above in self._above[one]:
                 self._below.setdefault(above, []).append(one)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and self._above == other._above
+
+    __hash__ = None  # type: ignore[assignment]
+
     def above(self, account_id: int) -> tuple[int, ...]:
         """Parent, grandparent and so on, up to the top."""
         return self._above.get(account_id, ())

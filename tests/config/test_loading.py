@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import typer
 
-from heliograph.app import quiet_of
 from heliograph.cli.commands import app
 from heliograph.config import Config, load
 from heliograph.config.loading import _OTHER_VARIABLES
 from heliograph.config.settings import AccountSettings
 from heliograph.errors import ConfigError, ConfigFault
 from heliograph.model import TrafficType
+from heliograph.rules.inheritance import quiet_of
 from heliograph.rules.schedule import Quiet
 
 
@@ -229,9 +229,9 @@ def test_every_fault_is_told_at_once_with_line_and_remedy(tmp_path: Path) -> Non
 def test_quiet_hours_are_read(tmp_path: Path) -> None:
     path = tmp_path / "heliograph.toml"
     path.write_text('[accounts.demo]\nquiet_hours = "21:00-08:00"\ntime_zone = "Europe/Berlin"\n')
-    quiet = quiet_of(load(path, {}).accounts["demo"])
+    quiet = quiet_of(load(path, {}).accounts["demo"].words)
     assert quiet == Quiet(types=(int(TrafficType.PROMOTIONAL),), hours=((480, 1260),), time_zone="Europe/Berlin")
-    assert quiet_of(AccountSettings(name="other")) is None
+    assert quiet_of(AccountSettings(name="other").words) is None
 
 
 @pytest.mark.parametrize(

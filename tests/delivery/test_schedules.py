@@ -421,7 +421,7 @@ async def test_quiet_hours_are_for_the_types_that_they_name(tmp_path: Path) -> N
     clock.wall_us = at("2027-01-15T22:00")
     async with house(tmp_path / "s.db", [MemoryCarrier(1)], clock=clock) as here:
         quiet = Quiet(types=(TrafficType.PROMOTIONAL,), hours=((480, 1260),))
-        here.pipeline.directory.set_quiet({here.account.id: quiet})
+        here.pipeline.directory.quiet = {here.account.id: quiet}
         assert (await here.send()).progress.state == State.QUEUED
         held = await here.send(type=TrafficType.PROMOTIONAL)
         assert held.progress.due_us == at("2027-01-16T07:00")

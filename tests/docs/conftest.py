@@ -41,6 +41,8 @@ account = "demo"
 allow_private_addresses = true
 """
 
+_CUSTOMERS = tuple(scope for scope in SCOPES if scope != "admin")
+
 
 @dataclass
 class Stage:
@@ -50,6 +52,7 @@ class Stage:
     carrier: VirtualCarrier
     key: str
     test_key: str
+    operator_key: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,10 +70,12 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         path.write_text(_CONFIG.format(folder=tmp_path, port=carrier.port))
         async with Heliograph(load(path, {})) as server:
             account = await server.store.ensure_account("demo", time.time_ns() // 1000)
-            text, kept = make_key(account.id, SCOPES, now_us=time.time_ns() // 1000)
+            text, kept = make_key(account.id, _CUSTOMERS, now_us=time.time_ns() // 1000)
+            await server.store.add_key(kept)
+            operator, kept = make_key(account.id, SCOPES, now_us=time.time_ns() // 1000)
             await server.store.add_key(kept)
             test, kept = make_key(account.id, now_us=time.time_ns() // 1000, test=True)
             await server.store.add_key(kept)
             await server.keys.refresh()
             await carrier.bound()
-            yield Stage(server, carrier, text, test)
+            yield Stage(server, carrier, text, test, operator)

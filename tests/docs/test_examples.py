@@ -29,6 +29,8 @@ from tests.docs.pages import ROOT, Block, blocks, pages, text
 RECEIVER = "docs/howto/webhooks.md"
 SANDBOX = "docs/howto/sandbox.md"
 """Its examples are called with a test key."""
+OPERATORS = ("docs/howto/audit.md",)
+"""Their examples are called with a key of the scope admin."""
 PYTHON = [block for page in pages() for block in blocks(page, "python")]
 SHELL = [block for page in pages() for block in blocks(page, "sh")]
 TOML = [block for page in pages() for block in blocks(page, "toml")]
@@ -90,6 +92,8 @@ async def test_a_python_example_runs_and_what_it_sends_arrives(block: Block, sta
 async def test_a_curl_example_is_answered(block: Block, stage: Stage) -> None:
     if block.page == SANDBOX:
         stage.key = stage.test_key
+    if block.page in OPERATORS:
+        stage.key = stage.operator_key
     message = await send(stage)
     headers = {"Authorization": f"Bearer {stage.key}"}
     async with aiohttp.ClientSession() as http:

@@ -71,6 +71,7 @@ _NOT_IN_EVENTS = (
     "carrier_message_id",
     "text_changes",
     "sandbox",
+    "account",
 )
 
 

@@ -199,6 +199,7 @@ async def house(
         ready=lambda: None,
         bounds=bounds or Bounds(),
         allow_private_addresses=allow_private_addresses,
+        reconfigured=keys.refresh,
         metrics=metrics,
     )
     app = build(services)

@@ -114,9 +114,14 @@ async def test_others_counts_and_connectors_are_for_operators(api: House) -> Non
     await a_day(api)
     admin = await api.make("demo", (*CUSTOMER_SCOPES, "routes:read", "admin"))
     assert sum(row["accepted"] for row in (await ask(api, api.stranger))["rows"]) == 100
-    for query in ("accounts=all", "group_by=account", "group_by=connector", "accounts=2"):
+    for query in ("accounts=all", "group_by=connector"):
         answer = await api.call("GET", f"/v1/analytics?{query}")
         assert (answer.status, answer.code) == (403, "forbidden"), query
+    for query in ("accounts=other", "accounts=nobody"):
+        answer = await api.call("GET", f"/v1/analytics?{query}")
+        assert (answer.status, answer.code, answer.json["field"]) == (422, "field_invalid", "accounts"), query
+    own = (await ask(api, group_by="account", metric="accepted", step="all"))["rows"]
+    assert own == [{"account": "demo", "accepted": 15}]
     by_connector = (await ask(api, api.operator, group_by="connector", metric="sent", step="all"))["rows"]
     assert {"connector": "main", "sent": 9} in by_connector
     by_account = (await ask(api, admin, group_by="account", metric="accepted", step="all"))["rows"]

@@ -201,6 +201,8 @@ async def test_the_document_describes_every_endpoint(api: House) -> None:
         "/v1/keys/{id}": ["delete", "get", "patch"],
         "/v1/keys/{id}/rotate": ["post"],
         "/v1/audit": ["get"],
+        "/v1/accounts": ["get", "post"],
+        "/v1/accounts/{name}": ["get", "patch"],
         "/v1/webhooks": ["get", "post"],
         "/v1/webhooks/callbacks": ["get"],
         "/v1/webhooks/{id}": ["delete", "get", "patch"],

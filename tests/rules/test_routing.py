@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliograph.model import Route
-from heliograph.rules.routing import Choice, RouteTable, choose, next_connector
+from heliograph.rules.routing import Choice, RouteTable, choose, for_trees, next_connector
+from heliograph.rules.tree import Tree
 
 TABLE = RouteTable(
     [
@@ -96,3 +97,25 @@ def test_the_table_agrees_with_the_definition(
     ]
     choice = RouteTable(declared).choose(account, digits)
     assert (choice.route if choice else None) == slowly(declared, account, digits)
+
+
+def test_a_route_for_an_account_is_for_everyone_below_it() -> None:
+    tree = Tree({1: None, 2: 1, 3: 2, 4: 1, 5: None})
+    table = RouteTable(
+        for_trees(
+            [
+                Route(name="all", prefixes=("",), connectors=(1,)),
+                Route(name="acme", prefixes=("",), connectors=(2,), accounts=(1,)),
+                Route(name="shop", prefixes=("",), connectors=(3,), accounts=(2,)),
+                Route(name="acme again", prefixes=("", "44"), connectors=(4,), accounts=(1,)),
+            ],
+            tree,
+        )
+    )
+    found = {one: choose(table, one, "4930123456") for one in (1, 2, 3, 4, 5)}
+    assert {one: choice.route for one, choice in found.items() if choice} == {
+        1: "acme", 2: "shop", 3: "shop", 4: "acme", 5: "all",
+    }  # fmt: skip
+    further = choose(table, 3, "442071838750")
+    assert further is not None
+    assert further.route == "acme again"

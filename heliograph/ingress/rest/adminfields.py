@@ -12,6 +12,35 @@ _KEY: Final = {
     "addresses": "From where it is taken: ranges (CIDR); empty is from anywhere.",
 }
 ADMIN_FIELDS: Final[dict[str, dict[str, str]]] = {
+    "AccountBody": {
+        "name": "Its own name; before it stand its parent's name and a dot.",
+        "parent": "The account above it; yours by default.",
+        "settings": "What it says itself.",
+    },
+    "AccountPatch": {
+        "settings": "What it shall say itself; what is not there stays.",
+        "closed": "true: no key of it or below it is valid any more; false: it is open again.",
+    },
+    "AccountWords": {
+        "recipients": "valid refuses numbers that no numbering plan knows; possible takes them.",
+        "default_region": 'The ISO 3166 code of the region in which numbers without + are read; "": none.',
+        "quiet_hours": 'When no handset is written to by its own clock, as 21:00-08:00; "": at no time.',
+        "quiet_types": "The types of messages that keep to the quiet hours.",
+        "time_zone": "The zone of the quiet hours where a number tells none.",
+        "smart_encoding": "Whether look-alikes of GSM-7 characters are replaced where that makes a text GSM-7.",
+        "national_tables": "Whether texts may leave in national language tables.",
+    },
+    "AccountView": {
+        "name": "The account's whole name.",
+        "parent": "The account above it; null at the top.",
+        "managed_by": "api, or file for what the configuration file declares.",
+        "settings": "What it says itself.",
+        "effective": "What holds for it, by its own words and by those above it.",
+        "created_at": "When it was made.",
+        "closed_at": "Since when it, or one above it, is closed.",
+        "version": "How often it was changed; its ETag.",
+    },
+    "AccountList": {"accounts": "By name.", "next": "Give it as after for the next page; null at the end."},
     "KeyBody": {
         **_KEY,
         "scopes": "What it may do; by default all that customers do. Never more than the key that asks.",

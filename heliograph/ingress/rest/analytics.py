@@ -12,6 +12,7 @@ from fastapi import Request
 from msgspec import UNSET, Struct, UnsetType
 
 from heliograph.access import Principal
+from heliograph.access.accounts import TREE
 from heliograph.contracts import COUNTED_BY, TallyFilter
 from heliograph.delivery.figures import METRICS, Group, Totals, grouped
 from heliograph.delivery.wording import iso
@@ -40,11 +41,12 @@ _TYPES = {int(one): one.word for one in TrafficType}
 _QUERY = {
     "metric": f"Which figures, with commas between them: {', '.join(METRICS)}. All by default.",
     "group_by": f"What they are told apart by, with commas: {', '.join(COUNTED_BY)}. error only for failed, "
-    "connector with the scope routes:read, account with the scope admin.",
+    "connector with the scope routes:read.",
     "from": "From this hour on: ISO 8601 with its zone, or a day in UTC; seven days before to by default.",
     "to": "Until before this hour; the hour that is running is in it by default.",
     "step": "hour, day (in UTC; the default) or all: what one row spans.",
-    "accounts": "all: of every account. Only with the scope admin.",
+    "accounts": "tree: of your account and all below it; the name of one of them; all: of every account, only with the "
+    "scope admin.",
 }
 
 
@@ -141,13 +143,16 @@ class Analytics:
         """Whose counts: id → name. Raises ``RequestRejected`` for what the key may not see."""
         if "connector" in asked.by and "routes:read" not in principal.scopes:
             raise _forbidden("connectors", "routes:read", "group_by")
-        if "accounts" not in given and "account" not in asked.by:
-            return {principal.account.id: principal.account.name}
-        if "admin" not in principal.scopes:
-            raise _forbidden("other accounts", "admin", "accounts")
-        if given.get("accounts", "all") != "all":
-            raise RequestRejected("field_invalid", "accounts must be all, or left out for your own.", field="accounts")
-        return {account.id: account.name for account in await self._services.store.accounts()}
+        admin, word = "admin" in principal.scopes, given.get("accounts")
+        if word is None and "account" in asked.by:
+            word = "all" if admin else TREE
+        if word == "all":
+            if not admin:
+                raise _forbidden("all accounts", "admin", "accounts")
+            return {account.id: account.name for account in await self._services.store.accounts()}
+        accounts = self._services.keys.accounts
+        found = accounts.asked(principal.account.id, word, "accounts")
+        return {one: accounts.name(one) for one in found}
 
 
 _encode = msgspec.json.Encoder().encode

@@ -6,7 +6,7 @@ Bodies are read by msgspec here too, so that both doors refuse the same things i
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -18,9 +18,12 @@ from starlette.routing import Match, Route
 from heliograph import __version__, sms
 from heliograph.access import Principal
 from heliograph.access.tokens import TokenUnseen
+from heliograph.contracts import MessageRecord
+from heliograph.delivery.treelists import message_of
 from heliograph.delivery.wording import EventView, MessageView, events_of, message_json
 from heliograph.errors import RequestRejected, StoreError, VersionConflict
 from heliograph.ingress.doors import Door
+from heliograph.ingress.rest.accounts import ACCOUNT_OPERATIONS, Accounting
 from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.asking import parameters
@@ -114,6 +117,7 @@ OPERATIONS = (
         example={"text": "Your table is ready 🎉"},
         problems=("encoding_impossible", "message_too_long"),
     ),
+    *ACCOUNT_OPERATIONS,
     *HOOK_OPERATIONS,
     *EVENT_OPERATIONS,
     *KEY_OPERATIONS,
@@ -171,6 +175,7 @@ class _Routes:
         self._audit = Audit(services, self._caller)
         self._oauth = OAuth(services, _call)
         self._sandbox = SandboxEndpoints(services, self._caller, _call)
+        self._accounts = Accounting(services, self._caller, _call)
 
     def add(self, app: FastAPI) -> None:
         answers: dict[tuple[str, str], _Answer] = {
@@ -187,6 +192,7 @@ class _Routes:
             **self._hooks.answers(),
             **self._keys.answers(),
             ("GET", "/v1/audit"): self._audit.show,
+            **self._accounts.answers(),
             ("GET", "/v1/events"): self._events.read,
             **self._sandbox.answers(),
         }
@@ -254,23 +260,28 @@ class _Routes:
 
     async def show(self, request: Request) -> Reply:
         principal = self._caller(request, "messages:read")
-        message_id = normalize_id(request.path_params["id"])
-        record = None
-        if message_id is not None:
-            record = await self._services.store.message(principal.account.id, message_id)
-        if record is None:
-            raise _no_message()
+        record, names = await self._message(request, principal)
         operator = "routes:read" in principal.scopes
-        return Reply(200, message_json(record, operator=operator, connectors=self._services.connectors))
+        connectors = self._services.connectors
+        return Reply(200, message_json(record, operator=operator, connectors=connectors, accounts=names))
 
     async def events(self, request: Request) -> Reply:
-        principal = self._caller(request, "messages:read")
+        record, _ = await self._message(request, self._caller(request, "messages:read"))
+        message = record.message
+        logged = await self._services.store.logged(message.account_id, message.id)
+        return Reply(200, _encode({"events": events_of(record, logged)}))
+
+    async def _message(self, request: Request, principal: Principal) -> tuple[MessageRecord, Mapping[int, str]]:
+        """A message of the caller's account or of one below it, and the name of that. Raises ``RequestRejected``."""
         message_id = normalize_id(request.path_params["id"])
-        account_id, store = principal.account.id, self._services.store
-        record = None if message_id is None else await store.message(account_id, message_id)
-        if record is None or message_id is None:
+        own, accounts = principal.account.id, self._services.keys.accounts
+        record = None
+        if message_id is not None:
+            record = await message_of(self._services.store, accounts.within(own), message_id)
+        if record is None:
             raise _no_message()
-        return Reply(200, _encode({"events": events_of(record, await store.logged(account_id, message_id))}))
+        owner = record.message.account_id
+        return record, {} if owner == own else {owner: accounts.name(owner)}
 
     # --- dates -----------------------------------------------------------------------------------
 

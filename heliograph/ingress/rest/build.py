@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,10 @@ class Services:
     bounds: Bounds = field(default_factory=Bounds)
     allow_private_addresses: bool = True
     """Whether customers' URLs may name private addresses. The outgoing door has the last word, and its own setting."""
+    declared_accounts: Callable[[], Collection[str]] = tuple
+    """Names of accounts that the configuration file declares: they are changed there."""
+    reconfigured: Callable[[], Awaitable[object]] = _nothing
+    """Awaited after a change of the configuration: what this process knows of it is read anew."""
     metrics: Metrics = field(default_factory=Metrics)
     """Counts what is refused here; what intake refuses it counts itself."""
 

@@ -11,7 +11,7 @@ import csv
 import io
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -23,11 +23,23 @@ from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from heliograph.contracts import ListFilter, MessagePage, Store
+from heliograph.delivery.treelists import messages_of
 from heliograph.delivery.wording import MessageView, message_view
 from heliograph.errors import RequestRejected, StoreBusy
 from heliograph.telemetry import journal
 
-__all__ = ["COLUMNS", "FORMATS", "OPERATOR_COLUMNS", "Exports", "Format", "csv_lines", "ndjson_lines", "safe_cell"]
+__all__ = [
+    "ACCOUNT_COLUMNS",
+    "COLUMNS",
+    "FORMATS",
+    "OPERATOR_COLUMNS",
+    "Exports",
+    "Format",
+    "Source",
+    "csv_lines",
+    "ndjson_lines",
+    "safe_cell",
+]
 
 _PAGE = 50
 """Messages of a page: a millisecond of the loop, so that nobody waits for an export."""
@@ -43,8 +55,11 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of a CSV file: the fields of a message, in this order."""
 
+ACCOUNT_COLUMNS = ("account",)
+"""Behind them, where the messages of several accounts were asked for."""
+
 OPERATOR_COLUMNS = ("connector", "route", "route_reason", "carrier_status", "carrier_message_id")
-"""Behind them, for keys with the scope ``routes:read``."""
+"""Behind those, for keys with the scope ``routes:read``."""
 
 _FORMULAS = tuple("=+-@\t\r\n|%＝＋－＠")
 """What a cell may begin with that a spreadsheet computes (full-width forms too), or that hides it.
@@ -69,6 +84,24 @@ FORMATS: Mapping[str, Format] = {
 _encode = msgspec.json.Encoder().encode
 
 
+class Source(Struct, frozen=True):
+    """What is exported: the messages of these accounts that a filter wants, for the account that asks.
+
+    ``names``: accounts by id, where messages say whose they are; ``operator``: carriers are named, too.
+    """
+
+    account_id: int
+    accounts: Sequence[int]
+    asked: ListFilter
+    names: Mapping[int, str] = {}
+    operator: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a CSV file of it."""
+        return COLUMNS + (ACCOUNT_COLUMNS if self.names else ()) + (OPERATOR_COLUMNS if self.operator else ())
+
+
 class _File(StreamingResponse):
     """An answer that is counted while it is under way, however it ends."""
 
@@ -91,10 +124,9 @@ class Exports:
         self._connectors = connectors
         self._under_way: Counter[int] = Counter()
 
-    async def stream(
-        self, account_id: int, asked: ListFilter, format: Format, *, operator: bool, safe: bool
-    ) -> StreamingResponse:
+    async def stream(self, source: Source, format: Format, *, safe: bool) -> StreamingResponse:
         """The answer, its first page read already: what can be refused is refused before it begins."""
+        account_id = source.account_id
         if self._under_way.total() >= _MOST_AT_ONCE or self._under_way[account_id] >= _MOST_OF_AN_ACCOUNT:
             raise RequestRejected(
                 "overloaded",
@@ -102,9 +134,9 @@ class Exports:
                 status=503,
                 retry_after_s=5,
             )
-        page = await self._store.messages(account_id, replace(asked, limit=_PAGE))
+        page = await messages_of(self._store, source.accounts, replace(source.asked, limit=_PAGE))
         names = f'attachment; filename="messages.{format.name}"'
-        body = self._body(account_id, asked, page, format, operator, safe)
+        body = self._body(source, page, format, safe)
         made = _File(body, media_type=format.media_type, headers={"content-disposition": names})
         made.begin, made.end = partial(self._begin, account_id), partial(self._end, account_id)
         return made
@@ -117,18 +149,21 @@ class Exports:
         if not self._under_way[account_id]:
             del self._under_way[account_id]
 
-    async def _body(
-        self, account_id: int, asked: ListFilter, page: MessagePage, format: Format, operator: bool, safe: bool
-    ) -> AsyncIterator[bytes]:
+    async def _body(self, source: Source, page: MessagePage, format: Format, safe: bool) -> AsyncIterator[bytes]:
         try:
             if format.name == "csv":
-                columns = COLUMNS + OPERATOR_COLUMNS if operator else COLUMNS
-                cells = _cells_of(columns)
-                yield csv_lines([columns], safe=False)
+                cells = _cells_of(source.columns)
+                yield csv_lines([source.columns], safe=False)
             while True:
                 begun = time.perf_counter()
                 views = [
-                    message_view(one, operator=operator, connectors=self._connectors, detail=False)
+                    message_view(
+                        one,
+                        operator=source.operator,
+                        connectors=self._connectors,
+                        detail=False,
+                        accounts=source.names,
+                    )
                     for one in page.records
                 ]
                 lines = csv_lines(map(cells, views), safe=safe) if format.name == "csv" else ndjson_lines(views)
@@ -138,18 +173,19 @@ class Exports:
                 await asyncio.sleep(spent_s)  # half of the loop's time at most
                 if page.next is None:
                     return
-                page = await self._next(account_id, replace(asked, limit=_PAGE, before=page.next))
+                page = await self._next(source, page.next)
         except StoreBusy as error:  # the client sees an answer without its end
             journal.store_unavailable(str(error))
             raise
 
-    async def _next(self, account_id: int, asked: ListFilter) -> MessagePage:
+    async def _next(self, source: Source, before: str) -> MessagePage:
+        asked = replace(source.asked, limit=_PAGE, before=before)
         for _ in range(_TRIES):
             try:
-                return await self._store.messages(account_id, asked)
+                return await messages_of(self._store, source.accounts, asked)
             except StoreBusy:
                 await asyncio.sleep(_WAIT_S)
-        return await self._store.messages(account_id, asked)
+        return await messages_of(self._store, source.accounts, asked)
 
 
 def ndjson_lines(views: Iterable[MessageView]) -> bytes:

@@ -161,6 +161,7 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "carrier_message_id": f"The carrier's id for it. {_OPERATORS}",
         "text_changes": "What was done to its text so that it could leave; absent where nothing was.",
         "sandbox": "True for a message of a sandbox; absent for all others.",
+        "account": "Whose it is, where it is not your account's own or several accounts were asked for.",
     },
     "SegmentView": {
         "number": "Its place in the message, from 1.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from heliograph import sms
 from heliograph.access import Principal
 from heliograph.contracts import ListFilter
+from heliograph.delivery.treelists import messages_of
 from heliograph.delivery.wording import MessageView, message_view
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, moment_us, parameters, words
-from heliograph.ingress.rest.export import FORMATS, Exports
+from heliograph.ingress.rest.export import FORMATS, Exports, Source
 from heliograph.ingress.rest.openapi import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.model import State
@@ -42,6 +43,7 @@ FILTERS: Mapping[str, str] = {
     "client_ref": "Only messages that you gave this name.",
     "accepted_from": "Only messages accepted at this time or later: ISO 8601 with its zone, or a day in UTC.",
     "accepted_to": "Only messages accepted before this time.",
+    "account": "tree: of your account and of all below it; or the name of one of them. Without it, your own alone.",
     "connector": "Only messages of this connector. Only for keys with the scope routes:read.",
 }
 """What a list can be asked for, alone or together."""
@@ -92,6 +94,7 @@ class Lists:
 
     def __init__(self, services: Services, caller: Callable[[Request, str], Principal]) -> None:
         self._store = services.store
+        self._keys = services.keys
         self._connectors = services.connectors
         self._caller = caller
         self._cursors = services.cursors
@@ -104,17 +107,18 @@ class Lists:
             return await self._file(request, wanted)
         principal = self._caller(request, "messages:read")
         given = parameters(request, (*FILTERS, *_PAGE))
-        account_id = principal.account.id
-        listed = self._filter(given, principal)
-        asked = replace(listed, limit=limit_of(given, 50, _MOST_LISTED))
+        accounts, names = self._accounts(given, principal)
+        about = (_LIST, principal.account.id, self._filter(given, principal), given.get("account"))
+        asked = replace(about[2], limit=limit_of(given, 50, _MOST_LISTED))
         if "cursor" in given:
-            asked = replace(asked, before=self._cursors.read(given["cursor"], str, _LIST, account_id, listed))
-        page = await self._store.messages(account_id, asked)
+            asked = replace(asked, before=self._cursors.read(given["cursor"], str, *about))
+        page = await messages_of(self._store, accounts, asked)
         operator = _ROUTES in principal.scopes
         views = [
-            message_view(one, operator=operator, connectors=self._connectors, detail=False) for one in page.records
+            message_view(one, operator=operator, connectors=self._connectors, detail=False, accounts=names)
+            for one in page.records
         ]
-        following = None if page.next is None else self._cursors.give(page.next, _LIST, account_id, listed)
+        following = None if page.next is None else self._cursors.give(page.next, *about)
         return Reply(200, _encode(MessageList(views, following)))
 
     async def export(self, request: Request) -> StreamingResponse:
@@ -126,10 +130,18 @@ class Lists:
         given = parameters(request, (*FILTERS, *_FILE))
         name = _choice(given, "format", tuple(FORMATS), usual)
         safe = _choice(given, "cells", ("safe", "raw"), "safe") == "safe"
+        accounts, names = self._accounts(given, principal)
         asked = self._filter(given, principal)
-        return await self._exports.stream(
-            principal.account.id, asked, FORMATS[name], operator=_ROUTES in principal.scopes, safe=safe
-        )
+        source = Source(principal.account.id, accounts, asked, names, operator=_ROUTES in principal.scopes)
+        return await self._exports.stream(source, FORMATS[name], safe=safe)
+
+    def _accounts(self, given: Mapping[str, str], principal: Principal) -> tuple[Sequence[int], Mapping[int, str]]:
+        """Whose messages, and their names where they are to be told apart."""
+        if "account" not in given:
+            return (principal.account.id,), {}
+        accounts = self._keys.accounts
+        found = accounts.asked(principal.account.id, given["account"])
+        return found, {one: accounts.name(one) for one in found}
 
     def _filter(self, given: Mapping[str, str], principal: Principal) -> ListFilter:
         region = principal.account.default_region

@@ -183,8 +183,14 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if "{id}" in operation.path:
         found.append({"name": "id", "in": "path", "required": True, "schema": text, "example": _ID_EXAMPLE})
         found[-1]["description"] = "The id that the answer had when it was made."
+    if "{name}" in operation.path:
+        found.append({"name": "name", "in": "path", "required": True, "schema": text, "example": "demo.shop"})
+        found[-1]["description"] = "The name that the answer had when it was made."
     for name, meaning in operation.query.items():
         found.append({"name": name, "in": "query", "schema": _TEXTS, "description": meaning})
+    if "dry_run" in operation.query and operation.method != "POST":
+        meaning = "The ETag of what you read: where it has changed since, nothing is done (412)."
+        found.append({"name": "If-Match", "in": "header", "schema": text, "description": meaning})
     if operation.method == "POST":
         meaning = "The same request with the same key within 24 hours is done once."
         schema = {"type": "string", "minLength": 1, "maxLength": 255}

@@ -36,6 +36,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "issuer_unavailable": (503, "The keys of the token's issuer cannot be fetched now."),
     "json_invalid": (400, "The body is not JSON, or is nested too deep."),
     "key_expired": (401, "The key has expired."),
+    "managed_by_file": (409, "The configuration file declares this, and is where it is changed."),
     "message_too_long": (422, "The message needs more segments than can be counted."),
     "method_not_allowed": (405, "The path exists, but not with this method."),
     "no_route": (422, "No route leads to the recipient."),

@@ -11,7 +11,7 @@ from heliograph.errors import RequestRejected, VersionConflict
 
 __all__ = ["etag", "expected_of", "stale"]
 
-_TAG: Final = re.compile(r'"(\d{1,9})"\Z')
+_TAG: Final = re.compile(r'"([1-9]\d{0,8})"\Z')
 
 
 def etag(version: int) -> tuple[bytes, bytes]:

@@ -1,0 +1,107 @@
+"""Accounts made and changed: names, places in the tree and bounds, the same for requests and commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from heliograph.access.accounts import Accounts
+from heliograph.errors import RequestRejected
+from heliograph.model import Account
+from heliograph.rules.accountwords import faults_of
+from heliograph.rules.inheritance import INHERITED, said_by, saying
+from heliograph.rules.tree import MOST_LEVELS
+
+__all__ = [
+    "INHERIT",
+    "MOST_BELOW",
+    "MOST_NAME_CHARACTERS",
+    "MOST_TOPS",
+    "changed_account",
+    "new_account",
+    "shown_account",
+]
+
+MOST_NAME_CHARACTERS: Final = 64
+"""Of the whole name, with the names of those above it."""
+MOST_BELOW: Final = 1_000
+"""Accounts below one top: its people look at all of them together."""
+MOST_TOPS: Final = 10_000
+INHERIT: Final = object()
+"""Stands for a setting that an account does not say (any more)."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def new_account(
+    accounts: Accounts, name: str, parent: Account | None, words: Mapping[str, Any], *, now_us: int
+) -> Account:
+    """An account to be kept: ``name`` is its own, before which stand its parent's and a dot.
+
+    So no name tells, by being taken, of accounts elsewhere. Raises ``RequestRejected``.
+    """
+    if not _NAME.fullmatch(name):
+        raise _bad("name", "must have letters, digits, _ and - alone, and begin with a letter or digit")
+    whole = name if parent is None else f"{parent.name}.{name}"
+    if len(whole) > MOST_NAME_CHARACTERS:
+        raise _bad("name", f"must be shorter: {whole[:20]}… has more than {MOST_NAME_CHARACTERS} characters")
+    if whole in accounts.named:
+        raise RequestRejected(
+            "conflict", f"There is an account {whole} already: choose another name.", field="name", status=409
+        )
+    _check_place(accounts, parent)
+    words = {name: value for name, value in words.items() if value is not INHERIT}
+    _check_words(words)
+    made = Account(id=0, name=whole, created_us=now_us, parent_id=None if parent is None else parent.id)
+    return saying(made, words)
+
+
+def changed_account(
+    account: Account, changes: Mapping[str, Any], *, closed: bool | None = None, now_us: int
+) -> Account:
+    """The account with these settings, None for those that it shall take over again; closed, or open again.
+
+    Raises ``RequestRejected``.
+    """
+    words = {name: value for name, value in {**said_by(account), **changes}.items() if value is not INHERIT}
+    _check_words(words)
+    made = saying(account, words)
+    if closed is None:
+        return made
+    return replace(made, closed_us=(account.closed_us or now_us) if closed else None)
+
+
+def shown_account(account: Account) -> dict[str, Any]:
+    """An account as the trail keeps it."""
+    return {"settings": dict(said_by(account)), "closed": account.closed_us is not None}
+
+
+def _check_place(accounts: Accounts, parent: Account | None) -> None:
+    tree = accounts.tree
+    if parent is None:
+        if sum(1 for one in accounts.kept.values() if one.parent_id is None) >= MOST_TOPS:
+            raise _full(f"There are {MOST_TOPS} accounts without a parent already: make this one below another.")
+        return
+    if accounts.open(parent.id) is None:
+        raise RequestRejected("conflict", f"The account {parent.name} is closed: open it first.", status=409)
+    if tree.level(parent.id) >= MOST_LEVELS:
+        raise _full(f"Accounts have at most {MOST_LEVELS} levels: make this one further up.")
+    top = (parent.id, *tree.above(parent.id))[-1]
+    if len(tree.below(top)) >= MOST_BELOW:
+        raise _full(f"There are {MOST_BELOW} accounts below this top already: ask the operator for another.")
+
+
+def _check_words(words: Mapping[str, Any]) -> None:
+    for name, what, remedy in faults_of(words):
+        raise RequestRejected("field_invalid", f"{name}: {what}: give {remedy}.", field=f"settings.{name}")
+    assert words.keys() <= INHERITED.keys()
+
+
+def _bad(field: str, what: str) -> RequestRejected:
+    return RequestRejected("field_invalid", f"{field} {what}.", field=field)
+
+
+def _full(detail: str) -> RequestRejected:
+    return RequestRejected("conflict", detail, status=409)
