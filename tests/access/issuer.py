@@ -41,7 +41,7 @@ class Issuer:
             "sub": "robot",
             "aud": AUDIENCE,
             "exp": 2_000_000_000,
-            "iat": 1_790_000_000,
+            "iat": 1_500_000_000,
             "client_id": "robot",
             "scope": "messages:send messages:read",
         } | claims
