@@ -15,7 +15,7 @@ from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens, TokenUnseen
 from heliograph.contracts import Administration
 from heliograph.errors import RequestRejected
-from heliograph.model import Account
+from heliograph.model import Account, ApiKey
 from heliograph.store.sqlite import SqliteStore
 
 __all__ = ["ACTOR", "NOW_US", "Node"]
@@ -73,4 +73,8 @@ class Node:
     async def close_account(self, account: Account) -> None:
         closed = replace(account, closed_us=self.us)
         await self.store.administer(Administration(at_us=self.us, accounts=[(closed, None)]))
+        await self.ring.refresh()
+
+    async def change_key(self, key: ApiKey, **changes: Any) -> None:
+        await self.store.administer(Administration(at_us=self.us, credentials=[(replace(key, **changes), None)]))
         await self.ring.refresh()
