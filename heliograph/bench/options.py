@@ -40,7 +40,7 @@ class Options:
     table: bool = _option(False, "every row of the table of targets, beside its target")
     rows: str = _option("", "with --table: only rows whose name has one of these words (with commas)")
     scale: float = _option(1.0, "with --table: every count of messages times this")
-    micro: bool = _option(False, "the codec and the text functions alone")
+    micro: bool = _option(False, "the codec, the text functions and authentication alone")
     chaos: bool = _option(False, "kill -9 and power cuts at random moments, and what was lost or repeated")
     compare: bool = _option(False, "one callback a message, beside Kannel and Jasmin where they are installed")
     rounds: int = _option(20, "with --chaos: kills")

@@ -1,0 +1,60 @@
+"""What it costs to know who calls: a key, a token seen before, a token never seen."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from heliograph.access import KeyRing, make_key
+from heliograph.access.jwts import Expected, check, read, verify
+from heliograph.access.sealing import MasterKeys
+from heliograph.access.signing import SigningKeys
+from heliograph.access.tokens import Tokens
+from heliograph.contracts import SystemClock
+from heliograph.ingress.rest.calls import Call, caller
+from heliograph.store.sqlite import SqliteStore
+
+__all__ = ["authentications"]
+
+_ISSUER = "https://sms.example.com"
+_SCOPE = "messages:send"
+
+
+def authentications() -> dict[str, Callable[[], object]]:
+    """What → one call of it, ready to be measured."""
+    return asyncio.run(_made())
+
+
+async def _made() -> dict[str, Callable[[], object]]:
+    now_us = SystemClock().now_us
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(str(Path(folder) / "bench.db"), serve=True)
+        await store.open()
+        account = await store.ensure_account("bench", now_us())
+        text, key = make_key(account.id, now_us=now_us(), addresses=("127.0.0.0/8",))
+        await store.add_key(key)
+        ring, signing = KeyRing(store, now_us), SigningKeys(store, MasterKeys(lambda: [bytes(32)]), now_us)
+        ring.tokens = tokens = Tokens(signing, now_us, ring.find, ring.refresh, issuer=_ISSUER, lifetime_s=86_400)
+        await ring.refresh()
+        client = ring.find(key.prefix)
+        assert client is not None
+        seen = (await tokens.issue(client, sorted(client.scopes))).text
+        await tokens.meet(seen)
+        parsed, expected = read(seen), Expected(issuer=_ISSUER, audience=_ISSUER)
+        verifying = signing.find(parsed.kid, parsed.alg)
+        assert verifying is not None
+        await tokens.close()
+        await store.close()
+
+    def by(credential: str) -> Callable[[], object]:
+        call = Call("POST", "/v1/messages", b"", f"Bearer {credential}".encode(), peer="127.0.0.1")
+        return lambda: caller(call, ring, _SCOPE)
+
+    def first_seen() -> None:
+        token = read(seen)
+        check(token, expected, now_us())
+        verify(token, verifying)
+
+    return {"API key": by(text), "access token seen before": by(seen), "access token never seen (ES256)": first_seen}
