@@ -250,6 +250,11 @@ class Heliograph:
                 cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
                 connectors=self._names,
                 declared_accounts=lambda: self.config.accounts,
+                configuring=self.configuring,
+                faults=lambda: self.following.faults,
+                bound=lambda: {
+                    one.connector.name for one in self.pipeline.dispatch.lanes.values() if one.connector.bound
+                },
                 reconfigured=self._look,
                 metrics=self.metrics,
                 metrics_text=self.metrics.exposition,

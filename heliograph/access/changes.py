@@ -42,6 +42,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     name: str
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    version: int = 0
+    """What it has since; 0 for what ended, and before it is written."""
 
 
 def differences(before: Mapping[Key, Table], after: Mapping[Key, Table]) -> list[Difference]:

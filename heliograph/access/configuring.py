@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from heliograph.access.actors import Actor
 from heliograph.access.changes import Change, Difference, differences, hidden
@@ -139,12 +140,10 @@ class Configuring:
             if dry_run or not found:
                 return found
             try:
-                await self._write(state, tables, found, by)
+                return await self._write(state, tables, found, by)
             except VersionConflict as error:
                 if (error.kind, error.name) != _GUARD and error.kind != "account":
                     raise
-            else:
-                return found
         raise StoreBusy("others change the configuration again and again")
 
     def _refuse_the_files(self, wanted: Change) -> None:
@@ -223,7 +222,9 @@ class Configuring:
         except SecretLocked as error:
             faults.append(ConfigFault(f"{table.where}.{field}", str(error), 'or write the secret, or "env:NAME"'))
 
-    async def _write(self, state: _State, tables: Mapping[Key, Table], found: Sequence[Difference], by: Actor) -> None:
+    async def _write(
+        self, state: _State, tables: Mapping[Key, Table], found: Sequence[Difference], by: Actor
+    ) -> list[Difference]:
         now_us = self._now_us()
         guard = ConfigObject(kind=_GUARD[0], name=_GUARD[1], document="{}")
         change = Administration(at_us=now_us, objects=[(guard, state.version)])
@@ -238,7 +239,9 @@ class Configuring:
                 document = json.dumps(dict(tables[key].values))
                 change.objects.append((ConfigObject(kind=one.kind, name=one.name, document=document), version))
             change.audit.append(by.entry(now_us, one.action, one.kind, one.name, 0, before=one.before, after=one.after))
-        await self._store.administer(change)
+        done = await self._store.administer(change)
+        versions = {(one.kind, one.name): one.version for one in done.objects}
+        return [replace(one, version=versions.get((one.kind, one.name), 0)) for one in found]
 
     async def _new_accounts(self, tables: Iterable[Table]) -> list[str]:
         """Accounts that are named and not there yet. Raises ``ConfigError`` for what can't name one."""

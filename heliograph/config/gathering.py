@@ -16,7 +16,7 @@ from heliograph.config import lines as toml_lines
 from heliograph.config.checks import check_carriers
 from heliograph.config.loading import Carriers, KindLike, Reader, known_kinds
 from heliograph.config.settings import Config, RouteSettings
-from heliograph.config.stored import ARRAYS, Key, Table, bad_references
+from heliograph.config.stored import ARRAYS, Key, Table, faults_of
 from heliograph.errors import ConfigFault
 
 __all__ = ["Gathered", "gathered"]
@@ -76,7 +76,7 @@ class _Gathering:
             self._names.append((path, table.name))
         if table.key in self.faults:
             return
-        faults = list(bad_references(table, self._kinds))
+        faults = list(faults_of(table, self._kinds))
         if not faults:  # nothing is read that a bad reference points to
             faults, found = self._read(table)
             self._right[array] += [(path, one) for one in found]

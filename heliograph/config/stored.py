@@ -14,7 +14,7 @@ from heliograph.config.loading import KindLike, known_kinds
 from heliograph.config.settings import Config, ConnectorConfig, NumberSettings, RouteSettings
 from heliograph.errors import ConfigError, ConfigFault
 
-__all__ = ["ARRAYS", "KEPT", "Key", "Table", "bad_references", "declared", "is_reference", "name_of", "secrets_of"]
+__all__ = ["ARRAYS", "KEPT", "Key", "Table", "declared", "faults_of", "is_reference", "name_of", "secrets_of"]
 
 ARRAYS: Final[Mapping[str, str]] = {"connector": "connectors", "route": "routes", "number": "numbers"}
 """The kinds of objects, each with the array of tables that says the same in a file."""
@@ -48,8 +48,12 @@ class Table(Struct, frozen=True):
 
     def as_in_file(self) -> dict[str, Any]:
         """The table with its name."""
-        key = "number" if self.kind == "number" else "name"
-        return {key: self.name, **self.values}
+        return {self.named_by: self.name, **self.values}
+
+    @property
+    def named_by(self) -> str:
+        """The key that says its name in a file."""
+        return "number" if self.kind == "number" else "name"
 
 
 def name_of(kind: str, text: str) -> str:
@@ -75,12 +79,16 @@ def secrets_of(table: Table, kinds: Mapping[str, KindLike] | None = None) -> fro
     return frozenset(info.name for info in describe(known[kind].settings) if info.secret)
 
 
-def bad_references(table: Table, kinds: Mapping[str, KindLike]) -> Iterator[ConfigFault]:
-    """Only secrets are said by reference, and no reference reaches what is not meant for it."""
+def faults_of(table: Table, kinds: Mapping[str, KindLike]) -> Iterator[ConfigFault]:
+    """What no reader would notice: only secrets are said by reference, and none reaches what is not meant for it."""
     secrets = secrets_of(table, kinds)
     for key, value in table.values.items():
         where = f"{table.where}.{key:.64}"
-        if key in secrets:
+        if key == table.named_by:
+            yield ConfigFault(where, "its name stands elsewhere already, and is for ever", "leave it out")
+        elif any(not text.isprintable() for text in (key, *_texts(value))):
+            yield ConfigFault(where, "has characters that cannot be printed", "leave them out")
+        elif key in secrets:
             if is_reference(value) and not _REFERENCE.fullmatch(value):
                 remedy = "env:NAME (no variable of ours), or file:secrets/NAME beside the configuration file"
                 yield ConfigFault(where, "this reference is not allowed", remedy)

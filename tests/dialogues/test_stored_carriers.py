@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.access import make_key
 from heliograph.access.actors import Actor
 from heliograph.access.changes import Change, Difference
 from heliograph.access.configuring import Configuring
@@ -299,3 +300,43 @@ async def test_changes_at_the_same_time_all_come_through(tmp_path: Path) -> None
         await asyncio.gather(*(change(s, connector(f"c{at}", 2775)) for at in range(4)))
         assert len(await s.server.store.objects("connector")) == 4
         assert await s.server.configuring.version() == 4
+
+
+async def test_an_operator_brings_a_carrier_in_over_http_and_takes_it_out_again(tmp_path: Path) -> None:
+    async with VirtualCarrier() as carrier, stage(tmp_path) as s:
+        customer = s.key
+        account = await s.server.store.ensure_account("house", s.clock.now_us())
+        operator, kept = make_key(account.id, ("admin",), now_us=s.clock.now_us())
+        await s.server.store.add_key(kept)
+        await s.server.keys.refresh()
+        s.key = operator
+        values = dict(connector("two", carrier).values)
+        body = {"kind": values.pop("kind"), "settings": values}
+        await s.ask("PUT", "/v1/connectors/two", body, status=201)
+        route_body = {"connectors": ["two"], "prefixes": ["1"]}
+        await s.ask("PUT", "/v1/routes/us", route_body, status=201)
+        await s.ask("PUT", "/v1/numbers/777", {"account": "shop", "connectors": ["two"]}, status=201)
+
+        async def bound() -> bool:
+            return bool((await s.ask("GET", "/v1/connectors/two"))["bound"])
+
+        await eventually(bound)
+        s.key = customer
+        sent = await s.send(sender="777")
+        assert sent["connector"] == "two"
+        await s.until(sent["id"], "delivered")
+
+        s.key = operator
+        broken = ConfigObject(kind="connector", name="two", document='{"kind":"smpp","host":""}')
+        await s.server.store.administer(Administration(at_us=1, objects=[(broken, None)]))
+        await s.ask("PUT", "/v1/routes/us", route_body | {"prefixes": ["1", "49"]}, status=200)
+
+        async def told() -> str:
+            return str((await s.ask("GET", "/v1/connectors/two")).get("problem", ""))
+
+        assert "system_id is missing" in await eventually(told)
+        assert (await s.ask("GET", "/readyz")) == {"status": "ready", "faults": 1}
+        for path in ("numbers/777", "routes/us", "connectors/two"):
+            await s.ask("DELETE", f"/v1/{path}", status=200)
+        await followed(s, {"main"})
+        assert s.carrier.log.counts["bind"] == 1

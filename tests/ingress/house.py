@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from heliograph.access import KeyRing, make_key
+from heliograph.access.configuring import Configuring
 from heliograph.access.sealing import MasterKeys
 from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
+from heliograph.config import Config, ConnectorConfig
+from heliograph.connectors.smpp import SmppSettings
 from heliograph.contracts import SystemClock
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.eventlog import EventLog
@@ -32,6 +35,9 @@ from heliograph.outbound import DirectHttp
 from heliograph.sandbox import Sandboxes
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry.metrics import Metrics
+
+_MAIN = SmppSettings(name="main", host="127.0.0.1", system_id="esme", password="secret")
+"""What the configuration file declares."""
 
 __all__ = ["ISSUER", "Answer", "House", "call", "house"]
 
@@ -182,8 +188,11 @@ async def house(
 
     http = DirectHttp(allow_private_addresses=True)
     outbox = Outbox(store, http, StandardWebhooks(), metrics=metrics, clock=clock, tick_s=0.02)
+    config = Config(connectors=(ConnectorConfig(name="main", kind="smpp", settings=_MAIN),))
+    sealer = MasterKeys(lambda: [bytes(32)])
     services = Services(
         sandboxes=Sandboxes(store, pipeline),
+        configuring=Configuring(store, sealer, clock.now_us, lambda: config, {}),
         intake=pipeline.intake,
         schedules=pipeline.schedules,
         store=store,

@@ -11,6 +11,57 @@ _KEY: Final = {
     "scopes": "What it may do.",
     "addresses": "From where it is taken: ranges (CIDR); empty is from anywhere.",
 }
+_CONNECTOR: Final = {
+    "kind": "Of which kind it is: smpp, or one that a plug-in brings.",
+    "settings": "Its settings, as [the kind has them](settings.md). A secret is shown as set, and given as a text, as "
+    "env:NAME or file:secrets/NAME.",
+}
+_ROUTE: Final = {
+    "connectors": "Names of connectors, tried in this order.",
+    "prefixes": 'Beginnings of the recipients\' numbers, digits without +; "" is every number.',
+    "accounts": "Names of the accounts that it is for; none means all.",
+}
+_NUMBER: Final = {
+    "account": "Whose it is. An account of a new name is made.",
+    "connectors": "Names of connectors on which it is reached; none means any.",
+}
+_DECLARED: Final = {
+    "managed_by": "file: it is changed in the configuration file alone; store: here.",
+    "problem": "Why it does not hold on this server; everything else does.",
+    "created_at": "When it was made.",
+    "changed_at": "When it was last changed.",
+}
+_MORE: Final = "Give it as after for the next page; null at the end."
+_DECLARED_FIELDS: Final[dict[str, dict[str, str]]] = {
+    "ConnectorBody": _CONNECTOR,
+    "ConnectorPatch": {"settings": "The settings to change; null is as by default. What is not there stays."},
+    "ConnectorView": {
+        "name": "Its name.",
+        **_CONNECTOR,
+        "bound": "Whether this server has a link that may transmit.",
+        **_DECLARED,
+    },
+    "ConnectorList": {"connectors": "The page.", "next": _MORE},
+    "RouteBody": _ROUTE,
+    "RoutePatch": _ROUTE,
+    "RouteView": {"name": "Its name.", **_ROUTE, **_DECLARED},
+    "RouteList": {"routes": "The page.", "next": _MORE},
+    "NumberBody": _NUMBER,
+    "NumberPatch": _NUMBER,
+    "NumberView": {"number": "The long number or short code, digits.", **_NUMBER, **_DECLARED},
+    "NumberList": {"numbers": "The page.", "next": _MORE},
+    "ChangeView": {
+        "action": "create, change or delete.",
+        "kind": "Of what: connector, route, number, account.",
+        "name": "Of which.",
+        "before": "What it was; a secret says only that it is set.",
+        "after": "What it is since.",
+    },
+    "ChangeReply": {
+        "dry_run": "true: nothing was changed.",
+        "changes": "What is different; nothing where everything was so already.",
+    },
+}
 ADMIN_FIELDS: Final[dict[str, dict[str, str]]] = {
     "AccountBody": {
         "name": "Its own name; before it stand its parent's name and a dot.",
@@ -63,6 +114,7 @@ ADMIN_FIELDS: Final[dict[str, dict[str, str]]] = {
         "secret_shown": "False in a replay: the text was shown the first time.",
     },
     "KeyList": {"keys": "Newest last."},
+    **_DECLARED_FIELDS,
     "AuditList": {"entries": "Newest first.", "next": "The cursor of the next page; null: that was all."},
     "AuditView": {
         "id": "Its number; later ones are higher.",

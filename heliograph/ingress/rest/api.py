@@ -29,6 +29,7 @@ from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.asking import parameters
 from heliograph.ingress.rest.audit import AUDIT_OPERATIONS, Audit
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
+from heliograph.ingress.rest.declaring import DECLARED_OPERATIONS, Declaring
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
 from heliograph.ingress.rest.keys import KEY_OPERATIONS, Keys
@@ -123,6 +124,7 @@ OPERATIONS = (
     *KEY_OPERATIONS,
     *AUDIT_OPERATIONS,
     *SANDBOX_OPERATIONS,
+    *DECLARED_OPERATIONS,
 )
 """What the API offers to customers."""
 
@@ -173,6 +175,7 @@ class _Routes:
         self._hooks = Hooks(services, self._caller, _call)
         self._keys = Keys(services, self._caller, _call)
         self._audit = Audit(services, self._caller)
+        self._declaring = Declaring(services, self._caller, _call)
         self._oauth = OAuth(services, _call)
         self._sandbox = SandboxEndpoints(services, self._caller, _call)
         self._accounts = Accounting(services, self._caller, _call)
@@ -191,6 +194,7 @@ class _Routes:
             ("POST", "/v1/inspect"): self.inspect,
             **self._hooks.answers(),
             **self._keys.answers(),
+            **self._declaring.answers(),
             ("GET", "/v1/audit"): self._audit.show,
             **self._accounts.answers(),
             ("GET", "/v1/events"): self._events.read,
@@ -329,7 +333,8 @@ class _Routes:
     async def readyz(self, request: Request) -> Reply:
         reason = self._services.ready()
         if reason is None:
-            return Reply(200, b'{"status":"ready"}')
+            faults = len(self._services.faults())
+            return Reply(200, b'{"status":"ready","faults":%d}' % faults if faults else b'{"status":"ready"}')
         return refusal(RequestRejected("overloaded", reason, status=503, retry_after_s=1))
 
     async def docs(self, request: Request) -> Reply:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from heliograph.access import KeyRing
+from heliograph.access.configuring import Configuring
+from heliograph.config.stored import Key
 from heliograph.contracts import Store
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.outbox import Outbox
@@ -14,6 +16,7 @@ from heliograph.delivery.replays import Replays
 from heliograph.delivery.schedules import Schedules
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
+from heliograph.errors import ConfigFault
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.sending import SEND_SCOPE, Sending
@@ -28,10 +31,6 @@ Send = Callable[[Scope], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-async def _nothing() -> None:
-    """Nobody wants to know."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
     """What a request may be at most."""
@@ -39,6 +38,10 @@ class Bounds:
     body_octets: int = 65_536
     batch_body_octets: int = 8_388_608
     batch_messages: int = 10_000
+
+
+async def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +58,21 @@ class Services:
     tails: Tails
     """Live readers of events, and the log that they read."""
     cursors: Cursors
+    """Of every list that goes on where it ended."""
     sandboxes: Sandboxes
     """Where test keys lead."""
-    """Of every list that goes on where it ended."""
     connectors: Mapping[int, str]
     """Names by number, for operators' views."""
+    configuring: Configuring
+    """Connectors, routes and numbers, of the file and of the store."""
     metrics_text: Callable[[], bytes]
     now_us: Callable[[], int]
     ready: Callable[[], str | None]
     """None when ready, otherwise the reason."""
+    faults: Callable[[], Mapping[Key, Sequence[ConfigFault]]] = dict
+    """What the store declares and does not hold here, with the reasons."""
+    bound: Callable[[], Collection[str]] = tuple
+    """Names of connectors with a link that may transmit."""
     bounds: Bounds = field(default_factory=Bounds)
     allow_private_addresses: bool = True
     """Whether customers' URLs may name private addresses. The outgoing door has the last word, and its own setting."""

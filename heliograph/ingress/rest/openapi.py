@@ -25,7 +25,8 @@ class Operation(Struct, frozen=True):
 
     ``list_name``: the answer is a list of them under this name. ``query`` maps parameters to their meaning;
     ``example`` is a body that does something sensible; ``media`` are kinds of files that answer, too.
-    ``problems`` are the codes that it can answer with beside those that follow from its form.
+    ``problems`` are the codes that it can answer with beside those that follow from its form; ``also`` are other
+    statuses with the same answer, ``named`` is a name that its path may have.
     """
 
     method: str
@@ -40,9 +41,12 @@ class Operation(Struct, frozen=True):
     example: Any = None
     media: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
+    named: str = ""
 
 
 _ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"
+_NAMES = {"name": "The name that the answer had when it was made.", "number": "Its digits, with or without +."}
 _LISTS = {"events": "EventList", "keys": "KeyList", "webhooks": "WebhookList"}
 _SCHEMES: dict[str, Any] = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
@@ -163,7 +167,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": re.sub(r"[^a-z0-9]+", "_", operation.summary.lower()),
         "security": [{"key": [operation.scope]}, {"oauth": [operation.scope]}],
         "responses": {
-            str(operation.status): _answer(operation),
+            **{str(status): _answer(operation) for status in (operation.status, *operation.also)},
             **problem_responses(operation),
             "default": {"$ref": "#/components/responses/Problem"},
         },
@@ -183,14 +187,19 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if "{id}" in operation.path:
         found.append({"name": "id", "in": "path", "required": True, "schema": text, "example": _ID_EXAMPLE})
         found[-1]["description"] = "The id that the answer had when it was made."
-    if "{name}" in operation.path:
-        found.append({"name": "name", "in": "path", "required": True, "schema": text, "example": "demo.shop"})
-        found[-1]["description"] = "The name that the answer had when it was made."
+    for name in _NAMES:
+        if f"{{{name}}}" in operation.path:
+            example = operation.named or "demo.shop"
+            found.append({"name": name, "in": "path", "required": True, "schema": text, "example": example})
+            found[-1]["description"] = _NAMES[name]
     for name, meaning in operation.query.items():
         found.append({"name": name, "in": "query", "schema": _TEXTS, "description": meaning})
     if "dry_run" in operation.query and operation.method != "POST":
         meaning = "The ETag of what you read: where it has changed since, nothing is done (412)."
         found.append({"name": "If-Match", "in": "header", "schema": text, "description": meaning})
+    if operation.method == "PUT":
+        meaning = "*: only where there is none of this name yet (412)."
+        found.append({"name": "If-None-Match", "in": "header", "schema": text, "description": meaning})
     if operation.method == "POST":
         meaning = "The same request with the same key within 24 hours is done once."
         schema = {"type": "string", "minLength": 1, "maxLength": 255}
