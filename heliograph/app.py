@@ -28,7 +28,6 @@ from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
 from heliograph.config import Config, ConnectorConfig, load
 from heliograph.config.certificates import files_of
-from heliograph.config.issuers import IssuerSettings
 from heliograph.config.stored import Key
 from heliograph.connectors import KINDS
 from heliograph.contracts import Connector, Store, SystemClock
@@ -135,6 +134,7 @@ class Heliograph:
         self.following = Following(config, self.configuring, self._take)
         self.metrics.read_faults = self.following.counts
         await self.following.reload(config)
+        self._trust(config)
         await self.pipeline.start(self._connectors())
         self._started = True
         await self.sandboxes.start()
@@ -203,12 +203,17 @@ class Heliograph:
             lifetime_s=config.oauth.token_lifetime_s,
         )
         self.fetching = Fetching()
-        self.tokens.outside = tuple(self._issuer(one) for one in config.issuers)
         self.counting = Counting(self.store)
         self.tails = Tails(EventLog(self.store, clock, int(retention.events_days * _DAY_S * 1_000_000)))
 
-    def _issuer(self, declared: IssuerSettings) -> OutsideIssuer:
-        tokens, trust = self.tokens, Trust(**vars(declared))
+    def _trust(self, config: Config) -> None:
+        """Issuers outside as ``config`` declares them; what did not change keeps its keys."""
+        known = {one.trust: one for one in self.tokens.outside}
+        declared = [Trust(**vars(one)) for one in config.issuers]
+        self.tokens.trust([known.get(one) or self._issuer(one) for one in declared])
+
+    def _issuer(self, trust: Trust) -> OutsideIssuer:
+        tokens = self.tokens
         return OutsideIssuer(
             trust, self.fetching.get, self.clock.monotonic, lambda name: tokens.accounts.get(name), tokens.changed
         )
@@ -354,6 +359,7 @@ class Heliograph:
         """A new configuration: only what it changes is touched."""
         await self._take_keys(config)
         await self.following.reload(config)
+        self._trust(config)
         self.config = config
         await self.pipeline.settled()
 

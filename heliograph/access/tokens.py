@@ -135,6 +135,16 @@ class Tokens:
         self.accounts = {one.name: one for one in accounts}
         self.changed()
 
+    def trust(self, issuers: Iterable[OutsideIssuer]) -> None:
+        """These issuers outside from now on; tokens of those that are no longer among them end."""
+        self.outside = tuple(issuers)
+        kept = ((digest, known) for digest, known in self._known.items() if self._trusts(known.source))
+        self._known = OrderedDict(kept)
+        self.changed()
+
+    def _trusts(self, source: Source) -> bool:
+        return source is self._own or source in self.outside
+
     def changed(self) -> None:
         """Accounts, keys or sets of keys are others now: what is known of tokens is looked at again."""
         self._epoch += 1
@@ -171,8 +181,9 @@ class Tokens:
         return principal
 
     def _look_again(self, known: _Known) -> None:
-        token, key = known.token, known.source.find(known.token.kid, known.token.alg)
-        principal = known.source.principal(token.claims)
+        token, source = known.token, known.source
+        key = source.find(token.kid, token.alg) if self._trusts(source) else None
+        principal = source.principal(token.claims)
         if key is None or key.thumbprint != known.key.thumbprint or principal is None:
             known.principal = None
         else:

@@ -20,7 +20,7 @@ value of an environment variable) or `"file:PATH"` (the content of a file, relat
 so that secrets need not stand in the file. In variables, lists are written with commas.
 `heliograph config check --config FILE` tells everything that is wrong with a file, with lines and remedies.
 
-SIGHUP reads connectors, routes, numbers and master keys again; everything else is read at start.
+SIGHUP reads connectors, routes, numbers, issuers and master keys again; everything else is read at start.
 """
 
 _FOR_PROGRAMMERS = re.compile(r" ?[^.]*:[a-z]+:`[^`]*`[^.]*\.")

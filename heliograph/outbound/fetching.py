@@ -43,7 +43,7 @@ class Fetching:
                 return await _bounded(answer, most_octets)
         except TimeoutError:
             raise HttpFailure("timeout", "it does not answer in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:  # RuntimeError: closed meanwhile
             raise HttpFailure("unreachable", f"it can't be reached ({type(error).__name__})") from None
 
     async def close(self) -> None:

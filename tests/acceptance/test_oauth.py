@@ -157,6 +157,20 @@ async def test_a_token_of_an_issuer_outside_sends_and_stands_in_the_trail(stage:
     assert (entry["actor"], entry["action"], entry["address"]) == ("token login/robot", "create", "127.0.0.1")
 
 
+async def test_an_issuer_that_leaves_the_file_is_trusted_no_longer(stage: Stage) -> None:
+    token, whole = stage.there.token(), stage.config.read_text()
+    assert (await asyncio.to_thread(stage.ask, "GET", "/v1/messages", token)).status_code == 200
+    await stage.server.reload(load(stage.config, {}))
+    assert stage.there.asked["keys"] == 1
+    stage.config.write_text(whole.partition("[[issuers]]")[0])
+    await stage.server.reload(load(stage.config, {}))
+    refused = await asyncio.to_thread(stage.ask, "GET", "/v1/messages", token)
+    assert (refused.status_code, refused.json()["code"]) == (401, "token_invalid")
+    stage.config.write_text(whole)
+    await stage.server.reload(load(stage.config, {}))
+    assert (await asyncio.to_thread(stage.ask, "GET", "/v1/messages", token)).status_code == 200
+
+
 async def _known(stage: Stage, key: str) -> None:
     """The server has heard of a key that was made on the command line."""
     async with asyncio.timeout(30):

@@ -37,7 +37,7 @@ class Outside:
         self.source = OutsideIssuer(
             trust, self.fetching.get, lambda: self.now, lambda name: tokens.accounts.get(name), tokens.changed
         )
-        tokens.outside = (self.source,)
+        tokens.trust([self.source])
 
     async def principal(self, token: str) -> Principal | None:
         return self.node.ring.admit(token, None) if await self.node.takes(token) else None
@@ -211,6 +211,19 @@ async def test_a_token_without_a_key_id_is_taken_while_there_is_one_key_for_it(o
     outside.now += FRESH_S
     await outside.tended()
     assert await outside.principal(there.token({"kid": None}, sub="another")) is None
+
+
+async def test_an_issuer_that_is_trusted_no_longer_takes_its_tokens_with_it(outside: Outside, there: Issuer) -> None:
+    token, own = there.token(), await outside.node.issue()
+    assert await outside.principal(token)
+    assert await outside.principal(own)
+    outside.node.tokens.trust([])
+    assert await outside.principal(token) is None
+    assert await outside.principal(there.token(sub="other")) is None
+    assert await outside.principal(own)
+    outside.node.tokens.trust([outside.source])
+    assert await outside.principal(token)
+    assert there.asked["keys"] == 1
 
 
 async def test_many_who_come_at_once_make_one_question(outside: Outside, there: Issuer) -> None:

@@ -212,8 +212,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         fetching, tokens = Fetching(timeout_s=20), api.services.keys.tokens
         assert tokens is not None
         trust = Trust(name="login", issuer=there.url, audience=AUDIENCE, account="demo", scopes=CUSTOMER_SCOPES)
-        tokens.outside = (
-            OutsideIssuer(trust, fetching.get, lambda: 1.0, lambda name: tokens.accounts.get(name), tokens.changed),
+        tokens.trust(
+            [OutsideIssuer(trust, fetching.get, lambda: 1.0, lambda name: tokens.accounts.get(name), tokens.changed)]
         )
         token = await token_of(api, api.key)
         _, _, key = await tokens.signing.signer()
