@@ -19,8 +19,9 @@ from msgspec.structs import replace
 from heliograph.access.documents import opened, sealed
 from heliograph.access.keysets import ALGORITHMS, KeySet, VerifyingKey, verifying_key
 from heliograph.contracts import Administration, Sealer, Store
-from heliograph.errors import RequestRejected
+from heliograph.errors import RequestRejected, SecretLocked
 from heliograph.model import AuditEntry, ConfigObject
+from heliograph.telemetry import journal
 
 __all__ = ["MOST_LIFETIME_S", "SIGNING_KEY", "SigningKey", "SigningKeys", "make_signing_key", "shown", "sign"]
 
@@ -84,6 +85,7 @@ class SigningKeys:
         self._set = KeySet()
         self._private: dict[str, ECKey | RSAKey] = {}
         self._making = asyncio.Lock()
+        self._told_locked = ""
 
     def __iter__(self) -> Iterator[SigningKey]:
         return iter(self._keys)
@@ -113,11 +115,19 @@ class SigningKeys:
         current = self._current() or await self._first()
         private = self._private.get(current.kid)
         if private is None:
-            text = opened(current.document.private, self._sealer, SIGNING_KEY, current.kid, _PRIVATE)
-            member = msgspec.json.decode(text)
+            member = msgspec.json.decode(self._opened(current))
             kind = ECKey if member.get("kty") == "EC" else RSAKey
             private = self._private[current.kid] = kind.import_key(member)
         return current.kid, current.document.algorithm, private
+
+    def _opened(self, current: SigningKey) -> str:
+        try:
+            return opened(current.document.private, self._sealer, SIGNING_KEY, current.kid, _PRIVATE)
+        except SecretLocked as error:
+            if self._told_locked != current.kid:
+                self._told_locked = current.kid
+                journal.secret_locked(str(error))
+            raise
 
     def _current(self) -> SigningKey | None:
         signing = [one for one in self._keys if one.ends_us is None]

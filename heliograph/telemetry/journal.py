@@ -254,7 +254,7 @@ def secrets_sealed(webhooks: int, key: str) -> None:
 
 
 def secret_locked(why: str) -> None:
-    """Webhooks changed, and a secret cannot be opened: those before go on until it can. ``why`` holds no secret."""
+    """A secret cannot be opened: webhooks before the change go on until it can; tokens are not signed until then."""
     _log.error("secret_locked", why=why)
 
 
