@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from heliograph.access.actors import Actor
 from heliograph.access.changes import Change, Difference, differences, hidden
-from heliograph.access.documents import is_sealed, opened, sealed
+from heliograph.access.secrets import Secrets
 from heliograph.config import Config
 from heliograph.config.gathering import Gathered, gathered
-from heliograph.config.stored import ARRAYS, KEPT, Key, Table, declared, is_reference, secrets_of
+from heliograph.config.stored import ARRAYS, Key, Table, declared
 from heliograph.contracts import Administration, Sealer, Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, SecretLocked, StoreBusy, VersionConflict
 from heliograph.model import Account, ConfigObject
@@ -64,7 +64,7 @@ class Configuring:
         environ: Mapping[str, str],
     ) -> None:
         self._store = store
-        self._sealer = sealer
+        self._secrets = Secrets(sealer, environ)
         self._now_us = now_us
         self._config = config
         self._environ = environ
@@ -91,10 +91,13 @@ class Configuring:
             raise RequestRejected("not_found", f"There is no {kind} of this name.", status=404)
         return found
 
-    async def sealed_tables(self) -> list[Table]:
-        """What the store declares, with secrets as they are kept: references, or sealed."""
-        tables = (await self._state()).tables
-        return [tables[key] for key in sorted(tables)]
+    async def exported(self, *, files: bool = True) -> list[Table]:
+        """What the store declares, and the file, with secrets as references or sealed. Raises ``ConfigError``."""
+        config, tables = self._config(), (await self._state()).tables
+        found = {table.key: _in_file_order(table) for table in (tables[key] for key in sorted(tables))}
+        for table in declared(config) if files else ():
+            found[table.key] = self._secrets.of_the_file(table, config)
+        return list(found.values())
 
     async def _state(self) -> _State:
         objects = await self._store.objects()
@@ -106,18 +109,11 @@ class Configuring:
         clear, locked = [], {}
         for table in tables:
             try:
-                clear.append(self._open(table))
+                clear.append(self._secrets.opened(table))
             except SecretLocked as error:
                 clear.append(table)
                 locked[table.key] = ConfigFault(table.where, str(error))
         return await asyncio.to_thread(gathered, config, clear, self._environ, locked=locked)
-
-    def _open(self, table: Table) -> Table:
-        values = {
-            key: opened(value, self._sealer, table.kind, table.name, key) if is_sealed(value) else value
-            for key, value in table.values.items()
-        }
-        return Table(table.kind, table.name, values)
 
     # --- change --------------------------------------------------------------------------------------
 
@@ -127,8 +123,7 @@ class Configuring:
         Raises ``ConfigError`` with every fault, ``VersionConflict``, and ``RequestRejected`` (409 ``managed_by_file``,
         404 ``not_found``).
         """
-        wanted = wanted.named()
-        self._refuse_the_files(wanted)
+        wanted = self._without_the_files(wanted.named())
         for _ in range(_TRIES):
             state = await self._state()
             _check_versions(wanted, state)
@@ -146,17 +141,18 @@ class Configuring:
                     raise
         raise StoreBusy("others change the configuration again and again")
 
-    def _refuse_the_files(self, wanted: Change) -> None:
-        config = self._config()
-        files = {one.key for one in declared(config)}
-        for key in (one.key for one in wanted.tables):
-            if key in files:
-                raise RequestRejected(
-                    "managed_by_file",
-                    f"The {key[0]} {key[1]} is declared by the configuration file: change it there, and let the server "
-                    "read it again (SIGHUP).",
-                    status=409,
-                )
+    def _without_the_files(self, wanted: Change) -> Change:
+        """What the file says just so needs no change. Raises ``RequestRejected`` for what it says otherwise."""
+        files = {one.key: one for one in declared(self._config())}
+        rest = [
+            one
+            for one in wanted.tables
+            if one.key not in files or not self._secrets.says_the_same(one, files[one.key], self._config())
+        ]
+        for table in rest:
+            if table.key in files:
+                raise _managed_by_file(table.key)
+        return replace(wanted, tables=rest)
 
     async def _check(self, state: _State, tables: Mapping[Key, Table]) -> None:
         """What is wrong may stay, for everything else to be changed beside it; nothing may become wrong."""
@@ -174,7 +170,8 @@ class Configuring:
         files = {one.key for one in declared(self._config())}
         for key in wanted.deleted:
             if tables.pop(key, None) is None:
-                self._refuse_the_files(Change(tables=[Table(*key, {})] if key in files else ()))
+                if key in files:
+                    raise _managed_by_file(key)
                 raise RequestRejected("not_found", f"There is no {key[0]} of this name.", status=404)
         faults: list[ConfigFault] = []
         seen: set[Key] = set()
@@ -182,45 +179,10 @@ class Configuring:
             if one.key in seen:
                 faults.append(ConfigFault(one.where, f"the {one.kind} is there twice", "give each a name of its own"))
             seen.add(one.key)
-            tables[one.key] = self._sealed(one, state.tables.get(one.key), faults)
+            tables[one.key] = self._secrets.sealed(one, state.tables.get(one.key), faults)
         if faults:
             raise ConfigError(faults)
         return tables
-
-    def _sealed(self, table: Table, before: Table | None, faults: list[ConfigFault]) -> Table:
-        values = dict(table.values)
-        for field in secrets_of(table) & values.keys():
-            there = None if before is None else before.values.get(field)
-            value = values[field]
-            if value == KEPT and there is not None:
-                values[field] = there
-            elif value == KEPT:
-                remedy = f'write {field} = "…", or "env:NAME"'
-                faults.append(
-                    ConfigFault(f"{table.where}.{field}", "is not in this store, so it can't be kept", remedy)
-                )
-            elif is_sealed(value):
-                self._check_opens(table, field, value, faults)
-            elif isinstance(value, str) and not is_reference(value):
-                values[field] = self._seal(table, field, value, there)
-        return Table(table.kind, table.name, values)
-
-    def _seal(self, table: Table, field: str, value: str, there: object) -> object:
-        """``there`` where that is the same secret: what did not change keeps its version."""
-        place = table.kind, table.name, field
-        if is_sealed(there):
-            try:
-                if opened(str(there), self._sealer, *place) == value:
-                    return there
-            except SecretLocked:
-                pass  # one that is lost is replaced
-        return sealed(value, self._sealer, *place)
-
-    def _check_opens(self, table: Table, field: str, value: str, faults: list[ConfigFault]) -> None:
-        try:
-            opened(value, self._sealer, table.kind, table.name, field)
-        except SecretLocked as error:
-            faults.append(ConfigFault(f"{table.where}.{field}", str(error), 'or write the secret, or "env:NAME"'))
 
     async def _write(
         self, state: _State, tables: Mapping[Key, Table], found: Sequence[Difference], by: Actor
@@ -257,6 +219,22 @@ class Configuring:
                 remedy = f"at most {_MOST_NAME_CHARACTERS} characters that can be printed"
                 raise ConfigError([ConfigFault(named[name], f"{name!r:.80} cannot name an account", remedy)])
         return new
+
+
+def _managed_by_file(key: Key) -> RequestRejected:
+    return RequestRejected(
+        "managed_by_file",
+        f"The {key[0]} {key[1]} is declared by the configuration file: change it there, and let the server read it "
+        "again (SIGHUP).",
+        status=409,
+    )
+
+
+def _in_file_order(table: Table) -> Table:
+    """The kind of a connector stands first."""
+    values = dict(table.values)
+    kind = {"kind": values.pop("kind")} if "kind" in values else {}
+    return Table(table.kind, table.name, {**kind, **dict(sorted(values.items()))})
 
 
 def _check_versions(wanted: Change, state: _State) -> None:

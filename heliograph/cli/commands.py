@@ -9,15 +9,19 @@ import typer
 from heliograph.cli import (
     accounts,
     analytics,
+    applying,
     audit,
     bench,
     config,
+    connectors,
     demo,
     inspect,
     keys,
     messages,
+    numbers,
     oauth,
     optout,
+    routes,
     sandbox,
     send,
     serve,
@@ -64,6 +68,11 @@ app.command("analytics")(analytics.analytics)
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(keys.app, name="keys")
+app.add_typer(connectors.app, name="connectors")
+app.add_typer(routes.app, name="routes")
+app.add_typer(numbers.app, name="numbers")
+app.command("apply")(applying.apply)
+app.command("export")(applying.export)
 app.add_typer(audit.app, name="audit")
 app.add_typer(oauth.app, name="oauth")
 app.add_typer(sandbox.app, name="sandbox")
