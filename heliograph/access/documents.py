@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from heliograph.contracts import Administration, Sealer, Store
+from heliograph.contracts import Administration, Sealer, Store, StoreCheck
 from heliograph.errors import ConfigError, ConfigFault, SecretLocked
 from heliograph.model import ConfigObject
 
-__all__ = ["all_sealed_under", "is_sealed", "object_keys", "opened", "reseal_objects", "sealed"]
+__all__ = ["all_sealed_under", "findings", "is_sealed", "object_keys", "opened", "reseal_objects", "sealed"]
 
 _MARK: Final = "sealed:1:"
 _NO_KEY: Final = "start heliograph serve once, which makes it, or give the secret as env:NAME"
@@ -65,6 +65,21 @@ def _key_of(text: str) -> str:
 def object_keys(objects: Sequence[ConfigObject]) -> Counter[str]:
     """Key id → secrets of objects that are sealed under it."""
     return Counter(_key_of(text) for one in objects for _, text in _secrets(one))
+
+
+def findings(objects: Sequence[ConfigObject], sealer: Sealer) -> list[StoreCheck]:
+    """What ``store check`` says of secrets in objects, where there are any: how many, and which cannot be opened."""
+    count, locked = 0, []
+    for one in objects:
+        for field, text in _secrets(one):
+            count += 1
+            try:
+                opened(text, sealer, one.kind, one.name, field)
+            except SecretLocked as error:
+                locked.append(str(error))
+    if locked:
+        return [StoreCheck(False, f"{len(locked)} secrets of the configuration cannot be opened: {locked[0]}")]
+    return [StoreCheck(True, f"the {count} secrets of the configuration can be opened")] if count else []
 
 
 async def all_sealed_under(store: Store) -> dict[str, int]:

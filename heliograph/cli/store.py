@@ -41,6 +41,7 @@ def check(config: Config = None, json: Json = False) -> None:
     from heliograph.cli.output import print_json, waiting
 
     findings: list[StoreCheck] = _run(config, "looking the store over", lambda store: store.check(), waiting)
+    findings += _of_configuration(config)
     good = all(finding.ok for finding in findings)
     if json:
         print_json({"ok": good, "findings": findings})
@@ -49,6 +50,19 @@ def check(config: Config = None, json: Json = False) -> None:
             print(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}")
     if not good:
         raise typer.Exit(1)
+
+
+def _of_configuration(config: Path | None) -> list[StoreCheck]:
+    """Whether the secrets of what is configured in the store can be opened; nothing of a store that is not whole."""
+    from heliograph.access.documents import findings
+    from heliograph.cli.stores import load_config, sealer_of, with_store
+    from heliograph.errors import StoreError
+
+    try:
+        objects = with_store(config, lambda store: store.objects())
+    except StoreError:
+        return []
+    return findings(objects, sealer_of(load_config(config)))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_keys_follow_each_other(run: Run, sealed: Path) -> None:
     assert last.out.count("Dropped ") == 2
     assert listed(run, sealed) == [("RS256", True)]
     assert "signing_key" in run("audit", "list", "--config", sealed).out
+
+
+def test_a_key_that_the_master_key_does_not_open_is_found(run: Run, sealed: Path) -> None:
+    assert "of the configuration" not in run("store", "check", "--config", sealed).out
+    run("oauth", "rotate", "--config", sealed)
+    assert "ok    the 1 secrets of the configuration can be opened\n" in run("store", "check", "--config", sealed).out
+    other = base64.b64encode(bytes(32)).decode()
+    sealed.write_text(re.sub(r'master_key = ".*"', f'master_key = "{other}"', sealed.read_text()))
+    told = run("store", "check", "--config", sealed)
+    assert (
+        told.code,
+        "WRONG 1 secrets of the configuration cannot be opened: the secret of the signing_key" in told.out,
+    ) == (1, True)
 
 
 def test_an_unknown_algorithm_is_refused(run: Run, sealed: Path) -> None:
