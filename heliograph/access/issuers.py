@@ -30,6 +30,10 @@ UNKNOWN_S: Final = 30.0
 RETRY_S: Final = 5.0
 """Between questions while no keys are known at all."""
 
+_MOST_WAITING: Final = 64
+"""Requests that wait for an issuer's answer; others are asked to come again, so that a slow one holds up none."""
+_WAIT_S: Final = 5.0
+
 _MOST_METADATA_OCTETS: Final = 65_536
 _MOST_SUBJECT_CHARACTERS: Final = 64
 _MOST_NAMED_CHARACTERS: Final = 128
@@ -77,6 +81,7 @@ class OutsideIssuer:
         self._asked_at: float | None = None
         self._unknown_at: float | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._waiting = 0
         self._failing: str | None = None
 
     # --- keys --------------------------------------------------------------------------------------
@@ -85,18 +90,26 @@ class OutsideIssuer:
         return self._set.find(kid, algorithm)
 
     async def look(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
-        """The key after asking the issuer, where that is not too soon. Raises ``RequestRejected`` 503."""
+        """The key after asking the issuer, where that is not too soon.
+
+        Raises ``RequestRejected`` 503 where it does not answer now.
+        """
         self._ask_for_unknown()
-        if self._asking is not None:
-            await asyncio.shield(self._asking)
-        if not len(self._set):
+        if self._asking is not None and self._waiting < _MOST_WAITING:
+            self._waiting += 1
+            try:
+                await asyncio.wait([self._asking], timeout=_WAIT_S)
+            finally:
+                self._waiting -= 1
+        found = self.find(kid, algorithm)
+        if found is None and (self._asking is not None or not len(self._set)):
             raise RequestRejected(
                 "issuer_unavailable",
                 "The keys of this token's issuer can't be fetched now: try again in a moment.",
                 status=503,
                 retry_after_s=int(RETRY_S),
             )
-        return self.find(kid, algorithm)
+        return found
 
     def _ask_for_unknown(self) -> None:
         """What was asked because it was time does not count: an issuer may have another key a second later."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,6 +28,9 @@ class Issuer:
         self.status = 200
         self.body: bytes | None = None
         self.location = ""
+        self.answers = asyncio.Event()
+        """Clear: keys are asked for, and no answer comes."""
+        self.answers.set()
 
     def rotate(self, kid: str, *, rsa: bool = False, keep: bool = True) -> None:
         fresh = RSAKey.generate_key(2048, {"kid": kid}) if rsa else ECKey.generate_key("P-256", {"kid": kid})
@@ -76,6 +80,7 @@ class Issuer:
 
     async def _keys(self, _: web.Request) -> web.Response:
         self._count("keys")
+        await self.answers.wait()
         if self.location:
             return web.Response(status=302, headers={"Location": self.location})
         if self.status != 200 or self.body is not None:
@@ -95,4 +100,5 @@ async def issuer() -> AsyncIterator[Issuer]:
     try:
         yield made
     finally:
+        made.answers.set()
         await runner.cleanup()

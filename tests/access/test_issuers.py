@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from heliograph.access import Principal
+from heliograph.access import Principal, issuers
 from heliograph.access.issuers import FRESH_S, RETRY_S, UNKNOWN_S, OutsideIssuer, Trust, metadata_urls
 from heliograph.errors import RequestRejected
 from heliograph.model import CUSTOMER_SCOPES
@@ -248,6 +248,31 @@ async def test_an_issuer_that_is_down_is_told_as_such_and_found_when_it_is_back(
     outside.now += RETRY_S
     assert await outside.principal(there.token())
     assert told == [("login", "it answers 500", 0)]
+
+
+async def test_an_issuer_that_does_not_answer_holds_up_few_and_not_for_long(
+    outside: Outside, there: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuers, "_MOST_WAITING", 3)
+    monkeypatch.setattr(issuers, "_WAIT_S", 60.0)
+    there.answers.clear()
+    crowd = [asyncio.ensure_future(outside.code(there.token(sub=str(at)))) for at in range(8)]
+    done, waiting = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
+    while len(done) < 5:
+        more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        done |= more
+    assert {one.result() for one in done} == {"issuer_unavailable"}
+    assert await outside.node.takes(await outside.node.issue()), "who has a token of ours waits for nobody"
+    assert len(waiting) == 3
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    monkeypatch.setattr(issuers, "_WAIT_S", 0.1)
+    assert await outside.code(there.token(sub="patient")) == "issuer_unavailable"
+    there.answers.set()
+    await outside.tended()
+    assert await outside.principal(there.token())
+    assert there.asked["keys"] == 1
 
 
 async def test_keys_are_kept_while_the_issuer_is_down(outside: Outside, there: Issuer) -> None:
