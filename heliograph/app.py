@@ -11,12 +11,10 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-from msgspec.structs import replace
 
 from heliograph.access import KeyRing
 from heliograph.access.configuring import Configuring
@@ -26,11 +24,10 @@ from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
-from heliograph.config import Config, ConnectorConfig, load
+from heliograph.config import Config, load
 from heliograph.config.certificates import files_of
 from heliograph.config.stored import Key
-from heliograph.connectors import KINDS
-from heliograph.contracts import Connector, Store, SystemClock
+from heliograph.contracts import Store, SystemClock
 from heliograph.delivery.counting import Counting
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.eventlog import EventLog
@@ -46,12 +43,13 @@ from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.errors import ConfigError, ConfigFault, HeliographError, SecretLocked, StoreError
+from heliograph.furnishing import Furnishing
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.rest.cursors import CURSOR_KEYS, Cursors
 from heliograph.ingress.server import HttpLimits, HttpServer
 from heliograph.ingress.tls import Tls
-from heliograph.model import Account, Fact, IdSource, Live, Number, Route
+from heliograph.model import Fact, IdSource, Live
 from heliograph.outbound import DirectHttp, Fetching, HelperHttp
 from heliograph.sandbox import Sandboxes
 from heliograph.sms.numbers import prepare_numbers
@@ -80,8 +78,6 @@ class Heliograph:
         self.url = ""
         self.metrics = Metrics()
         self.clock = SystemClock()
-        self._made: dict[str, tuple[ConnectorConfig, Connector]] = {}
-        self._names: dict[int, str] = {}
         self.readiness = Readiness(self.clock)
         self._locked: str | None = None
         """Why endpoints could not be loaded since they changed ("": not tried yet); None: they are."""
@@ -131,11 +127,12 @@ class Heliograph:
         self.configuring = Configuring(
             self.store, self.sealing, self.clock.now_us, lambda: self.following.config, os.environ
         )
+        self.furnishing = Furnishing(self.store, self.directory, self.keys, self.clock)
         self.following = Following(config, self.configuring, self._take)
         self.metrics.read_faults = self.following.counts
         await self.following.reload(config)
         self._trust(config)
-        await self.pipeline.start(self._connectors())
+        await self.pipeline.start(self.furnishing.connectors)
         self._started = True
         await self.sandboxes.start()
         self.server = HttpServer(
@@ -253,7 +250,7 @@ class Heliograph:
                 now_us=self.clock.now_us,
                 sandboxes=self.sandboxes,
                 cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
-                connectors=self._names,
+                connectors=self.furnishing.names,
                 declared_accounts=lambda: self.config.accounts,
                 configuring=self.configuring,
                 faults=lambda: self.following.faults,
@@ -282,79 +279,6 @@ class Heliograph:
 
     # --- configuration -----------------------------------------------------------------------------
 
-    async def apply(self, config: Config, files: Config) -> dict[Key, ConfigFault]:
-        """Connectors, routes and numbers as ``config`` declares them; what did not change keeps its links.
-
-        ``files`` is what of it the file declares: that must be made. Of the rest this gives what cannot be.
-        """
-        ids = await self.store.ensure_connectors(_named(config))
-        made: dict[str, tuple[ConnectorConfig, Connector]] = {}
-        failed: dict[Key, ConfigFault] = {}
-        for declared in config.connectors:
-            known = self._made.get(declared.name)
-            try:
-                if known is None or known[0] != declared:
-                    known = declared, KINDS[declared.kind].make(declared.settings, ids[declared.name])
-                made[declared.name] = known
-            except (ConfigError, OSError, ValueError) as error:
-                if declared in files.connectors:
-                    raise
-                failed["connector", declared.name] = ConfigFault(f"connectors.{declared.name}", str(error))
-        accounts = await self._ensure_accounts(config)
-        self.directory.set_accounts(list(accounts.values()))
-        self.directory.set_routes(
-            [
-                Route(
-                    name=one.name,
-                    prefixes=one.prefixes,
-                    connectors=tuple(ids[name] for name in one.connectors),
-                    accounts=tuple(accounts[name].id for name in one.accounts),
-                )
-                for one in config.routes
-            ]
-        )
-        self.directory.set_numbers(
-            [
-                Number(
-                    number=one.number,
-                    account_id=accounts[one.account].id,
-                    connectors=tuple(ids[name] for name in one.connectors),
-                )
-                for one in config.numbers
-            ]
-        )
-        self.directory.set_connectors([one for _, one in made.values()])
-        self._made = made
-        self._names.clear()
-        self._names.update({number: name for name, number in ids.items()})
-        return failed
-
-    async def _ensure_accounts(self, config: Config) -> dict[str, Account]:
-        """Every account that the configuration names, with the settings that it declares."""
-        named = {*config.accounts, *(one.account for one in config.numbers)}
-        named.update(name for route in config.routes for name in route.accounts)
-        named.update(name for one in config.issuers for name in (one.account, *one.accounts) if name is not None)
-        for name in sorted(named):
-            account = await self.store.ensure_account(name, self.clock.now_us())
-            declared = config.accounts.get(name)
-            if declared is None:
-                continue
-            wanted = replace(
-                account,
-                recipients=declared.recipients,
-                default_region=declared.default_region,
-                smart_encoding=declared.smart_encoding,
-                national_tables=declared.national_tables,
-                settings=declared.words,
-            )
-            if wanted != account:
-                await self.store.set_account(wanted)
-        await self.keys.refresh()
-        return {account.name: account for account in await self.store.accounts()}
-
-    def _connectors(self) -> list[Connector]:
-        return [connector for _, connector in self._made.values()]
-
     async def reload(self, config: Config) -> None:
         """A new configuration: only what it changes is touched."""
         await self._take_keys(config)
@@ -365,11 +289,10 @@ class Heliograph:
 
     async def _take(self, config: Config, files: Config) -> dict[Key, ConfigFault]:
         """Makes a configuration hold: the file's with the store's."""
-        before = self._made
-        failed = await self.apply(config, files)
+        changed, failed = await self.furnishing.take(config, files)
         if self._started:
-            self.pipeline.plan_connectors(self._connectors(), drain_s=_DRAIN_S)
-            for name, what in _differences(before, self._made):
+            self.pipeline.plan_connectors(self.furnishing.connectors, drain_s=_DRAIN_S)
+            for name, what in changed:
                 journal.connector_changed(name, what)
         return failed
 
@@ -463,24 +386,6 @@ class Heliograph:
 def _keys_of(config: Config) -> Callable[[], Sequence[bytes]]:
     """Where the master keys of a configuration come from."""
     return keys_from(config.security.master_key, config.security.other_master_keys, config.store.file)
-
-
-def _named(config: Config) -> list[str]:
-    """Every connector that is there or that something leads to, in declared order."""
-    names = [one.name for one in config.connectors]
-    for leads in (*(one.connectors for one in config.routes), *(one.connectors for one in config.numbers)):
-        names += leads
-    return list(dict.fromkeys(names))
-
-
-def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[tuple[str, str]]:
-    """(connector, what became of it), in the order of their names."""
-    words = {
-        **dict.fromkeys(before.keys() - after.keys(), "removed"),
-        **dict.fromkeys(after.keys() - before.keys(), "added"),
-        **{name: "changed" for name in before.keys() & after.keys() if before[name] is not after[name]},
-    }
-    return sorted(words.items())
 
 
 def run_serve(config_path: Path | None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -31,7 +32,7 @@ MOST: Final[Mapping[str, int]] = {"connector": 500, "route": 2_000, "number": 5_
 _GUARD: Final = ("configuration", "carriers")
 """An object whose version counts the changes of all of them together."""
 _TRIES: Final = 8
-_MOST_NAME_CHARACTERS: Final = 64
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -215,9 +216,9 @@ class Configuring:
         there = {account.name for account in await self._store.accounts()}
         new = sorted(set(named) - there)
         for name in new:
-            if len(name) > _MOST_NAME_CHARACTERS or not name.isprintable() or not name.strip():
-                remedy = f"at most {_MOST_NAME_CHARACTERS} characters that can be printed"
-                raise ConfigError([ConfigFault(named[name], f"{name!r:.80} cannot name an account", remedy)])
+            if not _ACCOUNT.fullmatch(name):
+                remedy = "letters, digits, _ and -; one below another is made with heliograph accounts create"
+                raise ConfigError([ConfigFault(named[name], f"{name!r:.80} cannot name a new account", remedy)])
         return new
 
 

@@ -92,7 +92,8 @@ async def test_a_connector_from_the_store_is_followed_and_others_keep_their_link
         assert one.log.counts["bind"] == 1
 
 
-async def test_a_change_holds_while_an_old_link_still_ends(tmp_path: Path) -> None:
+async def test_a_change_holds_while_an_old_link_still_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heliograph.app._DRAIN_S", 60.0)
     async with VirtualCarrier(silent=1.0) as slow, VirtualCarrier() as other, stage(tmp_path) as s:
         await change(s, connector("slow", slow), route("us", "slow", prefixes=["1"]))
         await followed(s, {"main", "slow"})

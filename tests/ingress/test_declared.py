@@ -70,7 +70,7 @@ async def test_a_connector_is_made_changed_and_deleted(api: House, operator: str
 async def test_the_trail_has_each_change_and_no_secret(api: House, operator: str) -> None:
     await put(api, operator, "connectors/one", CONNECTOR)
     await api.call("PATCH", "/v1/connectors/one", {"settings": {"password": "an0ther"}}, key=operator)
-    await put(api, operator, "routes/us", {"connectors": ["one"], "prefixes": ["1"], "accounts": ["a new one"]})
+    await put(api, operator, "routes/us", {"connectors": ["one"], "prefixes": ["1"], "accounts": ["new-one"]})
     entries = await api.store.audit(AuditFilter())
     done = [(one.action, one.object_kind, one.object_name, one.actor, one.address) for one in reversed(entries)]
     who = (operator[:16], "127.0.0.1")
@@ -78,7 +78,7 @@ async def test_the_trail_has_each_change_and_no_secret(api: House, operator: str
         ("create", "connector", "one", *who),
         ("change", "connector", "one", *who),
         ("create", "route", "us", *who),
-        ("create", "account", "a new one", *who),
+        ("create", "account", "new-one", *who),
     ]
     kept = json.dumps([(one.before, one.after) for one in entries]) + str(await api.store.objects())
     assert "pa55word" not in kept
@@ -189,7 +189,9 @@ def with_settings(**more: Any) -> dict[str, Any]:
         ("routes/r", {"connectors": ["nowhere"]}, "connectors"),
         ("routes/r", {"connectors": ["main"], "prefixes": ["+49"]}, "prefixes"),
         ("routes/r", {"connectors": ["main"], "prefixes": []}, "prefixes"),
-        ("routes/r", {"connectors": ["main"], "accounts": ["a\tb"]}, None),
+        ("routes/r", {"connectors": ["main"], "accounts": ["a\tb"]}, "accounts"),
+        ("routes/r", {"connectors": ["main"], "accounts": ["a b"]}, None),
+        ("numbers/777", {"account": "demo.new"}, None),
         ("numbers/12", {"account": "demo"}, "number"),
         ("numbers/Brand", {"account": "demo"}, "number"),
         ("numbers/12345", {"account": ""}, "account"),
