@@ -60,7 +60,7 @@ class Trust(Struct, frozen=True, kw_only=True):
 
 
 class OutsideIssuer:
-    """A :class:`~heliograph.access.tokens.Source`. ``changed`` is called when its keys are others."""
+    """A :class:`~heliograph.access.sources.Source`. ``changed`` is called when its keys are others."""
 
     def __init__(
         self,

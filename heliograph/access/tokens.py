@@ -13,7 +13,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,10 +23,11 @@ from heliograph.access.jwts import BadToken, Expected, Token, check, read, verif
 from heliograph.access.keys import Principal
 from heliograph.access.keysets import VerifyingKey
 from heliograph.access.signing import SigningKeys, sign
+from heliograph.access.sources import OwnIssuer, Source
 from heliograph.errors import RequestRejected
 from heliograph.model import Account
 
-__all__ = ["MOST_KNOWN", "Issued", "Source", "TokenUnseen", "Tokens", "invalid_token"]
+__all__ = ["MOST_KNOWN", "Issued", "TokenUnseen", "Tokens", "invalid_token"]
 
 MOST_KNOWN: Final = 10_000
 """Tokens that are known; those that were not used for longest are verified again when they come."""
@@ -56,27 +57,6 @@ class Issued(Struct, frozen=True):
     text: str
     expires_in_s: int
     scopes: tuple[str, ...]
-
-
-class Source(Protocol):
-    """Who issues tokens, as this house knows them."""
-
-    @property
-    def expected(self) -> Expected:
-        """What its tokens must say."""
-        ...
-
-    def find(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
-        """The key that such a token is verified with, of those that are known."""
-        ...
-
-    async def look(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
-        """The same, after asking for keys that are not known yet. Raises ``RequestRejected`` 503."""
-        ...
-
-    def principal(self, claims: Any) -> Principal | None:
-        """Who calls with a token that says this, as the configuration is now; None for nobody."""
-        ...
 
 
 class _Known:
@@ -112,7 +92,7 @@ class Tokens:
         self._now_us = now_us
         self.accounts: Mapping[str, Account] = {}
         """Every account by its name."""
-        self._own = _Own(signing, client, refresh, issuer)
+        self._own = OwnIssuer(signing, client, refresh, issuer)
         self.outside: tuple[OutsideIssuer, ...] = ()
         """Issuers that are trusted besides ourselves."""
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
@@ -268,37 +248,6 @@ class Tokens:
         kid, algorithm, key = await self.signing.signer()
         text = await self._away(sign, claims, kid, algorithm, key)
         return Issued(text, ends_s - now_s, tuple(scopes))
-
-
-class _Own:
-    """Ourselves as a source."""
-
-    def __init__(
-        self,
-        signing: SigningKeys,
-        client: Callable[[str], Principal | None],
-        refresh: Callable[[], Awaitable[object]],
-        issuer: str,
-    ) -> None:
-        self.expected = Expected(issuer=issuer, audience=issuer)
-        self._client = client
-        self._refresh = refresh
-        self._looking: asyncio.Task[object] | None = None
-        self.find = signing.find
-
-    async def look(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
-        """Another node may have made a key a moment ago: the store tells, asked once for all who wait."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._refresh())
-        await asyncio.shield(self._looking)
-        return self.find(kid, algorithm)
-
-    def principal(self, claims: Any) -> Principal | None:
-        client_id, scope = claims.get("client_id"), claims.get("scope")
-        if not isinstance(client_id, str) or claims.get("sub") != client_id or not isinstance(scope, str):
-            return None
-        client = self._client(client_id)
-        return None if client is None else replace(client, scopes=client.scopes & frozenset(scope.split()))
 
 
 def invalid_token() -> RequestRejected:
