@@ -20,6 +20,7 @@ from heliograph.access import KeyRing
 from heliograph.access.configuring import Configuring
 from heliograph.access.following import Following
 from heliograph.access.issuers import OutsideIssuer, Trust
+from heliograph.access.limiting import Limiter
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.access.signing import SigningKeys
@@ -33,6 +34,7 @@ from heliograph.delivery.directory import Directory
 from heliograph.delivery.eventlog import EventLog
 from heliograph.delivery.intake import IntakeLimits
 from heliograph.delivery.lane import LaneLimits
+from heliograph.delivery.notices import Notices
 from heliograph.delivery.outbox import Bounds as OutboxBounds
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.pipeline import Pipeline
@@ -200,6 +202,9 @@ class Heliograph:
             lifetime_s=config.oauth.token_lifetime_s,
         )
         self.fetching = Fetching()
+        self.notices = Notices(self.store, clock, lambda endpoint_id: self.outbox.look(endpoint_id))
+        self.limiter = Limiter(self.store, clock, self._tell_of_limit, journal.limit_reached)
+        self.keys.on_refresh = self.limiter.load
         self.counting = Counting(self.store)
         self.tails = Tails(EventLog(self.store, clock, int(retention.events_days * _DAY_S * 1_000_000)))
 
@@ -251,6 +256,7 @@ class Heliograph:
                 sandboxes=self.sandboxes,
                 cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
                 connectors=self.furnishing.names,
+                limiter=self.limiter,
                 declared_accounts=lambda: self.config.accounts,
                 configuring=self.configuring,
                 faults=lambda: self.following.faults,
@@ -317,6 +323,7 @@ class Heliograph:
             await self.readiness.look()
             with contextlib.suppress(HeliographError):
                 await self.keys.note_uses()
+                await self.limiter.tend()
                 self.metrics.depth = await self.store.depth()
 
     async def _look(self) -> None:
@@ -327,6 +334,13 @@ class Heliograph:
         if self._locked is not None:
             await self._load_again()
         await self.following.look()
+
+    async def _tell_of_limit(
+        self, account_id: int, subject: str, data: Mapping[str, object], once: str, until_us: int
+    ) -> bool:
+        return await self.notices.tell(
+            account_id, "limit.reached", subject, data, once=once, until_us=until_us + int(_DAY_S * 1_000_000)
+        )
 
     async def _load_again(self) -> None:
         """Endpoints after a change; while a secret is locked those before go on, and each look tries again."""
@@ -369,6 +383,7 @@ class Heliograph:
             await self.server.stop()
             with contextlib.suppress(HeliographError):
                 await self.keys.note_uses(at_once=True)
+                await self.limiter.tend()
         if hasattr(self, "outbox"):
             await self.sandboxes.stop()
             await self.pipeline.stop(drain_s)

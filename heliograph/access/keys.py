@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -131,6 +131,8 @@ class KeyRing:
         self._by_prefix: dict[str, Principal] = {}
         self.tokens: Tokens | None = None
         """Access tokens, where this process takes them."""
+        self.on_refresh: Callable[[Accounts], Awaitable[None]] | None = None
+        """Hears of accounts and keys that may be others, before they are used."""
         self.accounts = Accounts()
         """Every account, as of the same moment as the keys."""
         self._version = -1
@@ -158,6 +160,8 @@ class KeyRing:
         self._by_prefix = {one.key: one for one in self._principals.values()}
         if self.tokens is not None:
             await self.tokens.reload(filter(None, map(accounts.open, accounts.kept)))
+        if self.on_refresh is not None:
+            await self.on_refresh(accounts)
         self.accounts = accounts
         self._version = version
         return True

@@ -17,6 +17,7 @@ from heliograph.cli import (
     demo,
     inspect,
     keys,
+    limits,
     messages,
     numbers,
     oauth,
@@ -67,6 +68,7 @@ app.add_typer(messages.app, name="messages")
 app.command("analytics")(analytics.analytics)
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(limits.app, name="limits")
 app.add_typer(keys.app, name="keys")
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(routes.app, name="routes")

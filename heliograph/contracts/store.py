@@ -30,6 +30,8 @@ from heliograph.model import (
     Progress,
     Schedule,
     SegmentProgress,
+    Usage,
+    UsageRow,
 )
 
 __all__ = [
@@ -88,6 +90,8 @@ class Acceptance:
     deliveries: Sequence[PendingDelivery] = ()
     """As those of :class:`Changes`, under the claim."""
     deliveries_done: Sequence[str] = ()
+    usage: Sequence[Usage] = ()
+    """What it uses of the limits of accounts and keys: counted with it, or not at all."""
 
 
 class Update(Struct, frozen=True, gc=False):
@@ -500,6 +504,10 @@ class Store(Administrative, Protocol):
 
     async def counts_position(self) -> int:
         """The counter's place in the outbox."""
+        ...
+
+    async def usage(self, since_us: int) -> list[UsageRow]:
+        """What every node used of limits, of periods that began then or later."""
         ...
 
     # --- what customers see ---------------------------------------------------------------------

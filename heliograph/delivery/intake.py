@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from heliograph.contracts import Acceptance, Changes, Clock, Committed, NewMessage, ReferenceKey, Store
+from heliograph.delivery.allowance import Allowance
 from heliograph.delivery.decide import Decider, Draft, opted_out
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.dispatch import Dispatch
@@ -33,6 +34,7 @@ from heliograph.model import (
     Schedule,
     SegmentProgress,
     State,
+    Usage,
 )
 from heliograph.rules.lifecycle import fact_of
 from heliograph.rules.schedule import Plan
@@ -59,17 +61,27 @@ class IntakeLimits(Struct, frozen=True, kw_only=True):
 class _Request:
     """Submissions of one caller, who waits for all of them."""
 
-    __slots__ = ("answer", "idempotency", "submissions")
+    __slots__ = ("allowance", "answer", "idempotency", "submissions")
 
     def __init__(
         self,
         submissions: Sequence[Submission],
         idempotency: IdempotencyKey | None,
         answer: asyncio.Future[Received],
+        allowance: Allowance | None = None,
     ) -> None:
         self.submissions = submissions
         self.idempotency = idempotency
         self.answer = answer
+        self.allowance = allowance
+
+
+class _Limited(Exception):
+    """A request that its caller's limits refuse."""
+
+    def __init__(self, why: RequestRejected) -> None:
+        super().__init__(why.code)
+        self.why = why
 
 
 class _Questions(Struct):
@@ -82,7 +94,7 @@ class _Questions(Struct):
 class _Decision:
     """What was decided for one request, until it is durable."""
 
-    __slots__ = ("admitted", "request", "results", "rows", "schedules")
+    __slots__ = ("admitted", "request", "results", "rows", "schedules", "taken", "usage")
 
     def __init__(self, request: _Request) -> None:
         self.request = request
@@ -90,6 +102,8 @@ class _Decision:
         self.admitted: list[tuple[Live, Admission]] = []
         self.rows: list[NewMessage] = []
         self.schedules: list[Schedule] = []
+        self.taken: Sequence[tuple[str, int]] = ()
+        self.usage: Sequence[Usage] = ()
 
 
 class Intake:
@@ -128,10 +142,17 @@ class Intake:
         self.on_callback: Callable[[int], Awaitable[object]] | None = None
         """Awaited before a message with a callback of its own is accepted: somebody must be there to call it."""
 
-    async def accept(self, submissions: Sequence[Submission], *, idempotency: IdempotencyKey | None = None) -> Received:
+    async def accept(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        idempotency: IdempotencyKey | None = None,
+        allowance: Allowance | None = None,
+    ) -> Received:
         """Keeps what can be accepted of these, in one transaction, and answers for each in order.
 
-        Raises ``RequestRejected`` for a misused idempotency key (409), ``StoreBusy`` when nothing was kept.
+        Raises ``RequestRejected`` for a misused idempotency key (409) and where ``allowance`` has too little left for
+        all of them (429), ``StoreBusy`` when nothing was kept.
         """
         if self._pending + len(submissions) > self._limits.messages:
             raise StoreBusy("more messages wait to be stored than this server takes at once")
@@ -146,7 +167,7 @@ class Intake:
             self._refuse_running(key, idempotency.body_hash)
             self._running[key] = idempotency.body_hash
         answer: asyncio.Future[Received] = self._loop.create_future()
-        self._waiting.append(_Request(submissions, idempotency, answer))
+        self._waiting.append(_Request(submissions, idempotency, answer, allowance))
         self._pending += len(submissions)
         if not self._planned:
             self._planned = True
@@ -201,6 +222,7 @@ class Intake:
                 await self.slices.next()
                 drafts.extend(self._draft(submissions))
             await self._gather([drafts], self._questions([drafts]))
+            self._use(decision, drafts)
             where, segments = _mostly(drafts)
             promised = await self._dispatch.reserve(*where, segments) if where is not None else 0
             try:
@@ -214,8 +236,11 @@ class Intake:
                 if where is not None:
                     self._dispatch.placed(*where, promised)
             self._conclude(decision, ids, now_us, changes)
+        except _Limited as limited:
+            await self._refuse_limited(request, limited.why)
+            return
         except BaseException as error:
-            self._dispatch.abandon(decision.admitted)
+            self._abandon(decision)
             _fail([request], error)
             if not isinstance(error, StoreError):
                 raise
@@ -286,13 +311,20 @@ class Intake:
         decisions = []
         for request, drafts in zip(requests, drafted, strict=True):
             decision = _Decision(request)
+            if request.allowance is not None:
+                try:
+                    self._use(decision, drafts)
+                except _Limited as limited:
+                    self._spawn(self._refuse_limited(request, limited.why))
+                    continue
             ids = self._new_ids(drafts, now_us)
             self._place(decision, drafts, iter(ids), now_us, changes, lanes)
             self._conclude(decision, ids, now_us, changes)
             decisions.append(decision)
         if lanes:
             changes.wires = self._dispatch.wires(lanes)
-        self._spawn(self._commit(changes, decisions))
+        if decisions:
+            self._spawn(self._commit(changes, decisions))
         while len(self._references) > _REFERENCES:
             del self._references[next(iter(self._references))]
 
@@ -382,7 +414,7 @@ class Intake:
         """The rows of one request, all or none."""
         key = decision.request.idempotency
         claim = None if key is None else claim_of(key, created(decision.results, ids), now_us)
-        changes.acceptances.append(Acceptance(decision.rows, claim, schedules=decision.schedules))
+        changes.acceptances.append(Acceptance(decision.rows, claim, schedules=decision.schedules, usage=decision.usage))
 
     def _message(self, draft: Draft, message_id: str, now_us: int, changes: Changes) -> Message:
         reference = 0
@@ -393,6 +425,43 @@ class Intake:
             self._references[key] = changes.references[key] = reference
         return draft.message(message_id, now_us, reference)
 
+    # --- limits ------------------------------------------------------------------------------------
+
+    def _use(self, decision: _Decision, drafts: Sequence[Draft | RequestRejected]) -> None:
+        """What these use of their caller's limits is used from here on. Raises ``_Limited``."""
+        allowance = decision.request.allowance
+        if allowance is None:
+            return
+        messages = [(draft.recipient, len(draft.parts)) for draft in drafts if isinstance(draft, Draft)]
+        if messages:
+            try:
+                decision.usage = allowance.take(messages)
+            except RequestRejected as rejected:
+                raise _Limited(rejected) from None
+            decision.taken = messages
+
+    async def _refuse_limited(self, request: _Request, why: RequestRejected) -> None:
+        """No limit holds back the answer to a request that was accepted before."""
+        try:
+            key = request.idempotency
+            if key is not None:
+                asked = (key.account_id, "http", key.key)
+                if (claim := (await self._store.claims([asked], self._clock.now_us())).get(asked)) is not None:
+                    received = await replay(self._store, claim, key)
+                    if not request.answer.done():
+                        request.answer.set_result(received)
+                    return
+            raise why
+        except (RequestRejected, StoreError) as error:
+            _fail([request], error)
+
+    def _abandon(self, decision: _Decision) -> None:
+        """Nothing of it was written: its places and what it used are free again."""
+        self._dispatch.abandon(decision.admitted)
+        if decision.taken and decision.request.allowance is not None:
+            decision.request.allowance.give_back(decision.taken)
+            decision.taken = ()
+
     # --- commit ------------------------------------------------------------------------------------
 
     async def _commit(self, changes: Changes, decisions: Sequence[_Decision]) -> None:
@@ -401,7 +470,7 @@ class Intake:
             committed = await self._store.commit(changes)
         except BaseException as error:
             for decision in decisions:
-                self._dispatch.abandon(decision.admitted)
+                self._abandon(decision)
             _fail([decision.request for decision in decisions], error)
             if not isinstance(error, StoreError):
                 raise
@@ -425,7 +494,7 @@ class Intake:
         or a recipient opted out meanwhile, and then they are decided again.
         """
         for index in (*committed.lost, *committed.opted_out):
-            self._dispatch.abandon(decisions[index].admitted)
+            self._abandon(decisions[index])
         for index, claim in committed.lost.items():
             request = decisions[index].request
             try:

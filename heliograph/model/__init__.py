@@ -15,6 +15,7 @@ from heliograph.model.accounts import (
 from heliograph.model.administration import AuditEntry, ConfigObject
 from heliograph.model.events import DEAD_FROM_US, Endpoint, Fact, LoggedEvent, PendingDelivery, event_id
 from heliograph.model.ids import IdSource, id_from_number, id_number, id_time_us, normalize_id
+from heliograph.model.limits import LIMIT_NAMES, LimitSet, Usage, UsageRow
 from heliograph.model.message import AT_ONCE, Attempt, Content, Live, Message, Progress, SegmentProgress
 from heliograph.model.roles import ROLES, scopes_of_role
 from heliograph.model.schedule import Schedule, Window, schedule_at
@@ -35,6 +36,7 @@ __all__ = [
     "DEAD_FROM_US",
     "END",
     "ENDS",
+    "LIMIT_NAMES",
     "ROLES",
     "SCOPES",
     "Account",
@@ -51,6 +53,7 @@ __all__ = [
     "Endpoint",
     "Fact",
     "IdSource",
+    "LimitSet",
     "Live",
     "LoggedEvent",
     "Message",
@@ -63,6 +66,8 @@ __all__ = [
     "SegmentProgress",
     "State",
     "TrafficType",
+    "Usage",
+    "UsageRow",
     "Window",
     "event_id",
     "id_from_number",

@@ -51,6 +51,7 @@ from heliograph.model import (
     PendingDelivery,
     Schedule,
     SegmentProgress,
+    Usage,
 )
 
 __all__ = ["Batch", "ClaimKey", "GroupCommit", "Rows"]
@@ -105,6 +106,25 @@ class Rows:
     parts_done: list[_SetKey] = field(default_factory=list)
     references: dict[ReferenceKey, int] = field(default_factory=dict)
     schedules: list[Schedule] = field(default_factory=list)
+    usage: dict[tuple[str, str], Usage] = field(default_factory=dict)
+    """(subject, period) → all that is used of it: of the newest period, where there are several."""
+
+    def add_usage(self, added: Iterable[Usage]) -> None:
+        """These are used, too. What is used of a period that another has followed counts no more."""
+        for one in added:
+            key = (one.subject, one.period)
+            before = self.usage.get(key)
+            if before is None or before.start_us < one.start_us:
+                self.usage[key] = one
+            elif before.start_us == one.start_us:
+                self.usage[key] = Usage(
+                    one.subject,
+                    one.period,
+                    one.start_us,
+                    before.requests + one.requests,
+                    before.segments + one.segments,
+                    before.spend + one.spend,
+                )
 
     def put_deliveries(self, deliveries: Iterable[PendingDelivery], done: Iterable[str]) -> None:
         """These are owed, those are over: the later word on an id holds."""
@@ -257,6 +277,8 @@ class Batch:
                 rows.schedules.extend(acceptance.schedules)
             if acceptance.deliveries or acceptance.deliveries_done:
                 rows.put_deliveries(acceptance.deliveries, acceptance.deliveries_done)
+            if acceptance.usage:
+                rows.add_usage(acceptance.usage)
         rows.facts.extend(untold)  # behind those whose lives are at hand, so that these stay one for one
         self.facts, self.lives = rows.facts, rows.lives
         return rows
@@ -338,7 +360,7 @@ def _weight(changes: Changes) -> int:
         + len(changes.parts)
     )
     for acceptance in changes.acceptances:
-        rows += len(acceptance.messages) + len(acceptance.deliveries)
+        rows += len(acceptance.messages) + len(acceptance.deliveries) + len(acceptance.usage)
     return rows + 1
 
 

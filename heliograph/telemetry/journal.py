@@ -282,6 +282,11 @@ def webhook_recovered(endpoint: str, tries: int) -> None:
     _log.info("webhook_recovered", endpoint=endpoint, tries=tries)
 
 
+def limit_reached(subject: str, limit: str, percent: int, used: int, most: int) -> None:
+    """An account or a key has used 50, 80 or 100 percent of what it may in this day or month: told once for each."""
+    _log.warning("limit_reached", subject=subject, limit=limit, percent=percent, used=used, most=most)
+
+
 def endpoint_gone(endpoint: str, why: str) -> None:
     """A webhook wants nothing more."""
     _log.warning("endpoint_gone", endpoint=endpoint, why=why)

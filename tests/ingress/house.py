@@ -12,6 +12,7 @@ from typing import Any
 
 from heliograph.access import KeyRing, make_key
 from heliograph.access.configuring import Configuring
+from heliograph.access.limiting import Limiter
 from heliograph.access.sealing import MasterKeys
 from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
@@ -20,6 +21,7 @@ from heliograph.connectors.smpp import SmppSettings
 from heliograph.contracts import SystemClock
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.eventlog import EventLog
+from heliograph.delivery.notices import Notices
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.pipeline import Pipeline
 from heliograph.delivery.replays import Replays
@@ -34,6 +36,7 @@ from heliograph.model import CUSTOMER_SCOPES, IdSource, Route
 from heliograph.outbound import DirectHttp
 from heliograph.sandbox import Sandboxes
 from heliograph.store.sqlite import SqliteStore
+from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
 
 _MAIN = SmppSettings(name="main", host="127.0.0.1", system_id="esme", password="secret")
@@ -190,6 +193,13 @@ async def house(
     outbox = Outbox(store, http, StandardWebhooks(), metrics=metrics, clock=clock, tick_s=0.02)
     config = Config(connectors=(ConnectorConfig(name="main", kind="smpp", settings=_MAIN),))
     sealer = MasterKeys(lambda: [bytes(32)])
+    notices = Notices(store, clock, outbox.look)
+
+    async def tell(account_id: int, subject: str, data: Mapping[str, object], once: str, until_us: int) -> bool:
+        return await notices.tell(account_id, "limit.reached", subject, data, once=once, until_us=until_us)
+
+    limiter = Limiter(store, clock, tell, journal.limit_reached)
+    keys.on_refresh = limiter.load
     services = Services(
         sandboxes=Sandboxes(store, pipeline),
         configuring=Configuring(store, sealer, clock.now_us, lambda: config, {}),
@@ -209,6 +219,7 @@ async def house(
         bounds=bounds or Bounds(),
         allow_private_addresses=allow_private_addresses,
         reconfigured=keys.refresh,
+        limiter=limiter,
         metrics=metrics,
     )
     app = build(services)

@@ -27,7 +27,7 @@ ACCOUNT = Account(id=1, name="demo")
 class Echo:
     """An intake that takes everything."""
 
-    async def accept(self, submissions: Sequence[Submission], *, idempotency: object) -> Received:
+    async def accept(self, submissions: Sequence[Submission], *, idempotency: object, allowance: object) -> Received:
         results: list[Any] = []
         for one in submissions:
             assert (one.text is None) != (one.data is None)

@@ -200,6 +200,8 @@ async def test_the_document_describes_every_endpoint(api: House) -> None:
         "/v1/keys": ["get", "post"],
         "/v1/keys/{id}": ["delete", "get", "patch"],
         "/v1/keys/{id}/rotate": ["post"],
+        "/v1/limits": ["get"],
+        "/v1/limits/{subject}": ["delete", "get", "put"],
         "/v1/audit": ["get"],
         "/v1/accounts": ["get", "post"],
         "/v1/accounts/{name}": ["get", "patch"],

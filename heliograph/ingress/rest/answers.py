@@ -24,6 +24,8 @@ _CALL: Final = (
     "issuer_unavailable",
     "key_expired",
     "overloaded",
+    "quota_exhausted",
+    "rate_limited",
     "token_invalid",
     "unauthorized",
 )

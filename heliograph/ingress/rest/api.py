@@ -33,11 +33,12 @@ from heliograph.ingress.rest.declaring import DECLARED_OPERATIONS, Declaring
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
 from heliograph.ingress.rest.keys import KEY_OPERATIONS, Keys
+from heliograph.ingress.rest.limits import LIMIT_OPERATIONS, Limits
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
 from heliograph.ingress.rest.oauth import TOKEN_PATH, OAuth
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
-from heliograph.ingress.rest.problems import Reply, refusal
+from heliograph.ingress.rest.problems import Reply, limited, refusal
 from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sandbox import SANDBOX_OPERATIONS, SandboxEndpoints
 from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
@@ -122,6 +123,7 @@ OPERATIONS = (
     *HOOK_OPERATIONS,
     *EVENT_OPERATIONS,
     *KEY_OPERATIONS,
+    *LIMIT_OPERATIONS,
     *AUDIT_OPERATIONS,
     *SANDBOX_OPERATIONS,
     *DECLARED_OPERATIONS,
@@ -174,6 +176,7 @@ class _Routes:
         self._analytics = Analytics(services, self._caller)
         self._hooks = Hooks(services, self._caller, _call)
         self._keys = Keys(services, self._caller, _call)
+        self._limits = Limits(services, self._caller, _call)
         self._audit = Audit(services, self._caller)
         self._declaring = Declaring(services, self._caller, _call)
         self._oauth = OAuth(services, _call)
@@ -195,6 +198,7 @@ class _Routes:
             **self._hooks.answers(),
             **self._keys.answers(),
             **self._declaring.answers(),
+            **self._limits.answers(),
             ("GET", "/v1/audit"): self._audit.show,
             **self._accounts.answers(),
             ("GET", "/v1/events"): self._events.read,
@@ -226,12 +230,21 @@ class _Routes:
         """The same endpoint for requests that do not come through its door."""
 
         async def through(request: Request) -> Reply:
-            self._caller(request, door.scope)  # nobody without a key makes us hold a body
+            self._known(request, door.scope)  # nobody without a key makes us hold a body
             return await door.answer(await _call(request, door.most_octets))
 
         return through
 
     def _caller(self, request: Request, scope: str, *others: str) -> Principal:
+        """Who asks; the request counts on their limits, once."""
+        principal, limiter = self._known(request, scope, *others), self._services.limiter
+        meters = None if limiter is None else limiter.of(principal)
+        if meters is not None and not hasattr(request.state, "meters"):
+            request.state.meters = meters
+            meters.request()
+        return principal
+
+    def _known(self, request: Request, scope: str, *others: str) -> Principal:
         header = request.headers.get("authorization")
         raw = None if header is None else header.encode("latin-1")
         call = Call(request.method, request.url.path, b"", raw, peer=_peer_of(request), origin=_origin_of(request))
@@ -241,22 +254,27 @@ class _Routes:
         """What FastAPI calls: every error becomes a problem here."""
         metrics = self._services.metrics
 
-        async def endpoint(request: Request) -> Response:
+        async def answered(request: Request) -> Reply | Response:
             try:
                 try:
-                    found = await answer(request)
+                    return await answer(request)
                 except TokenUnseen as unseen:
                     await unseen.meet()
-                    found = await answer(request)
-                return found if isinstance(found, Response) else _response(found)
+                    return await answer(request)
             except VersionConflict as error:
                 metrics.refused("version_mismatch")
-                return _response(refusal(stale(error)))
+                return refusal(stale(error))
             except (RequestRejected, StoreError) as error:
                 metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)
-                return _response(refusal(error))
+                return refusal(error)
             except Exception as error:
-                return _response(failed(metrics, request.method, request.url.path, error))
+                return failed(metrics, request.method, request.url.path, error)
+
+        async def endpoint(request: Request) -> Response:
+            found = await answered(request)
+            if isinstance(found, Response):
+                return found
+            return _response(limited(found, getattr(request.state, "meters", None)))
 
         return endpoint
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from heliograph.access import KeyRing
 from heliograph.access.configuring import Configuring
+from heliograph.access.limiting import Limiter
 from heliograph.config.stored import Key
 from heliograph.contracts import Store
 from heliograph.delivery.intake import Intake
@@ -80,6 +81,8 @@ class Services:
     """Names of accounts that the configuration file declares: they are changed there."""
     reconfigured: Callable[[], Awaitable[object]] = _nothing
     """Awaited after a change of the configuration: what this process knows of it is read anew."""
+    limiter: Limiter | None = None
+    """Counts what callers use of their limits; None where nobody has any."""
     metrics: Metrics = field(default_factory=Metrics)
     """Counts what is refused here; what intake refuses it counts itself."""
 
@@ -107,6 +110,7 @@ def build(services: Services) -> Api:
         bounds.batch_messages,
         metrics.refused,
         allow_private_addresses=services.allow_private_addresses,
+        limiter=services.limiter,
     )
     doors = (
         Door("/v1/messages", SEND_SCOPE, bounds.body_octets, sending.one, keys, metrics),

@@ -108,7 +108,7 @@ def _fault(text: str, names: Sequence[str]) -> RequestRejected:
 
 
 def _path(path: str | None, name: str) -> str:
-    inner = (path or "$").removeprefix("$").removeprefix(".")
+    inner = (path or "$").removeprefix("key` in `").removeprefix("$").removeprefix(".")
     return ".".join(part for part in (inner, name) if part)
 
 

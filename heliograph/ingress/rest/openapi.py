@@ -46,8 +46,12 @@ class Operation(Struct, frozen=True):
 
 
 _ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"
-_NAMES = {"name": "The name that the answer had when it was made.", "number": "Its digits, with or without +."}
-_LISTS = {"events": "EventList", "keys": "KeyList", "webhooks": "WebhookList"}
+_NAMES = {
+    "name": "The name that the answer had when it was made.",
+    "number": "Its digits, with or without +.",
+    "subject": "What is limited: account:NAME or key:ID.",
+}
+_LISTS = {"events": "EventList", "keys": "KeyList", "limits": "LimitList", "webhooks": "WebhookList"}
 _SCHEMES: dict[str, Any] = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
     "oauth": {

@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from heliograph.access.metering import CallerMeters
 from heliograph.errors import RequestRejected, StoreBusy, StoreError
 
-__all__ = ["PROBLEMS", "Problem", "Reply", "problem_of", "refusal"]
+__all__ = ["PROBLEMS", "Problem", "Reply", "limited", "problem_of", "refusal"]
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "address_not_allowed": (403, "The key may not be used from this address."),
@@ -45,6 +46,8 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "number_malformed": (422, "The recipient is not a telephone number."),
     "number_unknown": (422, "The recipient's number is in no known number range."),
     "overloaded": (503, "The server or its store is busy: the same request succeeds later."),
+    "quota_exhausted": (429, "The account or key has used what it may in this day or month."),
+    "rate_limited": (429, "The account or key sends faster than it may."),
     "recipient_opted_out": (422, "The recipient opted out of messages from this account."),
     "sandboxes_busy": (503, "As many sandboxes are in use as this server has room for."),
     "send_at_out_of_range": (422, "The date has passed, or is more than 400 days ahead."),
@@ -105,6 +108,11 @@ def problem_of(code: str, detail: str, field: str | None = None, status: int | N
 def _sentence(words: str) -> str:
     """A detail as a sentence: rooms below word theirs without a capital and a full stop."""
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "?", "!")) else ".")
+
+
+def limited(reply: Reply, meters: CallerMeters | None) -> Reply:
+    """An answer to a caller with limits says how much of them is left."""
+    return reply if meters is None else msgspec.structs.replace(reply, headers=(*reply.headers, *meters.headers()))
 
 
 def refusal(error: RequestRejected | StoreError) -> Reply:

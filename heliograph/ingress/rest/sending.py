@@ -15,6 +15,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from heliograph.access import KeyRing, Principal
+from heliograph.access.limiting import Limiter
+from heliograph.access.metering import CallerMeters
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.segmenting import TextChanges, changes_of
 from heliograph.delivery.submission import Accepted, Callback, Submission
@@ -22,7 +24,7 @@ from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller, check_depth, decode, idempotency_of, read_json
 from heliograph.ingress.rest.dates import DATE_FIELDS, WithinBody, wish_of
-from heliograph.ingress.rest.problems import Problem, Reply, problem_of, refusal
+from heliograph.ingress.rest.problems import Problem, Reply, limited, problem_of, refusal
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.ingress.rest.turns import Turns
 from heliograph.model import Encoding, State, TrafficType
@@ -137,6 +139,7 @@ class Sending:
         refused: Callable[[str], None],
         *,
         allow_private_addresses: bool = True,
+        limiter: Limiter | None = None,
     ) -> None:
         """``refused`` hears the codes of what is refused here; what intake refuses it counts itself."""
         self._refused = refused
@@ -146,32 +149,41 @@ class Sending:
         self._batch_messages = batch_messages
         self._private = allow_private_addresses
         self._turns = Turns()
+        self._limiter = limiter
 
     async def one(self, call: Call) -> Reply:
         """One message: 202, or a problem."""
+        meters = None
         try:
             principal = caller(call, self._keys, SEND_SCOPE)
+            meters = self._metered(principal)
             submission = submission_of(decode(call, _send_decoder, _NAMES), principal, "rest", self._private)
-            received = await self._intake.accept((submission,), idempotency=idempotency_of(call, principal))
+            received = await self._intake.accept(
+                (submission,), idempotency=idempotency_of(call, principal), allowance=meters
+            )
         except (RequestRejected, StoreError) as error:
-            return self._refuse(error)
+            return limited(self._refuse(error), meters)
         result = received.results[0]
         if isinstance(result, RequestRejected):
             reply = refusal(result)
-            return msgspec.structs.replace(reply, headers=(*reply.headers, *_REPLAYED)) if received.replayed else reply
-        return Reply(202, _encode(self._reply(result, principal)), _REPLAYED if received.replayed else ())
+            reply = msgspec.structs.replace(reply, headers=(*reply.headers, *_REPLAYED)) if received.replayed else reply
+        else:
+            reply = Reply(202, _encode(self._reply(result, principal)), _REPLAYED if received.replayed else ())
+        return reply if meters is None else limited(reply, meters)
 
     async def batch(self, call: Call) -> Reply:
         """Many messages in one transaction: 202 with a result for each in order, or a problem for all."""
+        meters = None
         try:
             principal = caller(call, self._keys, SEND_SCOPE)
+            meters = self._metered(principal)
             async with self._turns.of(principal.account.id, len(call.body)):
                 items = await self._items(call, principal)
                 submissions = [item for item in items if isinstance(item, Submission)]
                 idempotency = idempotency_of(call, principal)
-                received = await self._intake.accept(submissions, idempotency=idempotency)
+                received = await self._intake.accept(submissions, idempotency=idempotency, allowance=meters)
         except (RequestRejected, StoreError) as error:
-            return self._refuse(error)
+            return limited(self._refuse(error), meters)
         answers = iter(received.results)
         results: list[SendReply | Problem] = []
         for item in items:
@@ -180,7 +192,14 @@ class Sending:
                 results.append(problem_of(result.code, result.detail, result.field, result.status))
             else:
                 results.append(self._reply(result, principal))
-        return Reply(202, _encode({"results": results}), _REPLAYED if received.replayed else ())
+        return limited(Reply(202, _encode({"results": results}), _REPLAYED if received.replayed else ()), meters)
+
+    def _metered(self, principal: Principal) -> CallerMeters | None:
+        """The request, counted on its caller's limits. Raises ``RequestRejected`` (429)."""
+        meters = None if self._limiter is None else self._limiter.of(principal)
+        if meters is not None:
+            meters.request()
+        return meters
 
     def _refuse(self, error: RequestRejected | StoreError) -> Reply:
         self._refused("overloaded" if isinstance(error, StoreError) else error.code)

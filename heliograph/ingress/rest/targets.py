@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 
 from heliograph import outbound
 from heliograph.contracts import HttpFailure
+from heliograph.delivery.notices import NOTICES
 from heliograph.delivery.wording import EVENT_TYPES
 from heliograph.errors import RequestRejected
 
 __all__ = ["check_events", "check_url"]
 
 _EVENTS: Final = tuple(EVENT_TYPES.values())
+_WEBHOOK_EVENTS: Final = (*_EVENTS, *NOTICES)
 _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 
 
@@ -49,11 +51,12 @@ def _may_be_literal(host: str) -> bool:
     return host[-1:].isdigit() or ":" in host
 
 
-def check_events(events: Iterable[str], field: str) -> None:
-    """Raises ``RequestRejected`` naming the first event that does not exist."""
+def check_events(events: Iterable[str], field: str, *, notices: bool = False) -> None:
+    """Raises ``RequestRejected`` naming the first event that does not exist. ``notices``: those of no message, too."""
+    known = _WEBHOOK_EVENTS if notices else _EVENTS
     for event in events:
-        if event not in _EVENTS:
-            raise _invalid(field, f"There is no event {event[:64]}: choose from {', '.join(_EVENTS)}.")
+        if event not in known:
+            raise _invalid(field, f"There is no event {event[:64]}: choose from {', '.join(known)}.")
 
 
 def _invalid(field: str, sentence: str) -> RequestRejected:

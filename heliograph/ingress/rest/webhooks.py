@@ -99,7 +99,7 @@ class Hooks:
         call = await self._call(request)
         body = decode(call, _create, WebhookBody.__struct_fields__)
         check_url(body.url, "url", allow_private_addresses=self._services.allow_private_addresses)
-        check_events(body.events, "events")
+        check_events(body.events, "events", notices=True)
         endpoint, secret, replayed = await self._services.webhooks.create(
             principal.account.id,
             body.url,
@@ -132,7 +132,7 @@ class Hooks:
         if body.url is not UNSET:
             check_url(body.url, "url", allow_private_addresses=self._services.allow_private_addresses)
         if body.events is not UNSET:
-            check_events(body.events, "events")
+            check_events(body.events, "events", notices=True)
         changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
         changes = {name: tuple(value) if type(value) is list else value for name, value in changes.items()}
         endpoint = await self._services.webhooks.update(principal.account.id, request.path_params["id"], **changes)

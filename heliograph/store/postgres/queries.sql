@@ -779,3 +779,18 @@ SELECT
     (SELECT count(*) FROM outbox) AS outbox_rows,
     (SELECT count(*) FROM deliveries WHERE next_us < 4611686018427387904) AS pending_deliveries,
     (SELECT count(*) FROM deliveries WHERE next_us >= 4611686018427387904) AS dead_letters
+
+-- name: add_usage
+INSERT INTO usage AS u (subject, period, node_id, start_us, requests, segments, spend)
+SELECT subject, period, $7, start_us, requests, segments, spend
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+    AS t (subject, period, start_us, requests, segments, spend)
+ON CONFLICT (subject, period, node_id) DO UPDATE SET
+    requests = excluded.requests + CASE WHEN u.start_us = excluded.start_us THEN u.requests ELSE 0 END,
+    segments = excluded.segments + CASE WHEN u.start_us = excluded.start_us THEN u.segments ELSE 0 END,
+    spend = excluded.spend + CASE WHEN u.start_us = excluded.start_us THEN u.spend ELSE 0 END,
+    start_us = excluded.start_us
+WHERE u.start_us <= excluded.start_us
+
+-- name: usage
+SELECT subject, period, node_id, start_us, requests, segments, spend FROM usage WHERE start_us >= $1

@@ -29,6 +29,7 @@ from heliograph.model import (
     Schedule,
     SegmentProgress,
     State,
+    UsageRow,
     id_time_us,
 )
 from heliograph.store.postgres.connection import CONNECTION_ENDED, Pool, translated
@@ -257,6 +258,10 @@ class Reads:
     async def counts_position(self) -> int:
         """The counter's place in the outbox."""
         return int(await self._value("counter"))
+
+    async def usage(self, since_us: int) -> list[UsageRow]:
+        """What every node used of limits, of periods that began then or later."""
+        return [UsageRow(*row) for row in await self._fetch("usage", since_us)]
 
     async def tallies(self, asked: TallyFilter) -> list[TallyRow]:
         """Counts, at most ``limit`` rows, in order of time."""

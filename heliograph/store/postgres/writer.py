@@ -107,6 +107,9 @@ async def _transaction(
         updates.sort(key=_by_id)  # one order of locking for every process
         rows = batch.rows()
         await _write_rare(connection, rows, sealer)
+        if rows.usage:
+            used = [astuple(one) for _, one in sorted(rows.usage.items())]
+            await connection.execute(QUERIES["add_usage"], *columns(used, 6), node_id)
         born = [new.message.id for new in news if new.progress.owner == node_id]
         mark = watermark(born)
         known = await _apply(connection, updates, rows, node_id, mark)

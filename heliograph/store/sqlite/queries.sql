@@ -759,3 +759,15 @@ SELECT json_array(
     (SELECT coalesce(max(position) - min(position) + 1, 0) FROM outbox),
     (SELECT count(*) FROM deliveries WHERE next_us < 4611686018427387904),
     (SELECT count(*) FROM deliveries WHERE next_us >= 4611686018427387904))
+
+-- name: add_usage
+INSERT INTO usage AS u (subject, period, node_id, start_us, requests, segments, spend) VALUES {rows}
+ON CONFLICT (subject, period, node_id) DO UPDATE SET
+    requests = excluded.requests + iif(u.start_us = excluded.start_us, u.requests, 0),
+    segments = excluded.segments + iif(u.start_us = excluded.start_us, u.segments, 0),
+    spend = excluded.spend + iif(u.start_us = excluded.start_us, u.spend, 0),
+    start_us = excluded.start_us
+WHERE u.start_us <= excluded.start_us
+
+-- name: usage
+SELECT subject, period, node_id, start_us, requests, segments, spend FROM usage WHERE start_us >= ?1

@@ -52,6 +52,7 @@ from heliograph.model import (
     LoggedEvent,
     OptOut,
     PendingDelivery,
+    UsageRow,
 )
 from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
 from heliograph.store.sealing import count_keys, open_endpoint
@@ -331,6 +332,9 @@ class SqliteStore:
 
     async def counts_position(self) -> int:
         return await self._shows.run(lambda db: int(db.execute(query("counts_position")).get))
+
+    async def usage(self, since_us: int) -> list[UsageRow]:
+        return await self._shows.run(lambda db: [UsageRow(*row) for row in db.execute(query("usage"), (since_us,))])
 
     # --- what customers see -------------------------------------------------------------------------
     async def message(self, account_id: int, message_id: str) -> MessageRecord | None:

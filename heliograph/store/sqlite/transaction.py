@@ -126,6 +126,9 @@ class Writer:
             write_all(db, "put_references", [(*key, last, now) for key, last in rows.references.items()])
         if rows.schedules:
             put_schedules(db, rows.schedules)
+        if rows.usage:
+            used = map(astuple, rows.usage.values())
+            write_all(db, "add_usage", [(*one[:2], self.node_id, *one[2:]) for one in used])
         _write_inbound(db, rows)
         _write_outgoing(db, rows, self._sealer)
         if not rows.facts:
