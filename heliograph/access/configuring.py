@@ -101,12 +101,13 @@ class Configuring:
         return list(found.values())
 
     async def _state(self) -> _State:
-        objects = await self._store.objects()
-        rows = {(one.kind, one.name): one for one in objects if one.kind in ARRAYS}
-        version = next((one.version for one in objects if (one.kind, one.name) == _GUARD), 0)
-        return _State(version, rows, {key: Table(*key, json.loads(one.document)) for key, one in rows.items()})
+        return await asyncio.to_thread(_state_of, await self._store.objects())
 
     async def _gathered(self, config: Config, tables: Iterable[Table]) -> Gathered:
+        """Away from the loop: thousands of them take longer than a message may wait."""
+        return await asyncio.to_thread(self._gather, config, list(tables))
+
+    def _gather(self, config: Config, tables: list[Table]) -> Gathered:
         clear, locked = [], {}
         for table in tables:
             try:
@@ -114,7 +115,7 @@ class Configuring:
             except SecretLocked as error:
                 clear.append(table)
                 locked[table.key] = ConfigFault(table.where, str(error))
-        return await asyncio.to_thread(gathered, config, clear, self._environ, locked=locked)
+        return gathered(config, clear, self._environ, locked=locked)
 
     # --- change --------------------------------------------------------------------------------------
 
@@ -236,6 +237,12 @@ def _in_file_order(table: Table) -> Table:
     values = dict(table.values)
     kind = {"kind": values.pop("kind")} if "kind" in values else {}
     return Table(table.kind, table.name, {**kind, **dict(sorted(values.items()))})
+
+
+def _state_of(objects: Sequence[ConfigObject]) -> _State:
+    rows = {(one.kind, one.name): one for one in objects if one.kind in ARRAYS}
+    version = next((one.version for one in objects if (one.kind, one.name) == _GUARD), 0)
+    return _State(version, rows, {key: Table(*key, json.loads(one.document)) for key, one in rows.items()})
 
 
 def _check_versions(wanted: Change, state: _State) -> None:

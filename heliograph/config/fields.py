@@ -6,8 +6,9 @@ Metadata keys: ``doc`` (one line), ``min`` and ``max`` (bounds of a number), ``c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import MISSING, Field, field, fields
+from functools import cache
 from typing import Any, get_type_hints
 
 __all__ = ["FieldInfo", "describe", "setting"]
@@ -45,9 +46,13 @@ class FieldInfo:
         self.secret: bool = bool(meta.get("secret", not raw.repr))
 
 
-def describe(cls: type) -> Iterator[FieldInfo]:
+def describe(cls: type) -> tuple[FieldInfo, ...]:
     """The settings that a dataclass takes, in its order."""
+    return _described(cls)
+
+
+@cache  # a store may declare thousands of one kind
+def _described(cls: Hashable) -> tuple[FieldInfo, ...]:
+    assert isinstance(cls, type)
     hints = get_type_hints(cls)
-    for raw in fields(cls):
-        if raw.init:
-            yield FieldInfo(raw, hints[raw.name])
+    return tuple(FieldInfo(raw, hints[raw.name]) for raw in fields(cls) if raw.init)
