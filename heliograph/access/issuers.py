@@ -21,7 +21,7 @@ from heliograph.errors import RequestRejected
 from heliograph.model import Account
 from heliograph.telemetry import journal
 
-__all__ = ["FRESH_S", "RETRY_S", "UNKNOWN_S", "OutsideIssuer", "Trust", "metadata_urls"]
+__all__ = ["FRESH_S", "RETRY_S", "UNKNOWN_S", "OutsideIssuer", "Trust", "fetched_keys", "metadata_urls"]
 
 FRESH_S: Final = 300.0
 """Keys are asked for again: one that the issuer took back is believed no longer than this."""
@@ -145,7 +145,7 @@ class OutsideIssuer:
 
     async def _refresh(self) -> None:
         try:
-            found = read_set(await self._fetch(await self._keys_url(), MOST_SET_OCTETS))
+            found = await fetched_keys(self.trust, self._fetch)
         except (HttpFailure, ValueError) as error:
             why = error.detail if isinstance(error, HttpFailure) else str(error)
             if self._failing != why:
@@ -157,18 +157,6 @@ class OutsideIssuer:
             self._set = found
             self._changed()
             journal.issuer_keys_read(self.trust.name, len(found))
-
-    async def _keys_url(self) -> str:
-        """Where the keys are. Raises ``HttpFailure``, ``ValueError``."""
-        if self.trust.jwks_url is not None:
-            return self.trust.jwks_url
-        failure: HttpFailure | ValueError = ValueError("there are no metadata")
-        for url in metadata_urls(self.trust.issuer):
-            try:
-                return _keys_url_of(await self._fetch(url, _MOST_METADATA_OCTETS), self.trust.issuer)
-            except (HttpFailure, ValueError) as error:
-                failure = error
-        raise failure
 
     # --- who calls ---------------------------------------------------------------------------------
 
@@ -191,6 +179,21 @@ class OutsideIssuer:
         said = claims.get(self.trust.scope_claim)
         words = said.split() if isinstance(said, str) else said if isinstance(said, list) else ()
         return self._scopes.intersection(one for one in words if isinstance(one, str))
+
+
+async def fetched_keys(trust: Trust, fetch: Fetch) -> KeySet:
+    """The keys that an issuer has now. Raises ``HttpFailure``, ``ValueError``."""
+    return read_set(await fetch(trust.jwks_url or await _keys_url(trust.issuer, fetch), MOST_SET_OCTETS))
+
+
+async def _keys_url(issuer: str, fetch: Fetch) -> str:
+    failure: HttpFailure | ValueError = ValueError("there are no metadata")
+    for url in metadata_urls(issuer):
+        try:
+            return _keys_url_of(await fetch(url, _MOST_METADATA_OCTETS), issuer)
+        except (HttpFailure, ValueError) as error:
+            failure = error
+    raise failure
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from heliograph.cli.options import Config, Json
 
 if TYPE_CHECKING:
     from heliograph.access.rotation import Rotated
+    from heliograph.config.issuers import IssuerSettings
     from heliograph.contracts import Store
 
 __all__ = ["app"]
@@ -88,6 +90,44 @@ def rotate(
         print(f"{kid} still verifies the tokens that it signed.")
     for kid in done.dropped:
         print(f"Dropped {kid}.")
+
+
+@app.command()
+def issuers(config: Config = None, json: Json = False) -> None:
+    """Ask each issuer of the configuration for its keys; exit code 1 where one gives none."""
+    import asyncio
+
+    from heliograph.cli.output import print_json, print_table, waiting
+    from heliograph.cli.stores import load_config
+
+    declared = load_config(config).issuers
+    with waiting("asking"):
+        rows = asyncio.run(_asked(declared))
+    if json:
+        print_json({"issuers": rows})
+    else:
+        print_table(
+            ("name", "issuer", "keys", "trouble"), [list(row.values()) for row in rows], empty="There are none."
+        )
+    if any(row["trouble"] for row in rows):
+        raise typer.Exit(1)
+
+
+async def _asked(declared: Sequence[IssuerSettings]) -> list[dict[str, Any]]:
+    from heliograph.access.issuers import Trust, fetched_keys
+    from heliograph.contracts import HttpFailure
+    from heliograph.outbound import Fetching
+
+    rows, fetching = [], Fetching()
+    for one in declared:
+        keys, trouble = 0, None
+        try:
+            keys = len(await fetched_keys(Trust(**vars(one)), fetching.get))
+        except (HttpFailure, ValueError) as error:
+            trouble = error.detail if isinstance(error, HttpFailure) else str(error)
+        rows.append({"name": one.name, "issuer": one.issuer, "keys": keys, "trouble": trouble})
+    await fetching.close()
+    return rows
 
 
 def _state(until: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.access.issuer import issuer
 from tests.cli.conftest import Run, write_config
 
 
@@ -54,6 +56,21 @@ def test_a_key_that_the_master_key_does_not_open_is_found(run: Run, sealed: Path
         told.code,
         "WRONG 1 secrets of the configuration cannot be opened: the secret of the signing_key" in told.out,
     ) == (1, True)
+
+
+async def test_issuers_are_asked_for_their_keys(run: Run, tmp_path: Path) -> None:
+    async with issuer() as there:
+        there.rotate("two", rsa=True)
+        table = '[[issuers]]\nname = "{}"\nissuer = "{}"\naudience = "a"\naccount = "shop"\n'
+        good, bad = table.format("good", there.url), table.format("bad", f"{there.url}/elsewhere")
+        path = write_config(tmp_path, more=good)
+        told = await asyncio.to_thread(run, "oauth", "issuers", "--config", path)
+        assert told.code == 0
+        path.write_text(path.read_text() + bad)
+        told = await asyncio.to_thread(run, "oauth", "issuers", "--config", path, "--json")
+        first, second = json.loads(told.out)["issuers"]
+    assert (first["name"], first["keys"], first["trouble"]) == ("good", 2, None)
+    assert (told.code, second["keys"], second["trouble"]) == (1, 0, "it answers 404")
 
 
 def test_an_unknown_algorithm_is_refused(run: Run, sealed: Path) -> None:

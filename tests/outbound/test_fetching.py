@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from heliograph.contracts import HttpFailure
 from heliograph.outbound import Fetching
+from tests.certificates import Authority, folder
 
 
 class Server:
@@ -104,6 +106,16 @@ async def test_what_can_not_be_reached_is_a_failure(fetching: Fetching, url: str
     with pytest.raises(HttpFailure) as told:
         await fetching.get(url, 100)
     assert told.value.code == "unreachable"
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_a_failure(fetching: Fetching) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(Authority(folder()).issue("server", "127.0.0.1"))
+    other = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    with pytest.raises(HttpFailure) as told:
+        await fetching.get(f"https://127.0.0.1:{other.sockets[0].getsockname()[1]}/", 100)
+    assert (told.value.code, "Certificate" in told.value.detail) == ("unreachable", True)
+    other.close()
 
 
 async def test_a_server_that_speaks_something_else_is_a_failure(fetching: Fetching) -> None:
