@@ -21,6 +21,8 @@ __all__ = ["LIMIT", "Limiter", "limits_in", "subject_of"]
 LIMIT: Final = "limit"
 """The kind of their objects, whose names are ``account:NAME`` and ``key:ID``."""
 
+_MOST_CALLERS: Final = 20_000
+"""Callers whose meters are remembered: subjects of an issuer outside are as many as it likes."""
 _decoder: Final = msgspec.json.Decoder(LimitSet)
 
 
@@ -56,6 +58,8 @@ class Limiter:
         try:
             return self._callers[who]
         except KeyError:
+            if len(self._callers) >= _MOST_CALLERS:
+                self._callers.clear()
             found = self._callers[who] = self._find(*who)
             return found
 

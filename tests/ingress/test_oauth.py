@@ -192,6 +192,25 @@ async def test_a_test_key_gives_tokens_for_the_sandbox(tmp_path: Path) -> None:
         assert (principal.account.name, principal.account.is_sandbox) == ("demo", True)
 
 
+async def test_tokens_and_the_requests_for_them_count_on_the_limits_of_their_key(api: House) -> None:
+    admin = await api.make("operator", (*CUSTOMER_SCOPES, "admin"))
+    limits = {"requests_per_day": 3}
+    assert (await api.call("PUT", f"/v1/limits/key:{api.key[:16]}", limits, key=admin)).status == 200
+    token = await token_of(api, api.key)
+    for _ in range(2):
+        answer = await api.call("GET", "/v1/messages", key=token)
+        assert answer.status == 200
+    assert answer.headers["ratelimit"].startswith('"requests-per-day";r=0;t=')
+    for refused in (
+        await api.call("GET", "/v1/messages", key=token),
+        await api.call("GET", "/v1/messages"),
+        await api.lean("/v1/messages", GOOD, headers={"Authorization": f"Bearer {token}"}),
+        await ask(api, form_of(api.key)),
+    ):
+        assert (refused.status, refused.code) == (429, "quota_exhausted")
+        assert int(refused.headers["retry-after"]) >= 1
+
+
 async def test_many_who_come_with_a_new_token_at_once_are_served(api: House) -> None:
     token = await token_of(api, api.key)
     bearer = {"Authorization": f"Bearer {token}"}

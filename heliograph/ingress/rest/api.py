@@ -179,7 +179,7 @@ class _Routes:
         self._limits = Limits(services, self._caller, _call)
         self._audit = Audit(services, self._caller)
         self._declaring = Declaring(services, self._caller, _call)
-        self._oauth = OAuth(services, _call)
+        self._oauth = OAuth(services, _call, self._count)
         self._sandbox = SandboxEndpoints(services, self._caller, _call)
         self._accounts = Accounting(services, self._caller, _call)
 
@@ -237,12 +237,16 @@ class _Routes:
 
     def _caller(self, request: Request, scope: str, *others: str) -> Principal:
         """Who asks; the request counts on their limits, once."""
-        principal, limiter = self._known(request, scope, *others), self._services.limiter
+        principal = self._known(request, scope, *others)
+        self._count(request, principal)
+        return principal
+
+    def _count(self, request: Request, principal: Principal) -> None:
+        limiter = self._services.limiter
         meters = None if limiter is None else limiter.of(principal)
         if meters is not None and not hasattr(request.state, "meters"):
             request.state.meters = meters
             meters.request()
-        return principal
 
     def _known(self, request: Request, scope: str, *others: str) -> Principal:
         header = request.headers.get("authorization")

@@ -61,11 +61,17 @@ class _Credentials(NamedTuple):
 
 
 class OAuth:
-    """The endpoints. ``read`` reads a body under a bound."""
+    """The endpoints. ``read`` reads a body under a bound, ``count`` counts a request on its caller's limits."""
 
-    def __init__(self, services: Services, read: Callable[[Request, int], Awaitable[Call]]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        read: Callable[[Request, int], Awaitable[Call]],
+        count: Callable[[Request, Principal], None],
+    ) -> None:
         self._services = services
         self._read = read
+        self._count = count
 
     def documents(self) -> dict[str, Callable[[Request], Awaitable[Reply]]]:
         """What everybody may read."""
@@ -93,6 +99,7 @@ class OAuth:
         call = await self._read(request, _MOST_OCTETS)
         form = _form(request.headers.get("content-type", ""), call.body)
         client = self._client(call, _credentials(call, form))
+        self._count(request, client)
         grant = form.get("grant_type")
         if grant is None:
             raise _Refused("invalid_request", f"Send grant_type={_GRANT}.")
