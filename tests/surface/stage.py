@@ -1,9 +1,13 @@
-"""A whole server with a virtual carrier and two accounts, each with a key that has every scope there is."""
+"""A whole server with a virtual carrier and two accounts.
+
+The key of ``alpha`` has every scope there is; that of ``beta`` what a customer can have, without the operator's
+view.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +21,10 @@ from heliograph.config import load
 from heliograph.model import SCOPES
 from heliograph.simulator import VirtualCarrier
 
-__all__ = ["Surface", "surface"]
+__all__ = ["OPERATORS", "Surface", "surface"]
+
+OPERATORS = {"admin", "routes:read", "metrics:read"}
+"""Scopes of those who see every account, or what belongs to none."""
 
 _CONFIG = """\
 [http]
@@ -57,6 +64,10 @@ class Surface:
     folder: Path
 
     @property
+    def store(self) -> Path:
+        return self.folder / "store.db"
+
+    @property
     def url(self) -> str:
         return self.server.url
 
@@ -68,14 +79,17 @@ async def surface(folder: Path) -> AsyncIterator[Surface]:
         path = folder / "heliograph.toml"
         path.write_text(_CONFIG.format(folder=folder, port=carrier.port))
         async with Heliograph(load(path, {})) as server:
-            keys = [await _key(server, name) for name in ("alpha", "beta")]
+            keys = [
+                await _key(server, "alpha", SCOPES),
+                await _key(server, "beta", [one for one in SCOPES if one not in OPERATORS]),
+            ]
             await carrier.bound()
             yield Surface(server, await _document(server.url), *keys, folder)
 
 
-async def _key(server: Heliograph, account: str) -> str:
+async def _key(server: Heliograph, account: str, scopes: Iterable[str]) -> str:
     owner = await server.store.ensure_account(account, time.time_ns() // 1000)
-    text, kept = make_key(owner.id, tuple(sorted(SCOPES)), now_us=time.time_ns() // 1000)
+    text, kept = make_key(owner.id, tuple(sorted(scopes)), now_us=time.time_ns() // 1000)
     await server.store.add_key(kept)
     await server.keys.refresh()
     return text
