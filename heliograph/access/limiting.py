@@ -70,7 +70,7 @@ class Limiter:
         own = [f"key:{key}", f"account:{self._accounts.name(account_id)}"]
         shown = [self._meters[name] for name in own if name in self._meters]
         meters = [*shown, *(self._meters[name] for name in above if name in self._meters)]
-        return CallerMeters(meters, shown) if meters else None
+        return CallerMeters(meters, shown, self._clock) if meters else None
 
     def used(self, name: str) -> Mapping[str, int]:
         """What is used of the quotas of one object, spends in millionths."""
@@ -90,11 +90,10 @@ class Limiter:
                 continue
             meter = self._meters.get(name)
             if meter is None:
-                clock = self._clock
-                meter = Meter(subject, _title(name), limits_in(one), clock.monotonic, clock.now_us)
+                meter = Meter(subject, _title(name), limits_in(one), self._clock)
                 meter.learn([row for row in rows if row.subject == subject], self._store.node_id, first=True)
             elif meter.limits != limits_in(one):
-                meter.follow(limits_in(one))
+                meter.follow(limits_in(one), self._clock.monotonic())
             meters[name], owners[name] = meter, one.account_id
         self._meters, self._owners, self._accounts, self._callers = meters, owners, accounts, {}
 

@@ -6,11 +6,12 @@ A rate is held by each server for itself; a quota is shared: what the others use
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from heliograph.contracts import Clock
 from heliograph.errors import RequestRejected
 from heliograph.model import LimitSet, Usage, UsageRow
 from heliograph.rules.allowance import PERIODS, Bucket, period_of, seconds_until, steps_reached
@@ -21,7 +22,10 @@ __all__ = ["KINDS", "CallerMeters", "Meter", "Reached"]
 KINDS: Final = ("requests", "segments", "spend")
 """What is limited, in the order of all amounts below; the spend in millionths of the currency."""
 
+_SPEND: Final = 2
+
 Amounts = tuple[int, int, int]
+_REQUEST: Final[Amounts] = (1, 0, 0)
 
 
 class Reached(Struct, frozen=True):
@@ -38,13 +42,17 @@ class Reached(Struct, frozen=True):
 class _Window:
     """A day or a month: what may be used, what is used here and elsewhere, and which steps were told."""
 
-    __slots__ = ("end_us", "most", "others", "own", "period", "start_us", "told")
+    __slots__ = ("end_us", "limited", "most", "others", "own", "period", "start_us", "told")
 
-    def __init__(self, period: str, most: tuple[int | None, int | None, int | None], now_us: int) -> None:
+    def __init__(self, period: str, now_us: int) -> None:
         self.period = period
-        self.most = most
         self.start_us, self.end_us = period_of(period, now_us)
         self._begin()
+
+    def allow(self, most: tuple[int | None, int | None, int | None]) -> None:
+        """This much of each kind; None is without limit."""
+        self.most = most
+        self.limited = [(kind, one) for kind, one in enumerate(most) if one is not None]
 
     def _begin(self) -> None:
         self.own = [0, 0, 0]
@@ -62,70 +70,99 @@ class _Window:
 
     def lacks(self, amounts: Amounts) -> int | None:
         """The kind of which there is not enough left."""
-        for kind, most in enumerate(self.most):
-            if most is not None and amounts[kind] and self.used(kind) + amounts[kind] > most:
+        own, others = self.own, self.others
+        for kind, most in self.limited:
+            amount = amounts[kind]
+            if amount and own[kind] + others[kind] + amount > most:
                 return kind
         return None
 
-    def add(self, amounts: Amounts, sign: int = 1) -> None:
-        for kind, amount in enumerate(amounts):
-            self.own[kind] = max(0, self.own[kind] + sign * amount)
+    def add(self, amounts: Amounts) -> None:
+        own = self.own
+        own[0] += amounts[0]
+        own[1] += amounts[1]
+        own[2] += amounts[2]
+
+    def give_back(self, amounts: Amounts) -> None:
+        """Not below nothing: the period may have changed since."""
+        self.own = [max(0, used - amount) for used, amount in zip(self.own, amounts, strict=True)]
 
 
 class Meter:
     """One account's, or one key's. ``subject`` is what its rows are called."""
 
-    def __init__(
-        self, subject: str, title: str, limits: LimitSet, monotonic: Callable[[], float], now_us: Callable[[], int]
-    ) -> None:
+    __slots__ = (
+        "_buckets", "_now_us", "_priced", "_prices", "_windows", "limits", "subject", "title",
+        "unkept_requests",
+    )  # fmt: skip
+
+    def __init__(self, subject: str, title: str, limits: LimitSet, clock: Clock) -> None:
         self.subject = subject
         self.title = title
-        self._monotonic = monotonic
-        self._now_us = now_us
-        self._windows: dict[str, _Window] = {}
-        self._unkept = 0
-        self.follow(limits)
+        self._now_us = clock.now_us
+        self._windows: tuple[_Window, ...] = ()
+        self.unkept_requests = 0
+        self.follow(limits, clock.monotonic())
 
-    def follow(self, limits: LimitSet) -> None:
+    def follow(self, limits: LimitSet, now: float) -> None:
         """These are its limits from now on; what was used stays used."""
         self.limits = limits
-        now, now_us = self._monotonic(), self._now_us()
+        now_us = self._now_us()
         rates = (limits.requests_per_second, limits.segments_per_second)
-        self._buckets = [None if rate is None else Bucket(rate, now) for rate in rates]
+        self._buckets = [(kind, Bucket(rate, now)) for kind, rate in enumerate(rates) if rate is not None]
         self._prices = Prices(limits.price, limits.prices)
         self._priced = limits.spend_per_day is not None or limits.spend_per_month is not None
-        before, self._windows = self._windows, {}
+        before = {one.period: one for one in self._windows}
+        windows = []
         for period in PERIODS:
             most = _quotas(limits, period)
             if any(one is not None for one in most):
-                window = self._windows[period] = before.get(period) or _Window(period, most, now_us)
-                window.most = most
+                window = before.get(period) or _Window(period, now_us)
+                window.allow(most)
+                windows.append(window)
+        self._windows = tuple(windows)
 
     # --- use --------------------------------------------------------------------------------------
 
     def amounts(self, messages: Sequence[tuple[str, int]]) -> Amounts:
         """What these messages (recipient, segments) use."""
+        if len(messages) == 1:
+            ((to, segments),) = messages
+            return 0, segments, self._prices.of(to) * segments if self._priced else 0
         spend = sum(self._prices.of(to) * segments for to, segments in messages) if self._priced else 0
         return 0, sum(segments for _, segments in messages), spend
 
-    def check(self, amounts: Amounts) -> None:
-        """Raises ``RequestRejected`` (429) where so much is not left."""
-        now = self._monotonic()
-        for kind, bucket in enumerate(self._buckets):
-            if bucket is not None and amounts[kind] and (wait_s := bucket.wait_s(amounts[kind], now)) > 0:
-                raise RequestRejected(
-                    "rate_limited",
-                    f"{self.title} may use {bucket.rate:g} {KINDS[kind]} a second: send slower, and this again after "
-                    "Retry-After.",
-                    status=429,
-                    retry_after_s=math.ceil(wait_s),
-                )
-        if self._windows:
-            now_us = self._now_us()
-            for window in self._windows.values():
+    def use(self, amounts: Amounts, now: float, now_us: int) -> None:
+        """Uses so much. Raises ``RequestRejected`` (429) where that is not left, and then uses nothing."""
+        for kind, bucket in self._buckets:
+            amount = amounts[kind]
+            if amount and (wait_s := bucket.wait_s(amount, now)) > 0.0:
+                raise self._too_fast(kind, bucket, wait_s)
+        for window in self._windows:
+            if now_us >= window.end_us:
                 window.at(now_us)
-                if (lacking := window.lacks(amounts)) is not None:
-                    raise self._exhausted(window, lacking, now_us)
+            if (lacking := window.lacks(amounts)) is not None:
+                raise self._exhausted(window, lacking, now_us)
+        for kind, bucket in self._buckets:
+            if amount := amounts[kind]:
+                bucket.take(amount, now)
+        for window in self._windows:
+            window.add(amounts)
+
+    def give_back(self, amounts: Amounts) -> None:
+        """What was used was not needed."""
+        for kind, bucket in self._buckets:
+            bucket.give_back(amounts[kind])
+        for window in self._windows:
+            window.give_back(amounts)
+
+    def _too_fast(self, kind: int, bucket: Bucket, wait_s: float) -> RequestRejected:
+        return RequestRejected(
+            "rate_limited",
+            f"{self.title} may use {bucket.rate:g} {KINDS[kind]} a second: send slower, this after Retry-After.",
+            status=429,
+            retry_after_s=math.ceil(wait_s),
+        )
 
     def _exhausted(self, window: _Window, kind: int, now_us: int) -> RequestRejected:
         most, used = window.most[kind] or 0, window.used(kind)
@@ -138,43 +175,21 @@ class Meter:
             retry_after_s=seconds_until(window.end_us, now_us),
         )
 
-    def take(self, amounts: Amounts) -> None:
-        """Uses it, whether it is there or not: :meth:`check` first."""
-        now = self._monotonic()
-        for kind, bucket in enumerate(self._buckets):
-            if bucket is not None and amounts[kind]:
-                bucket.take(amounts[kind], now)
-        for window in self._windows.values():
-            window.add(amounts)
-
-    def give_back(self, amounts: Amounts) -> None:
-        """What was taken was not needed."""
-        for kind, bucket in enumerate(self._buckets):
-            if bucket is not None and amounts[kind]:
-                bucket.give_back(amounts[kind])
-        for window in self._windows.values():
-            window.add(amounts, -1)
-
-    def request(self) -> None:
-        """One request, after :meth:`check`; it is kept with the next :meth:`unkept`."""
-        self.take((1, 0, 0))
-        self._unkept += 1
-
     # --- what is kept -----------------------------------------------------------------------------
 
     def usage(self, amounts: Amounts) -> Iterable[Usage]:
         """The rows of a use."""
-        return [Usage(self.subject, one.period, one.start_us, *amounts) for one in self._windows.values()]
+        return [Usage(self.subject, one.period, one.start_us, *amounts) for one in self._windows]
 
     def unkept(self) -> Iterable[Usage]:
         """Requests since the last time, as rows."""
-        requests, self._unkept = self._unkept, 0
+        requests, self.unkept_requests = self.unkept_requests, 0
         return self.usage((requests, 0, 0)) if requests else ()
 
     def learn(self, rows: Iterable[UsageRow], node_id: int, *, first: bool = False) -> None:
         """What other nodes used by now; the ``first`` time also what this node's earlier lives did."""
         now_us = self._now_us()
-        for window in self._windows.values():
+        for window in self._windows:
             window.at(now_us)
             window.others = [0, 0, 0]
             for row in rows:
@@ -189,18 +204,18 @@ class Meter:
     def reached(self) -> list[Reached]:
         """Steps of quotas that are reached and were not given here before."""
         found = []
-        for window in self._windows.values():
-            for kind, most in enumerate(window.most):
-                for step in steps_reached(window.used(kind), most or 0):
+        for window in self._windows:
+            for kind, most in window.limited:
+                for step in steps_reached(window.used(kind), most):
                     if (kind, step) not in window.told:
                         window.told.add((kind, step))
                         name = f"{KINDS[kind]}_per_{window.period}"
-                        found.append(Reached(name, step, window.used(kind), most or 0, window.start_us, window.end_us))
+                        found.append(Reached(name, step, window.used(kind), most, window.start_us, window.end_us))
         return found
 
     def tell_again(self, one: Reached) -> None:
         """A step could not be told: :meth:`reached` gives it again."""
-        for window in self._windows.values():
+        for window in self._windows:
             if window.start_us == one.start_us and one.limit.endswith(window.period):
                 kind = KINDS.index(one.limit.partition("_")[0])
                 window.told.discard((kind, one.percent))
@@ -211,51 +226,90 @@ class Meter:
         """Limit of a day or month → what is used of it."""
         now_us = self._now_us()
         found = {}
-        for window in self._windows.values():
+        for window in self._windows:
             window.at(now_us)
-            for kind, most in enumerate(window.most):
-                if most is not None:
-                    found[f"{KINDS[kind]}_per_{window.period}"] = window.used(kind)
+            for kind, _ in window.limited:
+                found[f"{KINDS[kind]}_per_{window.period}"] = window.used(kind)
         return found
 
-    def policies(self) -> Iterable[tuple[str, int, int, int, int]]:
-        """(name, quota, window in seconds, what is left, seconds until it is renewed) of each limit but spends."""
-        now, now_us = self._monotonic(), self._now_us()
-        for kind, bucket in enumerate(self._buckets):
-            if bucket is not None:
-                yield f"{KINDS[kind]}-per-second", int(bucket.rate), 1, max(0, int(bucket.level(now))), 1
-        for window in self._windows.values():
+    def policies(self) -> Iterable[str]:
+        """Each limit but spends, with its quota and its window in seconds."""
+        for kind, bucket in self._buckets:
+            yield f'"{KINDS[kind]}-per-second";q={bucket.rate:g};w=1'
+        for window in self._windows:
             length = (window.end_us - window.start_us) // 1_000_000
-            for kind, most in enumerate(window.most[:2]):
-                if most is not None:
-                    left = max(0, most - window.used(kind))
-                    name = f"{KINDS[kind]}-per-{window.period}"
-                    yield name, most, length, left, seconds_until(window.end_us, now_us)
+            for kind, most in window.limited:
+                if kind < _SPEND:
+                    yield f'"{KINDS[kind]}-per-{window.period}";q={most};w={length}'
+
+    def names(self) -> Iterable[str]:
+        """Each limit but spends, with places for what is left and the seconds until it is renewed."""
+        for kind, _ in self._buckets:
+            yield f'"{KINDS[kind]}-per-second";r=%d;t=%d'
+        for window in self._windows:
+            for kind, _ in window.limited:
+                if kind < _SPEND:
+                    yield f'"{KINDS[kind]}-per-{window.period}";r=%d;t=%d'
+
+    def fill(self, places: list[int], now: float, now_us: int) -> None:
+        """What belongs into the places of :meth:`names`."""
+        for _, bucket in self._buckets:
+            level = bucket.level(now)
+            places += (int(level) if level > 0 else 0, 1)
+        for window in self._windows:
+            own, others, reset = window.own, window.others, (window.end_us - now_us) // 1_000_000 + 1
+            for kind, most in window.limited:
+                if kind < _SPEND:
+                    left = most - own[kind] - others[kind]
+                    places += (left if left > 0 else 0, reset)
 
 
 class CallerMeters:
     """All meters that a caller's use counts on: its key's, its account's and those of the accounts above."""
 
-    def __init__(self, meters: Sequence[Meter], shown: Sequence[Meter]) -> None:
+    __slots__ = ("_meters", "_monotonic", "_names", "_now_us", "_policies", "_policies_until_us", "_shown")
+
+    def __init__(self, meters: Sequence[Meter], shown: Sequence[Meter], clock: Clock) -> None:
         """``shown`` are those whose state the caller is told of: not those of accounts above."""
         self._meters = meters
         self._shown = shown
+        self._monotonic = clock.monotonic
+        self._now_us = clock.now_us
+        self._policies = b""
+        self._names = b""
+        self._policies_until_us = 0
 
     def request(self) -> None:
         """Counts a request. Raises ``RequestRejected`` (429)."""
-        for meter in self._meters:
-            meter.check((1, 0, 0))
-        for meter in self._meters:
-            meter.request()
+        now, now_us = self._monotonic(), self._now_us()
+        used: list[Meter] = []
+        try:
+            for meter in self._meters:
+                meter.use(_REQUEST, now, now_us)
+                used.append(meter)
+        except RequestRejected:
+            for meter in used:
+                meter.give_back(_REQUEST)
+            raise
+        for meter in used:
+            meter.unkept_requests += 1
 
     def take(self, messages: Sequence[tuple[str, int]]) -> Sequence[Usage]:
         """Uses what these (recipient, segments) need, all or nothing. Raises ``RequestRejected`` (429)."""
-        wanted = [(meter, meter.amounts(messages)) for meter in self._meters]
-        for meter, amounts in wanted:
-            meter.check(amounts)
-        for meter, amounts in wanted:
-            meter.take(amounts)
-        return [row for meter, amounts in wanted for row in meter.usage(amounts)]
+        now, now_us = self._monotonic(), self._now_us()
+        used: list[tuple[Meter, Amounts]] = []
+        rows: list[Usage] = []
+        try:
+            for meter in self._meters:
+                amounts = meter.amounts(messages)
+                meter.use(amounts, now, now_us)
+                used.append((meter, amounts))
+                rows += meter.usage(amounts)
+        except RequestRejected:
+            for meter, amounts in used:
+                meter.give_back(amounts)
+            raise
+        return rows
 
     def give_back(self, messages: Sequence[tuple[str, int]]) -> None:
         """They were not accepted after all."""
@@ -264,12 +318,17 @@ class CallerMeters:
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """How much is left. Source: draft-ietf-httpapi-ratelimit-headers-10 §3, §4."""
-        found = [policy for meter in self._shown for policy in meter.policies()]
-        if not found:
+        now_us = self._now_us()
+        if now_us >= self._policies_until_us:  # a month has not always as many days
+            self._policies = ", ".join(one for meter in self._shown for one in meter.policies()).encode()
+            self._names = ", ".join(one for meter in self._shown for one in meter.names()).encode()
+            self._policies_until_us = period_of("day", now_us)[1]
+        if not self._policies:
             return ()
-        quotas = ", ".join(f'"{name}";q={quota};w={window}' for name, quota, window, _, _ in found)
-        left = ", ".join(f'"{name}";r={rest};t={reset}' for name, _, _, rest, reset in found)
-        return (b"ratelimit-policy", quotas.encode()), (b"ratelimit", left.encode())
+        now, places = self._monotonic(), list[int]()
+        for meter in self._shown:
+            meter.fill(places, now, now_us)
+        return (b"ratelimit-policy", self._policies), (b"ratelimit", self._names % tuple(places))
 
 
 def _quotas(limits: LimitSet, period: str) -> tuple[int | None, int | None, int | None]:

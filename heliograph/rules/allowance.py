@@ -24,36 +24,39 @@ class Bucket:
     """A rate in units a second, with room for one second's worth.
 
     What is larger than the room is taken from a full bucket, which then owes the rest: nothing is too large to come
-    through, and over any T seconds at most ``rate * T`` and one more take (or room, if that is more) do.
+    through, and over any T seconds at most ``rate * T`` and one more take (or room, if that is more) do. Kept as the
+    moment at which it will be full again (the generic cell rate algorithm: ITU-T I.371 §A), so a look is one
+    comparison.
     """
 
-    __slots__ = ("_at", "_level", "rate")
+    __slots__ = ("_full_at", "_unit_s", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
         """``rate`` is more than 0; ``now`` are monotonic seconds, here and everywhere below."""
         self.rate = rate
-        self._level = float(rate)
-        self._at = now
+        self._unit_s = 1.0 / rate
+        self._full_at = now
 
     def level(self, now: float) -> float:
         """What could be taken now; below 0 while it owes."""
-        if now > self._at:
-            self._level = min(self.rate, self._level + (now - self._at) * self.rate)
-            self._at = now
-        return self._level
+        ahead = self._full_at - now
+        return self.rate * (1.0 - ahead) if ahead > 0.0 else self.rate
 
     def wait_s(self, amount: float, now: float) -> float:
         """In how many seconds ``amount`` could be taken; 0.0: now."""
-        lacking = min(amount, self.rate) - self.level(now)
-        return 0.0 if lacking <= 1e-9 else lacking / self.rate
+        ahead = self._full_at - now
+        if ahead <= 0.0:
+            return 0.0
+        lacking = min(amount * self._unit_s, 1.0) + ahead - 1.0
+        return lacking if lacking > 1e-9 else 0.0
 
     def take(self, amount: float, now: float) -> None:
         """Takes it, whether it is there or not: ask :meth:`wait_s` first."""
-        self._level = self.level(now) - amount
+        self._full_at = (self._full_at if self._full_at > now else now) + amount * self._unit_s
 
     def give_back(self, amount: float) -> None:
         """What was taken was not needed."""
-        self._level = min(self.rate, self._level + amount)
+        self._full_at -= amount * self._unit_s
 
 
 def period_of(period: str, now_us: int) -> tuple[int, int]:
