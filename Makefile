@@ -1,5 +1,6 @@
 # make demo   one message to a virtual handset and back     make test   everything that must hold
 # make lint   style, types, direction of imports            make docs   the site of the documentation
+# make typescript   the TypeScript client, from the OpenAPI document
 # make fuzz, make surface, make chaos, make bench, make compare   longer runs
 PYTHON ?= python3
 VENV   := .venv
@@ -7,7 +8,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS   ?= 2
 
-.PHONY: demo test lint docs bench chaos compare fuzz surface clean
+.PHONY: demo test lint docs bench chaos compare fuzz surface typescript clean
 
 # The two stamps are the whole set-up: what a user needs, and what the tests need on top.
 $(VENV)/.server: pyproject.toml constraints.txt
@@ -28,8 +29,8 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m tests.suite -n $(JOBS) --dist loadfile tests $(TEST_ARGS)
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff check heliograph tests docs
-	@$(BIN)/ruff format --check heliograph tests docs
+	@$(BIN)/ruff check heliograph tests docs clients
+	@$(BIN)/ruff format --check heliograph tests docs clients
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
@@ -51,6 +52,9 @@ fuzz: $(VENV)/.dev
 
 surface: $(VENV)/.dev
 	@$(BIN)/python -m tests.surface.fuzzing $(SURFACE_ARGS)
+
+typescript: $(VENV)/.dev
+	@$(BIN)/python clients/typescript/build.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
