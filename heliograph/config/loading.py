@@ -179,7 +179,7 @@ class Reader:
             self.faults.append(ConfigFault(str(self._path), "is no text in UTF-8", "save it as UTF-8"))
         except BadValue as error:
             self.faults.append(ConfigFault(str(self._path), error.what, error.remedy))
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
             self.faults.append(self._syntax_fault(str(error)))
         else:
             self._lines = toml_lines.lines_of(text)

@@ -13,6 +13,8 @@ from heliograph.config.fields import FieldInfo
 __all__ = ["BadValue", "converted", "type_words"]
 
 _MAX_FILE_OCTETS: Final = 65_536
+_LONGEST: Final = 1e18
+"""A whole number that is larger may be too large to be rounded."""
 _TRUE: Final = ("true", "yes", "on", "1")
 _FALSE: Final = ("false", "no", "off", "0")
 _QUOTED_EXAMPLE: Final = '"…"'
@@ -137,7 +139,7 @@ def converted(raw: Any, info: FieldInfo, environ: Mapping[str, str], base: Path,
     """
     try:
         value = _as_type(raw, info.type, environ, base, from_text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number can be larger than any other
         said = "" if info.secret or isinstance(raw, dict | list) else f", not {raw!r:.60}"
         raise BadValue(f"{info.name} must be {type_words(info.type)}{said}", _example(info)) from None
     if info.choices and value not in info.choices:
@@ -154,7 +156,8 @@ def _check_bounds(info: FieldInfo, value: float) -> None:
     # The comparisons are worded so that "not a number" is outside every bound.
     if (low is not None and not value >= low) or (high is not None and not value <= high) or value != value:
         bounds = f"at least {low:g}" if high is None else f"{low or 0:g} to {high:g}"
-        raise BadValue(f"{info.name} cannot be {value:g}", bounds)
+        said = f"{value:g}" if abs(value) < _LONGEST else f"{value!s:.60}"
+        raise BadValue(f"{info.name} cannot be {said}", bounds)
 
 
 def _example(info: FieldInfo) -> str:

@@ -216,3 +216,11 @@ def test_one_is_put_shown_and_deleted(run: Run, config: Path, monkeypatch: pytes
     assert words[-5:] == ["main", "smpp", "127.0.0.1", "esme", "file"]
     for bad in ("port=x", "port", "=x", "port=0", "hots=x"):
         assert run("connectors", "put", "two", *settings[:4], "--set", bad, "--config", config).code != 0
+
+
+def test_a_number_of_thousands_of_digits_is_no_toml(run: Run, config: Path, file: Path) -> None:
+    file.write_text(f"[[connectors]]\nname = 'two'\nport = {'9' * 5_000}\n")
+    told = run("apply", file, "--config", config)
+    assert told.code == 1
+    assert told.err.startswith(f"Error: {file}:1: is no TOML: ")
+    assert len(told.err) < 500

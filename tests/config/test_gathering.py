@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from heliograph.config import Config, ConnectorConfig, NumberSettings, RouteSettings
 from heliograph.config.applied import AppliedFile, toml_of
+from heliograph.config.fields import describe
 from heliograph.config.gathering import gathered
 from heliograph.config.stored import ARRAYS, KEPT, Table, declared, name_of
 from heliograph.connectors.smpp import SmppSettings
@@ -126,3 +127,29 @@ def test_reading_undoes_writing(
     path = tmp_path_factory.mktemp("toml") / "file.toml"
     path.write_text(text)
     assert {one.key: one for one in AppliedFile(path).tables} == unique
+
+
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.integers(10**300, 10**320) | st.floats() | st.text(max_size=10)
+    | st.sampled_from(["env:X", "file:secrets/x", "sealed:1:x:y", "0x1400", "hex:zz", "never:", "later:1e999"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+SETTINGS = [info.name for cls in (SmppSettings, RouteSettings, NumberSettings) for info in describe(cls)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["connector", "route", "number"]),
+    st.dictionaries(st.sampled_from([*SETTINGS, "kind"]) | st.text(max_size=6), ANYTHING, max_size=4),
+    st.booleans(),
+)
+@example("connector", {"connect_timeout_s": 10**320}, True)
+@example("connector", {"port": -(10**320)}, True)
+def test_whatever_a_table_says_is_read_or_is_a_fault(kind: str, values: dict[str, Any], usual: bool) -> None:
+    usually = {"connector": TWO.values, "route": {"connectors": ["main"]}, "number": {"account": "shop"}}
+    table = Table(kind, "1234", {**(usually[kind] if usual else {}), **values})
+    found = gathered(FILE, [table], {"X": "x"})
+    assert set(found.faults) <= {table.key}
+    assert found.config.connectors[0] is FILE.connectors[0]
+    assert all(isinstance(str(fault), str) for one in found.faults.values() for fault in one)
