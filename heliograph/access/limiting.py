@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -12,7 +13,7 @@ from heliograph.access.keys import Principal
 from heliograph.access.metering import CallerMeters, Meter, Reached
 from heliograph.contracts import Acceptance, Changes, Clock, Store
 from heliograph.errors import StoreError
-from heliograph.model import ConfigObject, LimitSet
+from heliograph.model import ConfigObject, LimitSet, UsageRow
 from heliograph.rules.allowance import period_of
 from heliograph.rules.prices import MILLIONTHS
 
@@ -23,6 +24,10 @@ LIMIT: Final = "limit"
 
 _MOST_CALLERS: Final = 20_000
 """Callers whose meters are remembered: subjects of an issuer outside are as many as it likes."""
+
+_SLICE: Final = 100
+"""Limits that are looked at before others have a turn: about 1 ms."""
+
 _decoder: Final = msgspec.json.Decoder(LimitSet)
 
 
@@ -79,21 +84,25 @@ class Limiter:
 
     async def load(self, accounts: Accounts) -> None:
         """Limits as they are now. What was used of a limit that stays, stays used."""
-        now_us = self._clock.now_us()
         objects = {one.name: one for one in await self._store.objects(LIMIT)}
-        fresh = objects.keys() - self._meters.keys()
-        rows = await self._store.usage(period_of("month", now_us)[0]) if fresh else []
+        same = {
+            name for name, meter in self._meters.items() if name in objects and meter.limits == limits_in(objects[name])
+        }
+        rows = await self._rows() if objects.keys() - same else {}
         meters: dict[str, Meter] = {}
         owners: dict[str, int] = {}
-        for name, one in objects.items():
+        for number, (name, one) in enumerate(objects.items()):
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
             if (subject := subject_of(name, accounts)) is None:
                 continue
             meter = self._meters.get(name)
             if meter is None:
                 meter = Meter(subject, _title(name), limits_in(one), self._clock)
-                meter.learn([row for row in rows if row.subject == subject], self._store.node_id, first=True)
-            elif meter.limits != limits_in(one):
+            elif name not in same:
                 meter.follow(limits_in(one), self._clock.monotonic())
+            if name not in same:
+                meter.learn(rows.get(subject, ()), self._store.node_id)
             meters[name], owners[name] = meter, one.account_id
         self._meters, self._owners, self._accounts, self._callers = meters, owners, accounts, {}
 
@@ -101,13 +110,34 @@ class Limiter:
         """To be called every second: keeps what requests used, learns what others did, tells of steps."""
         if not self._meters:
             return
-        if unkept := [row for meter in self._meters.values() for row in meter.unkept()]:
-            await self._store.commit(Changes(acceptances=[Acceptance((), usage=unkept)]))
-        rows = await self._store.usage(period_of("month", self._clock.now_us())[0])
-        for name, meter in list(self._meters.items()):
-            meter.learn([row for row in rows if row.subject == meter.subject], self._store.node_id)
+        await self._keep_requests()
+        rows = await self._rows()
+        for number, (name, meter) in enumerate(list(self._meters.items())):
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+            meter.learn(rows.get(meter.subject, ()), self._store.node_id)
             for one in meter.reached():
                 await self._reached(name, one)
+
+    async def _rows(self) -> Mapping[str, Sequence[UsageRow]]:
+        """What every node used in this month, by subject."""
+        found: dict[str, list[UsageRow]] = {}
+        for row in await self._store.usage(period_of("month", self._clock.now_us())[0]):
+            found.setdefault(row.subject, []).append(row)
+        return found
+
+    async def _keep_requests(self) -> None:
+        """What cannot be written now is written later."""
+        unkept = [(meter, requests) for meter in self._meters.values() if (requests := meter.unkept())]
+        if not unkept:
+            return
+        rows = [row for meter, requests in unkept for row in meter.usage((requests, 0, 0))]
+        try:
+            await self._store.commit(Changes(acceptances=[Acceptance((), usage=rows)]))
+        except StoreError:
+            for meter, requests in unkept:
+                meter.unkept_requests += requests
+            raise
 
     async def _reached(self, name: str, one: Reached) -> None:
         subject = name.partition(":")[2]

@@ -42,10 +42,12 @@ class Reached(Struct, frozen=True):
 class _Window:
     """A day or a month: what may be used, what is used here and elsewhere, and which steps were told."""
 
-    __slots__ = ("end_us", "limited", "most", "others", "own", "period", "start_us", "told")
+    __slots__ = ("end_us", "known", "limited", "most", "others", "own", "period", "start_us", "told")
 
     def __init__(self, period: str, now_us: int) -> None:
         self.period = period
+        self.known = False
+        """Whether it was learned what this node used before it counted here."""
         self.start_us, self.end_us = period_of(period, now_us)
         self._begin()
 
@@ -181,13 +183,13 @@ class Meter:
         """The rows of a use."""
         return [Usage(self.subject, one.period, one.start_us, *amounts) for one in self._windows]
 
-    def unkept(self) -> Iterable[Usage]:
-        """Requests since the last time, as rows."""
+    def unkept(self) -> int:
+        """Requests since the last time."""
         requests, self.unkept_requests = self.unkept_requests, 0
-        return self.usage((requests, 0, 0)) if requests else ()
+        return requests
 
-    def learn(self, rows: Iterable[UsageRow], node_id: int, *, first: bool = False) -> None:
-        """What other nodes used by now; the ``first`` time also what this node's earlier lives did."""
+    def learn(self, rows: Iterable[UsageRow], node_id: int) -> None:
+        """What other nodes used by now; the first time in a window also what this node did before it had that."""
         now_us = self._now_us()
         for window in self._windows:
             window.at(now_us)
@@ -198,8 +200,9 @@ class Meter:
                 there = (row.requests, row.segments, row.spend)
                 if row.node_id != node_id:
                     window.others = [sum(pair) for pair in zip(window.others, there, strict=True)]
-                elif first:
+                elif not window.known:
                     window.add(there)
+            window.known = True
 
     def reached(self) -> list[Reached]:
         """Steps of quotas that are reached and were not given here before."""
