@@ -76,7 +76,7 @@ async def test_a_change_holds_on_every_server_of_a_store(tmp_path: Path) -> None
         await put(tmp_path, "one", carriers["one"], "window=3")
 
         async def again() -> bool:
-            return carriers["one"].log.counts["bind"] == 2 * len(servers)
+            return carriers["one"].log.counts["bind"] >= 2 * len(servers)
 
         await eventually(again)
         for server in servers:
