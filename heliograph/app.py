@@ -19,6 +19,7 @@ from typing import Any
 from heliograph.access import KeyRing
 from heliograph.access.configuring import Configuring
 from heliograph.access.following import Following
+from heliograph.access.guard import Guard
 from heliograph.access.issuers import OutsideIssuer, Trust
 from heliograph.access.limiting import Limiter
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
@@ -192,7 +193,9 @@ class Heliograph:
         self.metrics.read_lanes = self._lane_readings
         self.metrics.read_healths = lambda: self.outbox.healths()
         self.metrics.read_lags = lambda: {**self.outbox.lags(), "counts": self.counting.lag}
-        self.keys = KeyRing(self.store, clock.now_us)
+        guard = Guard(clock.now_us, shared=config.http.allow_plain_http)
+        guard.on_lock = self._locked_out
+        self.keys = KeyRing(self.store, clock.now_us, guard)
         self.keys.tokens = self.tokens = Tokens(
             SigningKeys(self.store, self.sealing, clock.now_us),
             clock.now_us,
@@ -323,6 +326,7 @@ class Heliograph:
             await self.readiness.look()
             with contextlib.suppress(HeliographError):
                 await self.keys.note_uses()
+                await self.keys.refusals.write()
                 await self.limiter.tend()
                 self.metrics.depth = await self.store.depth()
 
@@ -341,6 +345,11 @@ class Heliograph:
         return await self.notices.tell(
             account_id, "limit.reached", subject, data, once=once, until_us=until_us + int(_DAY_S * 1_000_000)
         )
+
+    def _locked_out(self, what: str, name: str, for_s: int) -> None:
+        journal.authentication_locked(what, name, for_s)
+        self.metrics.locked(what)
+        self.keys.refusals.locked(what, name, for_s)
 
     async def _load_again(self) -> None:
         """Endpoints after a change; while a secret is locked those before go on, and each look tries again."""
@@ -383,6 +392,7 @@ class Heliograph:
             await self.server.stop()
             with contextlib.suppress(HeliographError):
                 await self.keys.note_uses(at_once=True)
+                await self.keys.refusals.write(at_once=True)
                 await self.limiter.tend()
         if hasattr(self, "outbox"):
             await self.sandboxes.stop()

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from heliograph.access.accounts import Accounts
 from heliograph.access.allowing import AllowList
+from heliograph.access.guard import Guard
+from heliograph.access.refusals import Refusals
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, sandbox_of
@@ -124,9 +126,13 @@ def check_scopes(scopes: tuple[str, ...], *, test: bool = False) -> None:
 class KeyRing:
     """Every key that may be used, by the hash of its text; read anew when the configuration changed."""
 
-    def __init__(self, store: Store, now_us: Callable[[], int]) -> None:
+    def __init__(self, store: Store, now_us: Callable[[], int], guard: Guard | None = None) -> None:
         self._store = store
         self._now_us = now_us
+        self.guard = Guard(now_us) if guard is None else guard
+        """Slows down who tries keys."""
+        self.refusals = Refusals(store, now_us)
+        """What the audit log shall tell of refusals."""
         self._principals: dict[bytes, Principal] = {}
         self._by_prefix: dict[str, Principal] = {}
         self.tokens: Tokens | None = None
@@ -175,11 +181,15 @@ class KeyRing:
 
         ``origin`` is the header that browsers send. Raises ``RequestRejected``: 403 ``browser_origin``; 403
         ``address_not_allowed``; at an allowed address alone 401 ``key_expired``; 401 ``token_invalid``. Only who has
-        the whole key hears them. Raises ``TokenUnseen`` for a token that was never verified.
+        the whole key hears them. After many failures 429 ``too_many_failures``, as :class:`Guard` says it. Raises
+        ``TokenUnseen`` for a token that was never verified.
         """
         principal = self._whose(token)
         if principal is None:
+            self.guard.failed(peer, token[:_PREFIX_CHARACTERS])
             return None
+        if principal.kind == "key":
+            self.guard.passed(peer, principal.key)
         if origin is not None:
             self._tell_of_browser(principal.key, origin)
             raise RequestRejected(

@@ -14,6 +14,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 __all__ = [
+    "authentication_locked",
     "backup_written",
     "certificate_ends",
     "certificate_kept",
@@ -187,6 +188,14 @@ def key_in_browser(key: str, origin: str, refused: int) -> None:
     ``key`` is its beginning; ``refused`` such requests, of any key, came since this was told last.
     """
     _log.warning("key_in_browser", key=key, origin=origin, refused=refused)
+
+
+def authentication_locked(what: str, name: str, for_s: int) -> None:
+    """Somebody tries credentials: an ``address``, at a ``name`` (a key's beginning), or ``everybody`` who failed waits.
+
+    Who is right, and has been here before or did not fail, is not kept out.
+    """
+    _log.warning("authentication_locked", what=what, name=name, for_s=for_s)
 
 
 # --- carriers -------------------------------------------------------------------------------------

@@ -62,6 +62,9 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_troubles": Kind("counter", "Unexpected errors inside; each has a line in the journal.", ("where",)),
     "heliograph_closed_connections": Kind("counter", "HTTP connections closed by a limit, by its name.", ("limit",)),
     "heliograph_refused_certificates": Kind("counter", "New files of a certificate that could not be used."),
+    "heliograph_authentication_locks": Kind(
+        "counter", "Locks after wrong credentials, of an address, a name, or everybody who failed (the journal says "
+        "which).", ("what",)),
     "heliograph_accept_seconds": Kind("histogram", "Decision of a batch to its commit."),
     "heliograph_accept_to_submit_seconds": Kind("histogram", "Entering the lane to being written to a carrier."),
     "heliograph_accept_to_receipt_seconds": Kind("histogram", "Acceptance to the final receipt."),
@@ -190,6 +193,10 @@ class Metrics:
     def closed(self, limit: str) -> None:
         """An HTTP connection was closed by a limit."""
         self.labelled["heliograph_closed_connections"][limit] += 1
+
+    def locked(self, what: str) -> None:
+        """Too many failed to say who they are: an ``address``, at a ``name``, or ``everybody`` together."""
+        self.labelled["heliograph_authentication_locks"][what] += 1
 
     def certificate_refused(self) -> None:
         """A new file of the certificate could not be used."""

@@ -27,6 +27,7 @@ _CALL: Final = (
     "quota_exhausted",
     "rate_limited",
     "token_invalid",
+    "too_many_failures",
     "unauthorized",
 )
 """What any call may meet: no key that may do this, no HTTP, no time."""

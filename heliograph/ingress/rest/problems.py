@@ -58,6 +58,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "time_zone_unknown": (422, "There is no time zone of this name."),
     "token_invalid": (401, "The access token is not valid here, or no longer."),
     "too_late": (409, "The message is over, or may be on its way to a carrier: it can no longer be changed."),
+    "too_many_failures": (429, "Too many attempts with wrong credentials came from here, or at this key."),
     "too_many_messages": (422, "A batch holds more messages than allowed."),
     "too_many_segments": (422, "The message needs more segments than max_segments."),
     "too_many_streams": (429, "The account has as many live streams as it may."),

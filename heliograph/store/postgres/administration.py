@@ -41,7 +41,8 @@ class Administering(Reads):
                 for entry in change.audit:
                     values = astuple(entry)
                     await connection.execute(QUERIES["insert_audit"], *values[:5], *values[6:])
-                await connection.execute(QUERIES["bump_config"])
+                if change.accounts or change.credentials or change.objects or change.deleted:
+                    await connection.execute(QUERIES["bump_config"])
                 return done
 
     async def objects(self, kind: str | None = None) -> list[ConfigObject]:

@@ -66,7 +66,8 @@ def administer(db: apsw.Connection, change: Administration) -> Administered:
         _delete_object(db, kind, name, expected)
     for entry in change.audit:
         db.execute(query("insert_audit"), astuple(replace(entry, id=None)))
-    db.execute(query("bump_config"))
+    if change.accounts or change.credentials or change.objects or change.deleted:
+        db.execute(query("bump_config"))
     db.execute("COMMIT")
     return done
 
