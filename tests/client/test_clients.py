@@ -191,6 +191,19 @@ async def test_pages_are_walked_to_their_end(tmp_path: Path, client: MakeFace) -
         assert [one.id for one in found] == [one.id for one in reversed(results)]
 
 
+async def test_ten_thousand_messages_are_walked_page_by_page(tmp_path: Path, client: MakeFace) -> None:
+    """Each once and in order, while newer ones arrive in front of them."""
+    many = [{"to": f"+1415555{number:04}", "text": "hello"} for number in range(10_000)]
+    async with stage(tmp_path) as s:
+        await s.carrier.down()
+        c = client(s.server.url, s.key)
+        first, second = await c.do("send_batch", many), await c.do("send_batch", many[:100])
+        sent = [one.id for one in (*first, *second)]
+        walk, newer = asyncio.ensure_future(c.all(page=500)), c.do("send", HANDSET, "later")
+        found, later = await asyncio.gather(walk, newer)
+        assert [one.id for one in found if one.id != later.id] == sent[::-1]
+
+
 def test_what_can_be_no_server_and_no_key_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (Client, AsyncClient):
         with pytest.raises(ValueError, match="url"):
