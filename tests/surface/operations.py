@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Operation", "Place", "operations"]
+__all__ = ["Operation", "Place", "Steps", "operations"]
 
 Steps = tuple[str | int, ...]
 _DEEPEST = 5
