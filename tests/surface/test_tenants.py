@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.surface.asking import Asker
+from tests.surface.figures import as_told
 from tests.surface.kept import settled
 from tests.surface.operations import Operation, operations
 from tests.surface.stage import OPERATORS, surface
@@ -24,7 +25,7 @@ async def test_a_strangers_object_is_answered_like_none_and_nothing_of_it_change
         pairs, crossings = await cross(asker, known, owned, stage.beta)
         assert crossings == []
         assert await settled(stage.store, "alpha") == before
-        assert pairs > len(known)
+        assert as_told("Strangers", len(known), pairs)
 
 
 async def test_an_idempotency_key_is_its_accounts(tmp_path: Path) -> None:
