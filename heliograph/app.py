@@ -186,6 +186,7 @@ class Heliograph:
                 records_s=retention.records_days * _DAY_S,
                 outbox_s=retention.events_days * _DAY_S,
                 orphans_s=retention.orphans_days * _DAY_S,
+                audit_s=retention.audit_days * _DAY_S,
             ),
         )
         self.sandboxes = Sandboxes(self.store, self.pipeline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from heliograph.access.guard import Guard
 from heliograph.access.refusals import Refusals
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
-from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, sandbox_of
+from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, AuditEntry, sandbox_of
 from heliograph.telemetry import journal
 
 if TYPE_CHECKING:
@@ -192,12 +193,14 @@ class KeyRing:
             self.guard.passed(peer, principal.key)
         if origin is not None:
             self._tell_of_browser(principal.key, origin)
+            self.refused(principal, peer, "key", "browser_origin")
             raise RequestRejected(
                 "browser_origin",
                 "A key in a web page can be read by all who see the page: call from your server, and replace this key.",
                 status=403,
             )
         if principal.allowed is not None and not principal.allowed.admits(peer):
+            self.refused(principal, peer, "key", "address_not_allowed")
             raise RequestRejected(
                 "address_not_allowed",
                 "This key may not be used from this address: call from one of its own, or let the operator add this.",
@@ -210,6 +213,29 @@ class KeyRing:
         if principal.kind == "key":
             self._used.add(principal.key)
         return principal
+
+    def admit_named(self, name: str, secret: str, peer: str | None, origin: bytes | None = None) -> Principal | None:
+        """Whose key ``secret`` is, if ``name`` is its id; otherwise as :meth:`admit`. Never an access token."""
+        if not hmac.compare_digest(name.encode(), secret[:_PREFIX_CHARACTERS].encode()) or self.is_token(secret):
+            self.guard.failed(peer, name)
+            return None
+        return self.admit(secret, peer, origin)
+
+    def refused(self, principal: Principal, peer: str | None, kind: str, name: str, **detail: str) -> None:
+        """Somebody known may not do something, for want of a ``scope``, an ``address`` or another way: the audit log
+        tells it."""
+        entry = AuditEntry(
+            at_us=self._now_us(),
+            actor=principal.key,
+            actor_kind=principal.kind,
+            address=peer,
+            action="refuse",
+            object_kind=kind,
+            object_name=name,
+            account_id=principal.account.id,
+            outcome="refused",
+        )
+        self.refusals.note(entry, **detail)
 
     @staticmethod
     def is_token(text: str) -> bool:

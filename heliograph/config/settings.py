@@ -143,6 +143,7 @@ class RetentionSettings:
     )
     events_days: int = setting(7, "Events in the outbox, for replays (webhooks are tried for 28 hours).", min=2)
     orphans_days: int = setting(30, "Receipts that found no message.", min=1)
+    audit_days: int = setting(730, "Entries of the audit log.", min=30)
 
 
 @dataclass(frozen=True, kw_only=True)

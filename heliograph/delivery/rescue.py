@@ -52,6 +52,7 @@ class RescueSettings(Struct, frozen=True, kw_only=True):
     outbox_s: float = 3 * 86_400.0
     orphans_s: float = 7 * 86_400.0
     dead_letters_s: float = 30 * 86_400.0
+    audit_s: float = 730 * 86_400.0
 
 
 class Rescue:
@@ -242,4 +243,7 @@ class Rescue:
             while deleted := await self._store.purge(kind, now_us - int(age_s * 1e6), _STEP):
                 total += deleted
                 await asyncio.sleep(0)
+        while deleted := await self._store.purge_audit(now_us - int(settings.audit_s * 1e6), _STEP):
+            total += deleted
+            await asyncio.sleep(0)
         return total

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heliograph.model import State
+from heliograph.contracts import Administration, AuditFilter
+from heliograph.model import AuditEntry, State
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
 
@@ -105,3 +106,16 @@ async def test_a_receipt_for_nothing_is_kept_and_matched_when_its_submission_is_
 
 async def _burn(*_: object, **__: object) -> None:
     """Nothing is stopped in order."""
+
+
+async def test_the_audit_log_is_kept_for_as_long_as_is_set(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with house(tmp_path / "audit.db", [], clock=clock) as here:
+        entries = [
+            AuditEntry(at_us=clock.now_us() + at, actor="x", action="make", object_kind="key", object_name=str(at))
+            for at in range(3)
+        ]
+        await here.store.administer(Administration(at_us=clock.now_us(), audit=entries))
+        clock.wall_us += 730 * 86_400 * 1_000_000 + 1
+        await here.pipeline.rescue.purge()
+        assert [one.object_name for one in await here.store.audit(AuditFilter())] == ["2", "1"]

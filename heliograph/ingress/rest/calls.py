@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import difflib
 import hashlib
 import re
@@ -20,6 +22,7 @@ __all__ = ["Call", "caller", "decode", "idempotency_of"]
 T = TypeVar("T")
 
 _MOST_KEY_CHARACTERS = 255
+_SHOWN_CHARACTERS = 200
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `(?P<path>.*)`)?\Z", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`(?: - at `(?P<path>.*)`)?\Z", re.DOTALL)
 _WRONG = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?\Z", re.DOTALL)
@@ -45,6 +48,8 @@ def caller(call: Call, keys: KeyRing, scope: str, *others: str) -> Principal:
     principal = None
     if header is not None and header[:7].lower() == b"bearer ":
         principal = keys.admit(header[7:].decode("latin-1").strip(), call.peer, call.origin)
+    elif header is not None and header[:6].lower() == b"basic ":
+        principal = _by_basic(header[6:], call, keys)
     if principal is None:
         raise RequestRejected(
             "unauthorized",
@@ -52,10 +57,20 @@ def caller(call: Call, keys: KeyRing, scope: str, *others: str) -> Principal:
             status=401,
         )
     if scope not in principal.scopes and principal.scopes.isdisjoint(others):
+        keys.refused(principal, call.peer, "scope", scope, request=f"{call.method} {call.path[:_SHOWN_CHARACTERS]}")
         raise RequestRejected(
             "forbidden", f"This key lacks the scope {scope}: use another key, or let the operator make one.", status=403
         )
     return principal
+
+
+def _by_basic(value: bytes, call: Call, keys: KeyRing) -> Principal | None:
+    """Who calls by HTTP Basic, with the id of a key as user and the key as password. Source: RFC 7617 §2"""
+    try:
+        name, _, secret = base64.b64decode(value.strip(), validate=True).decode("latin-1").partition(":")
+    except binascii.Error:
+        return None
+    return keys.admit_named(name, secret, call.peer, call.origin)
 
 
 def idempotency_of(call: Call, principal: Principal) -> IdempotencyKey | None:

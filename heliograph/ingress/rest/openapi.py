@@ -54,6 +54,11 @@ _NAMES = {
 _LISTS = {"events": "EventList", "keys": "KeyList", "limits": "LimitList", "webhooks": "WebhookList"}
 _SCHEMES: dict[str, Any] = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "For clients that can do no other: the id of an API key as user, the key as password.",
+    },
     "oauth": {
         "type": "oauth2",
         "description": "A token for a key: its id is client_id, the key client_secret.",
@@ -92,7 +97,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
             "version": __version__,
             "summary": "Send text messages, follow them to the handset, hear the replies.",
         },
-        "security": [{"key": []}, {"oauth": []}],
+        "security": [{"key": []}, {"basic": []}, {"oauth": []}],
         "paths": paths,
         "components": {
             "securitySchemes": _SCHEMES,
@@ -169,7 +174,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": re.sub(r"[^a-z0-9]+", "_", operation.summary.lower()),
-        "security": [{"key": [operation.scope]}, {"oauth": [operation.scope]}],
+        "security": [{"key": [operation.scope]}, {"basic": [operation.scope]}, {"oauth": [operation.scope]}],
         "responses": {
             **{str(status): _answer(operation) for status in (operation.status, *operation.also)},
             **problem_responses(operation),
