@@ -22,6 +22,7 @@ from heliograph.access.following import Following
 from heliograph.access.guard import Guard
 from heliograph.access.issuers import OutsideIssuer, Trust
 from heliograph.access.limiting import Limiter
+from heliograph.access.passwords import Passwords
 from heliograph.access.rekeying import ready_to_seal, refuse_keyless
 from heliograph.access.sealing import MasterKeys, keys_from
 from heliograph.access.signing import SigningKeys
@@ -206,6 +207,7 @@ class Heliograph:
             lifetime_s=config.oauth.token_lifetime_s,
         )
         self.fetching = Fetching()
+        self.passwords = Passwords()
         self.notices = Notices(self.store, clock, lambda endpoint_id: self.outbox.look(endpoint_id))
         self.limiter = Limiter(self.store, clock, self._tell_of_limit, journal.limit_reached)
         self.keys.on_refresh = self.limiter.load
@@ -261,6 +263,7 @@ class Heliograph:
                 cursors=Cursors(lambda: self.sealing.derived(CURSOR_KEYS)),
                 connectors=self.furnishing.names,
                 limiter=self.limiter,
+                passwords=self.passwords,
                 declared_accounts=lambda: self.config.accounts,
                 configuring=self.configuring,
                 faults=lambda: self.following.faults,
@@ -405,6 +408,8 @@ class Heliograph:
         if hasattr(self, "tokens"):
             await self.tokens.close()
             await self.fetching.close()
+        if hasattr(self, "passwords"):
+            self.passwords.close()
         if hasattr(self, "store"):
             await self.store.close()
 

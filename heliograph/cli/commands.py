@@ -18,6 +18,7 @@ from heliograph.cli import (
     inspect,
     keys,
     limits,
+    logins,
     messages,
     numbers,
     oauth,
@@ -69,6 +70,8 @@ app.command("analytics")(analytics.analytics)
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(limits.app, name="limits")
+app.add_typer(logins.people, name="people")
+app.add_typer(logins.smpp_customers, name="smpp-customers")
 app.add_typer(keys.app, name="keys")
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(routes.app, name="routes")

@@ -29,7 +29,7 @@ from tests.docs.pages import ROOT, Block, blocks, pages, text
 RECEIVER = "docs/howto/webhooks.md"
 SANDBOX = "docs/howto/sandbox.md"
 """Its examples are called with a test key."""
-OPERATORS = tuple(f"docs/howto/{name}.md" for name in ("audit", "configuration-in-the-store", "limits"))
+OPERATORS = tuple(f"docs/howto/{name}.md" for name in ("audit", "configuration-in-the-store", "limits", "people"))
 """Their examples are called with a key of the scope admin."""
 PYTHON = [block for page in pages() for block in blocks(page, "python")]
 SHELL = [block for page in pages() for block in blocks(page, "sh")]

@@ -41,6 +41,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+OF_OPERATORS = ("audit", "connectors", "limits", "routes", "numbers", "smpp-customers")
+
+
 async def page_of(api: House, host: str = "sms.example.org:8080", **headers: str) -> str:
     answer = await api.call("GET", "/docs", key=None, headers={"Host": host, **headers})
     assert answer.status == 200
@@ -126,7 +129,9 @@ async def test_the_examples_work_as_they_stand(api: House) -> None:
             path = f"/v1/messages/{(await api.call('POST', '/v1/messages', dated)).json['id']}/reschedule"
         if path.endswith("/test"):
             continue  # nobody is called from here
-        of_operators = dict.fromkeys(("audit", "connectors", "limits", "routes", "numbers"), operator_key)
+        of_operators = dict.fromkeys(
+            ("audit", "connectors", "limits", "routes", "numbers", "smpp-customers"), operator_key
+        )
         key = {"sandbox": test_key, **of_operators}.get(collection, team_key)
         answer = await api.call(method, path, rest[rest.index("-d") + 1].encode() if "-d" in rest else b"", key=key)
         assert answer.status in (200, 201, 202, 204), (example, answer.body)

@@ -62,6 +62,18 @@ _DECLARED_FIELDS: Final[dict[str, dict[str, str]]] = {
         "changes": "What is different; nothing where everything was so already.",
     },
 }
+_EMAIL: Final = "The address with which the person logs in."
+_SYSTEM_ID: Final = "The name that the customer binds with: 1 to 15 ASCII characters."
+_PERSON: Final = {
+    "role": "What the person may do, on the account and those below: owner, developer, operator, marketer, viewer.",
+    "name": "What people call them.",
+}
+_SMPP: Final = {
+    "name": "What people call it.",
+    "addresses": "From where it may bind: ranges (CIDR); empty is from anywhere.",
+    "binds": "Sessions at the same time.",
+    "window": "Requests in a session that wait for their answer.",
+}
 ADMIN_FIELDS: Final[dict[str, dict[str, str]]] = {
     "AccountBody": {
         "name": "Its own name; before it stand its parent's name and a dot.",
@@ -115,6 +127,39 @@ ADMIN_FIELDS: Final[dict[str, dict[str, str]]] = {
     },
     "KeyList": {"keys": "Newest last."},
     **_DECLARED_FIELDS,
+    "PersonBody": {
+        "email": _EMAIL,
+        **_PERSON,
+        "password": "Chosen: 12 characters or more. Null: one is made, and shown once.",
+        "account": "Where; by default the account of the key that asks.",
+    },
+    "PersonPatch": {**_PERSON, "password": "Another one, 12 characters or more."},
+    "PersonView": {
+        "email": _EMAIL,
+        **_PERSON,
+        "account": "Where.",
+        "created_at": "When it was made.",
+        "version": "How often it was changed; its ETag.",
+        "password": "The one that was made. Shown once.",
+        "secret_shown": "False in a replay: the password was shown the first time.",
+    },
+    "PersonList": {"people": "By address."},
+    "SmppCustomerBody": {
+        "system_id": _SYSTEM_ID,
+        **_SMPP,
+        "account": "Whose; by default the account of the key that asks.",
+    },
+    "SmppCustomerPatch": _SMPP,
+    "SmppCustomerView": {
+        "system_id": _SYSTEM_ID,
+        **_SMPP,
+        "account": "Whose.",
+        "created_at": "When it was made.",
+        "version": "How often it was changed; its ETag.",
+        "password": "The one that was made, of 8 characters. Shown once.",
+        "secret_shown": "False in a replay: the password was shown the first time.",
+    },
+    "SmppCustomerList": {"smpp_customers": "By system_id."},
     "LimitSet": {
         "requests_per_second": "Requests in a second; each server counts for itself.",
         "requests_per_day": "Requests in a day of UTC.",

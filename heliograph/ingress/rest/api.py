@@ -35,6 +35,7 @@ from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
 from heliograph.ingress.rest.keys import KEY_OPERATIONS, Keys
 from heliograph.ingress.rest.limits import LIMIT_OPERATIONS, Limits
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
+from heliograph.ingress.rest.logins import LOGIN_OPERATIONS, login_endpoints
 from heliograph.ingress.rest.oauth import TOKEN_PATH, OAuth
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
@@ -124,6 +125,7 @@ OPERATIONS = (
     *EVENT_OPERATIONS,
     *KEY_OPERATIONS,
     *LIMIT_OPERATIONS,
+    *LOGIN_OPERATIONS,
     *AUDIT_OPERATIONS,
     *SANDBOX_OPERATIONS,
     *DECLARED_OPERATIONS,
@@ -176,6 +178,7 @@ class _Routes:
         self._analytics = Analytics(services, self._caller)
         self._hooks = Hooks(services, self._caller, _call)
         self._keys = Keys(services, self._caller, _call)
+        self._logins = login_endpoints(services, self._caller, _call)
         self._limits = Limits(services, self._caller, _call)
         self._audit = Audit(services, self._caller)
         self._declaring = Declaring(services, self._caller, _call)
@@ -199,6 +202,7 @@ class _Routes:
             **self._keys.answers(),
             **self._declaring.answers(),
             **self._limits.answers(),
+            **{asked: answer for one in self._logins for asked, answer in one.answers().items()},
             ("GET", "/v1/audit"): self._audit.show,
             **self._accounts.answers(),
             ("GET", "/v1/events"): self._events.read,

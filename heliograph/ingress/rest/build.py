@@ -9,6 +9,7 @@ from typing import Any
 from heliograph.access import KeyRing
 from heliograph.access.configuring import Configuring
 from heliograph.access.limiting import Limiter
+from heliograph.access.passwords import Passwords
 from heliograph.config.stored import Key
 from heliograph.contracts import Store
 from heliograph.delivery.intake import Intake
@@ -81,6 +82,8 @@ class Services:
     """Names of accounts that the configuration file declares: they are changed there."""
     reconfigured: Callable[[], Awaitable[object]] = _nothing
     """Awaited after a change of the configuration: what this process knows of it is read anew."""
+    passwords: Passwords = field(default_factory=Passwords)
+    """Hashes and checks; whoever makes it closes it."""
     limiter: Limiter | None = None
     """Counts what callers use of their limits; None where nobody has any."""
     metrics: Metrics = field(default_factory=Metrics)

@@ -50,8 +50,13 @@ _NAMES = {
     "name": "The name that the answer had when it was made.",
     "number": "Its digits, with or without +.",
     "subject": "What is limited: account:NAME or key:ID.",
+    "email": "The person's address.",
+    "system_id": "The name that the customer binds with.",
 }
-_LISTS = {"events": "EventList", "keys": "KeyList", "limits": "LimitList", "webhooks": "WebhookList"}
+_LISTS = {"events": "EventList", "keys": "KeyList", "limits": "LimitList", "webhooks": "WebhookList"} | {
+    "people": "PersonList",
+    "smpp_customers": "SmppCustomerList",
+}
 _SCHEMES: dict[str, Any] = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key, or an access token."},
     "basic": {
