@@ -35,6 +35,7 @@ _OVERRIDES: Final = {
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "uvloop": "MIT OR Apache-2.0",
     "alabaster": "BSD-3-Clause",
+    "promql-parser": "MIT",
     "Jinja2": "BSD-3-Clause",
     **dict.fromkeys(
         (f"sphinxcontrib-{of}" for of in ("applehelp", "devhelp", "htmlhelp", "jsmath", "qthelp", "serializinghtml")),
