@@ -31,6 +31,7 @@ from heliograph.config import Config, load
 from heliograph.config.certificates import files_of
 from heliograph.config.stored import Key
 from heliograph.contracts import Store, SystemClock
+from heliograph.delivery.breaker_news import BreakerNews
 from heliograph.delivery.counting import Counting
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.eventlog import EventLog
@@ -233,6 +234,13 @@ class Heliograph:
             DirectHttp(allow_private_addresses=private), allow_private_addresses=private, starts_at=_HELPED_FROM
         )
         voice = StandardWebhooks(timeout_s=webhooks.timeout_s)
+        news = BreakerNews(
+            self.notices,
+            self.clock,
+            lambda: self.directory.accounts,
+            lambda account_id: self.outbox.endpoints_of(account_id),
+            lambda: self.config.webhooks.operator,
+        )
         self.outbox = Outbox(
             self.store,
             self.http,
@@ -240,6 +248,7 @@ class Heliograph:
             metrics=self.metrics,
             clock=self.clock,
             bounds=OutboxBounds(connections=webhooks.concurrency),
+            news=news.tell,
         )
         self.webhooks = Webhooks(self.store, self.clock, lambda: self._position)
         self.webhooks.changed = self._load_endpoints

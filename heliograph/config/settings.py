@@ -128,6 +128,9 @@ class WebhookSettings:
     )
     timeout_s: float = setting(15.0, "Time for an endpoint to answer.", min=0.1, max=300)
     concurrency: int = setting(8, "Requests to one endpoint at once.", min=1, max=1000)
+    operator: str | None = setting(
+        None, "The account whose webhooks hear when webhooks of any account fail (`webhook.failing`) or recover."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

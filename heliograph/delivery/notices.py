@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,10 +12,14 @@ from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store
 from heliograph.delivery.wording import iso
 from heliograph.model import Endpoint, PendingDelivery
 
-__all__ = ["NOTICES", "Notices"]
+__all__ = ["NOTICES", "Notices", "hears"]
 
-NOTICES: Final = ("limit.reached",)
-"""Their types, as the ``events`` of a webhook name them."""
+NOTICES: Final[Mapping[str, str]] = {
+    "limit.reached": "/v1/limits",
+    "webhook.failing": "/v1/webhooks",
+    "webhook.recovered": "/v1/webhooks",
+}
+"""Their types, as the ``events`` of a webhook name them, each with its ``source``: where to look."""
 
 _SCOPE: Final = "notice"
 
@@ -29,9 +33,19 @@ class Notices:
         self._look = look
 
     async def tell(
-        self, account_id: int, kind: str, subject: str, data: Mapping[str, Any], *, once: str, until_us: int
+        self,
+        account_id: int,
+        kind: str,
+        subject: str,
+        data: Mapping[str, Any],
+        *,
+        once: str,
+        until_us: int,
+        endpoints: Sequence[Endpoint] | None = None,
     ) -> bool:
         """Tells ``data`` to each webhook of the account that hears of this ``kind``; False where that was done before.
+
+        ``endpoints`` are those to choose from, where they are at hand; otherwise the store says which there are.
 
         ``once`` names what happened: of all servers and their later lives one tells it, until ``until_us``.
         """
@@ -49,8 +63,8 @@ class Notices:
                 first_us=now_us,
                 body=body,
             )
-            for endpoint in await self._store.endpoints()
-            if endpoint.account_id == account_id and _hears(endpoint, kind)
+            for endpoint in (await self._store.endpoints() if endpoints is None else endpoints)
+            if endpoint.account_id == account_id and hears(endpoint, kind)
         ]
         claim = Claim(
             account_id=account_id, scope=_SCOPE, key=name, body_hash=bytes(32), created_us=now_us, expires_us=until_us
@@ -63,7 +77,8 @@ class Notices:
         return True
 
 
-def _hears(endpoint: Endpoint, kind: str) -> bool:
+def hears(endpoint: Endpoint, kind: str) -> bool:
+    """Whether an endpoint is told of this kind now."""
     here = endpoint.kind == "webhook" and endpoint.deleted_us is None and endpoint.paused_us is None
     return here and (not endpoint.events or kind in endpoint.events)
 
@@ -73,7 +88,7 @@ def _event(event_id: str, kind: str, subject: str, data: Mapping[str, Any], now_
         {
             "specversion": "1.0",
             "id": event_id,
-            "source": "/v1/limits",
+            "source": NOTICES[kind],
             "type": kind,
             "subject": subject,
             "time": iso(now_us),

@@ -11,6 +11,7 @@ import msgspec
 
 from heliograph.contracts import Answer, Changes, Committed, HttpFailure, MessageRecord, OutboxPage, Post
 from heliograph.delivery.outbox import Bounds, Outbox
+from heliograph.delivery.outbox.trust import News
 from heliograph.delivery.standard_webhooks import StandardWebhooks, new_secret
 from heliograph.errors import StoreBusy
 from heliograph.model import (
@@ -167,7 +168,7 @@ class Stage:
         self.outbox = self.new_outbox()
         self.numbers = 0
 
-    def new_outbox(self) -> Outbox:
+    def new_outbox(self, news: News | None = None) -> Outbox:
         return Outbox(
             self.store,  # type: ignore[arg-type]
             self.http,
@@ -176,6 +177,7 @@ class Stage:
             clock=self.clock,
             bounds=self.bounds,
             chance=lambda: 0.0,
+            news=news,
         )
 
     def endpoint(self, endpoint_id: str = "hook", **changes: Any) -> Endpoint:

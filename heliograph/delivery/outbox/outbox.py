@@ -27,7 +27,7 @@ from heliograph.delivery.outbox.positions import Positions
 from heliograph.delivery.outbox.removals import Removals
 from heliograph.delivery.outbox.requests import Requests
 from heliograph.delivery.outbox.telling import Teller
-from heliograph.delivery.outbox.trust import Trust
+from heliograph.delivery.outbox.trust import News, Trust
 from heliograph.errors import StoreError
 from heliograph.model import Endpoint, Fact, Live
 from heliograph.telemetry.metrics import Metrics
@@ -49,13 +49,14 @@ class Outbox:
         bounds: Bounds | None = None,
         chance: Callable[[], float] = random.random,
         tick_s: float = 0.25,
+        news: News | None = None,
     ) -> None:
         self._desk = desk = Desk(store, http, voice, metrics=metrics, clock=clock, bounds=bounds, chance=chance)
         self._positions = Positions(desk)
         self._removals = Removals(desk)
         self._catching_up = CatchingUp(desk, self._kick)
         owed = Owed(desk)
-        trust = Trust(desk, owed, self._kick)
+        trust = Trust(desk, owed, self._kick, news)
         self._requests = Requests(desk, trust)
         self._again = SecondTries(desk, self._requests, owed, trust, self._removals, self._kick)
         self._teller = Teller(desk, self._requests, owed, trust, self._again, self._catching_up, self._removals)
@@ -171,6 +172,10 @@ class Outbox:
             return Health("closed", 0, None, 0)
         state = breaker(line.failures, line.rest_until, self._desk.clock.monotonic(), paused=line.paused)
         return Health(state, line.failures, line.last_error, line.failing_since_us)
+
+    def endpoints_of(self, account_id: int) -> list[Endpoint]:
+        """The endpoints of an account that are told of events here."""
+        return [line.endpoint for line in self._desk.by_account.get(account_id, ())]
 
     def healths(self) -> Mapping[str, int]:
         """How many endpoints do how: for metrics."""

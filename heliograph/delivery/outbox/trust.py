@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from heliograph.contracts import Heard
 from heliograph.delivery.outbox.callbacks import Target
 from heliograph.delivery.outbox.desk import Desk
+from heliograph.delivery.outbox.health import Health
 from heliograph.delivery.outbox.line import Line
 from heliograph.delivery.outbox.owed import Owed
+from heliograph.model import Endpoint
 from heliograph.rules.redelivery import rest_s
 from heliograph.telemetry import journal
 
-__all__ = ["Trust"]
+__all__ = ["News", "Trust"]
+
+News = Callable[[Endpoint, str, Health], Coroutine[Any, Any, None]]
+"""Tells others of an endpoint's breaker: which endpoint, the event's type, and how it did."""
 
 _EVERY: Final = 1 << 62
 _MOST_REST_ASKED_S: Final = 60.0
@@ -22,12 +27,16 @@ _MOST_REST_ASKED_S: Final = 60.0
 
 
 class Trust:
-    """Rests what fails, trusts again what takes something. ``kick`` starts workers for a line."""
+    """Rests what fails, trusts again what takes something. ``kick`` starts workers for a line.
 
-    def __init__(self, desk: Desk, owed: Owed, kick: Callable[[Line], None]) -> None:
+    ``news`` tells others that a breaker opened or closed.
+    """
+
+    def __init__(self, desk: Desk, owed: Owed, kick: Callable[[Line], None], news: News | None = None) -> None:
         self._desk = desk
         self._owed = owed
         self._kick = kick
+        self._news = news
 
     def distrust(self, line: Line, heard: Heard | None, error: str) -> None:
         """A failure: an endpoint that fails on gets fewer requests."""
@@ -39,6 +48,7 @@ class Trust:
             host = urlsplit(line.endpoint.url).hostname or ""
             journal.webhook_failing(line.endpoint.id, host, error, line.failures)
             self._desk.metrics.endpoint("failing")
+            self._tell(line, "webhook.failing", "open")
         wait_s = max(rest_s(line.failures), _asked_s(heard))
         if wait_s:
             line.rest_until = max(line.rest_until, self._desk.clock.monotonic() + wait_s)
@@ -48,9 +58,15 @@ class Trust:
         if rest_s(line.failures):
             journal.webhook_recovered(line.endpoint.id, line.failures)
             self._desk.metrics.endpoint("recovered")
+            self._tell(line, "webhook.recovered", "closed")
         refused_batches = line.refused_batches
         line.trust()
         line.refused_batches = refused_batches
+
+    def _tell(self, line: Line, kind: str, state: str) -> None:
+        if self._news is not None:
+            health = Health(state, line.failures, line.last_error, line.failing_since_us)
+            self._desk.spawn(self._news(line.endpoint, kind, health))
 
     def leave(self, line: Line, target: Target | None, *, failed: bool, heard: Heard | None = None) -> None:
         """A request to a callback's host ended; each host is trusted for itself."""
