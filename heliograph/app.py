@@ -189,6 +189,7 @@ class Heliograph:
                 outbox_s=retention.events_days * _DAY_S,
                 orphans_s=retention.orphans_days * _DAY_S,
                 audit_s=retention.audit_days * _DAY_S,
+                dead_letters=config.webhooks.dead_letters,
             ),
         )
         self.sandboxes = Sandboxes(self.store, self.pipeline)

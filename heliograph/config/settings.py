@@ -128,6 +128,12 @@ class WebhookSettings:
     )
     timeout_s: float = setting(15.0, "Time for an endpoint to answer.", min=0.1, max=300)
     concurrency: int = setting(8, "Requests to one endpoint at once.", min=1, max=1000)
+    dead_letters: int = setting(
+        100_000,
+        "Dead letters kept of one webhook, for 30 days; above it the oldest are dropped.",
+        min=1,
+        max=10_000_000,
+    )
     operator: str | None = setting(
         None, "The account whose webhooks hear when webhooks of any account fail (`webhook.failing`) or recover."
     )

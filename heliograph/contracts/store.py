@@ -615,6 +615,14 @@ class Store(Administrative, Protocol):
         """
         ...
 
+    async def crowded_dead_letters(self, most: int) -> dict[str, int]:
+        """How many dead letters more than ``most`` an endpoint has, of each that has more."""
+        ...
+
+    async def drop_dead_letters(self, endpoint_id: str, limit: int) -> int:
+        """Deletes up to ``limit`` dead letters of an endpoint, those that died first; gives how many."""
+        ...
+
     async def check(self) -> list[StoreCheck]:
         """Looks the store over: integrity, schema, rows without their message."""
         ...

@@ -53,6 +53,8 @@ class RescueSettings(Struct, frozen=True, kw_only=True):
     orphans_s: float = 7 * 86_400.0
     dead_letters_s: float = 30 * 86_400.0
     audit_s: float = 730 * 86_400.0
+    dead_letters: int = 100_000
+    """The most of one endpoint that are kept."""
 
 
 class Rescue:
@@ -246,4 +248,21 @@ class Rescue:
         while deleted := await self._store.purge_audit(now_us - int(settings.audit_s * 1e6), _STEP):
             total += deleted
             await asyncio.sleep(0)
+        return total + await self._drop_dead_letters()
+
+    async def _drop_dead_letters(self) -> int:
+        """Of each endpoint with too many dead letters those that died first; said once a round for each."""
+        total = 0
+        for endpoint_id, surplus in (await self._store.crowded_dead_letters(self._settings.dead_letters)).items():
+            dropped = 0
+            while dropped < surplus:
+                deleted = await self._store.drop_dead_letters(endpoint_id, min(_STEP, surplus - dropped))
+                if not deleted:
+                    break
+                dropped += deleted
+                await asyncio.sleep(0)
+            if dropped:
+                journal.dead_letters_dropped(endpoint_id, dropped)
+                self._metrics.dead_letters_dropped(dropped)
+            total += dropped
         return total

@@ -25,6 +25,7 @@ __all__ = [
     "configuration_read",
     "configure",
     "connector_changed",
+    "dead_letters_dropped",
     "endpoint_gone",
     "inbound_unassigned",
     "issuer_keys_read",
@@ -284,6 +285,11 @@ def webhook_failing(endpoint: str, host: str, why: str, tries: int) -> None:
     The host alone is told, never the whole address.
     """
     _log.warning("webhook_failing", endpoint=endpoint, host=host, why=why, tries=tries)
+
+
+def dead_letters_dropped(endpoint: str, count: int) -> None:
+    """A webhook has more dead letters than are kept: so many of the oldest are deleted and can't be told again."""
+    _log.warning("dead_letters_dropped", endpoint=endpoint, count=count)
 
 
 def webhook_recovered(endpoint: str, tries: int) -> None:

@@ -59,6 +59,7 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_webhook_requests": Kind("counter", "Requests to webhooks, by what came of them.", ("outcome",)),
     "heliograph_endpoint_changes": Kind("counter", "Webhooks that began to fail or recovered (the journal says which).",
                                         ("what",)),
+    "heliograph_dropped_dead_letters": Kind("counter", "Dead letters deleted because their webhook had too many."),
     "heliograph_troubles": Kind("counter", "Unexpected errors inside; each has a line in the journal.", ("where",)),
     "heliograph_closed_connections": Kind("counter", "HTTP connections closed by a limit, by its name.", ("limit",)),
     "heliograph_refused_certificates": Kind("counter", "New files of a certificate that could not be used."),
@@ -180,6 +181,10 @@ class Metrics:
     def endpoint(self, what: str) -> None:
         """A webhook endpoint is ``failing`` or has ``recovered``."""
         self.labelled["heliograph_endpoint_changes"][what] += 1
+
+    def dead_letters_dropped(self, count: int) -> None:
+        """A webhook had too many dead letters: the oldest are gone."""
+        self.counts["heliograph_dropped_dead_letters"] += count
 
     def committed(self, rows: int, seconds: float) -> None:
         """The store committed a transaction."""

@@ -134,6 +134,22 @@ async def test_dead_letters_are_never_due_listed_newest_first_and_purged(store: 
     assert await store.deliveries("e1", 0, 2 * DEAD_FROM_US - 1, 9) == [dead[2], alive]
 
 
+async def test_of_too_many_dead_letters_of_an_endpoint_the_oldest_can_be_dropped(store: Store, make: Make) -> None:
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=[make.endpoint("e1"), make.endpoint("e2")])]))
+    dead = [make.delivery(f"d{n}", next_us=DEAD_FROM_US + n) for n in (30, 10, 20)]
+    other = [make.delivery(f"x{n}", endpoint_id="e2", next_us=DEAD_FROM_US + n) for n in (1, 2)]
+    alive = make.delivery("alive", next_us=NOW)
+    await store.commit(Changes(deliveries=[*dead, *other, alive]))
+    assert await store.crowded_dead_letters(3) == {}
+    assert await store.crowded_dead_letters(2) == {"e1": 1}
+    assert await store.crowded_dead_letters(1) == {"e1": 2, "e2": 1}
+    assert await store.drop_dead_letters("e1", 2) == 2
+    assert await store.deliveries("e1", 0, 2 * DEAD_FROM_US - 1, 9) == [dead[0], alive]
+    assert [await store.drop_dead_letters("e1", 5), await store.drop_dead_letters("e1", 5)] == [1, 0]
+    assert len(await store.deliveries("e2", DEAD_FROM_US, 2 * DEAD_FROM_US - 1, 9)) == 2
+    assert await store.due_deliveries("e1", NOW, 9) == [alive]
+
+
 async def test_pending_deliveries_are_due_oldest_first(store: Store, make: Make) -> None:
     body = make.delivery("b", next_us=NOW + 1, body=b"\x00{}", last_error="timeout", tries=4)
     rows = [body, make.delivery("a"), make.delivery("c", next_us=NOW + HOUR), make.delivery("d", "e2", next_us=NOW - 9)]

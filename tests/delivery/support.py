@@ -175,6 +175,7 @@ async def house(
     numbers: Sequence[tuple[str, tuple[int, ...]]] = (("12345", ()),),
     limits: LaneLimits | None = None,
     routes: Sequence[Route] | None = None,
+    dead_letters: int = 100_000,
 ) -> AsyncIterator[House]:
     """A pipeline that runs until the block ends; its sweeps are called by the tests themselves."""
     clock = clock or HandClock()
@@ -188,7 +189,12 @@ async def house(
     everything = Route(name="default", prefixes=("",), connectors=tuple(carrier.id for carrier in carriers))
     directory.set_routes(routes or [everything])
     never = RescueSettings(
-        lanes_every_s=0.05, expiry_every_s=3600, overdue_every_s=3600, parts_every_s=3600, purge_every_s=3600
+        lanes_every_s=0.05,
+        expiry_every_s=3600,
+        overdue_every_s=3600,
+        parts_every_s=3600,
+        purge_every_s=3600,
+        dead_letters=dead_letters,
     )
     ids = IdSource(await store.newest_id())
     pipeline = Pipeline(store, directory, ids, clock, Metrics(), lane_limits=limits, rescue_settings=never)

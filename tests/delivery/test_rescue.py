@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heliograph.contracts import Administration, AuditFilter
-from heliograph.model import AuditEntry, State
+import pytest
+from msgspec.structs import replace
+
+from heliograph.contracts import Administration, AuditFilter, Changes
+from heliograph.model import DEAD_FROM_US, AuditEntry, PendingDelivery, State
+from heliograph.telemetry import journal
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
 
@@ -76,6 +80,31 @@ async def test_a_message_that_everybody_forgot_ends_as_expired(tmp_path: Path) -
         assert await here.pipeline.rescue.end_overdue() == 1
         record = await here.ends(accepted.message.id, State.EXPIRED)
         assert record.progress.error == "expired"
+
+
+async def test_too_many_dead_letters_of_one_webhook_lose_their_oldest_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(journal, "dead_letters_dropped", lambda endpoint, count: said.append((endpoint, count)))
+    clock = HandClock()
+    now_us = clock.now_us()
+
+    def dead(endpoint: str, count: int) -> list[PendingDelivery]:
+        plain = PendingDelivery(
+            endpoint_id=endpoint, id="", account_id=1, events=(), tries=7, next_us=0, first_us=now_us
+        )
+        return [replace(plain, id=f"{endpoint}-{n}", next_us=DEAD_FROM_US + now_us + n) for n in range(count)]
+
+    async with house(tmp_path / "s.db", [MemoryCarrier(1)], clock=clock, dead_letters=600) as here:
+        await here.store.commit(Changes(deliveries=[*dead("many", 1700), *dead("few", 600)]))
+        assert await here.pipeline.rescue.purge() == 1100
+        left = await here.store.deliveries("many", DEAD_FROM_US, 2 * DEAD_FROM_US - 1, 5000)
+        assert [one.id for one in left] == [f"many-{n}" for n in reversed(range(1100, 1700))]
+        assert len(await here.store.deliveries("few", DEAD_FROM_US, 2 * DEAD_FROM_US - 1, 5000)) == 600
+        assert await here.pipeline.rescue.purge() == 0
+        assert here.pipeline.rescue._metrics.counts["heliograph_dropped_dead_letters"] == 1100
+    assert said == [("many", 1100)]
 
 
 async def test_receipts_find_their_message_after_a_restart(tmp_path: Path) -> None:

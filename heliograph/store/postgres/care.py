@@ -57,6 +57,14 @@ class Care(Reads):
             return int(await self._with_care(lambda connection: retention.purge_records(connection, before_us, limit)))
         raise ValueError(f"nothing is called {kind!r}; there are contents, records, {', '.join(_SIMPLE)}")
 
+    async def crowded_dead_letters(self, most: int) -> dict[str, int]:
+        """How many dead letters more than ``most`` an endpoint has, of each that has more."""
+        return {row["endpoint_id"]: row["surplus"] for row in await self._fetch("crowded_dead_letters", most)}
+
+    async def drop_dead_letters(self, endpoint_id: str, limit: int) -> int:
+        """Deletes the oldest dead letters of an endpoint; gives how many."""
+        return await self._execute_count("drop_dead_letters", endpoint_id, limit)
+
     async def _execute_count(self, name: str, *values: Any) -> int:
         with translated():
             status: str = await self._pool.execute(QUERIES[name], *values)

@@ -492,6 +492,16 @@ DELETE FROM deliveries WHERE id IN (
     ORDER BY next_us LIMIT $2
 )
 
+-- name: crowded_dead_letters
+SELECT endpoint_id, count(*) - $1::bigint AS surplus FROM deliveries WHERE next_us >= 4611686018427387904
+GROUP BY endpoint_id HAVING count(*) > $1::bigint
+
+-- name: drop_dead_letters
+DELETE FROM deliveries WHERE id IN (
+    SELECT id FROM deliveries WHERE endpoint_id = $1 AND next_us >= 4611686018427387904
+    ORDER BY next_us, id LIMIT $2
+)
+
 -- name: next_delivery
 SELECT min(next_us) FROM deliveries WHERE next_us < 4611686018427387904
 

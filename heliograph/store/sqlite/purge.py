@@ -68,6 +68,10 @@ class Purge:
             return await self._writer.run(lambda db: _changed(db, "purge_dead_letters", span))
         raise ValueError(f"nothing is called {kind!r}; there are {', '.join(KINDS)}")
 
+    async def dead_letters_of(self, endpoint_id: str, limit: int) -> int:
+        """Deletes the oldest dead letters of an endpoint; gives how many."""
+        return await self._writer.run(lambda db: _changed(db, "drop_dead_letters", (endpoint_id, limit)))
+
     async def _plain(self, kind: str, before_us: int, limit: int) -> int:
         looks, deletes = _PLAIN[kind]
         old = await self._reader.run(lambda db: ask(db, looks, (before_us, limit)))

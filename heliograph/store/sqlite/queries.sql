@@ -419,6 +419,15 @@ SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, n
 DELETE FROM deliveries WHERE id IN (
     SELECT id FROM deliveries WHERE next_us >= ?1 AND next_us < ?2 ORDER BY next_us LIMIT ?3)
 
+-- name: crowded_dead_letters
+SELECT json_group_array(json_array(endpoint_id, surplus)) FROM (
+    SELECT endpoint_id, count(*) - ?1 AS surplus FROM deliveries WHERE next_us >= 4611686018427387904
+    GROUP BY endpoint_id HAVING surplus > 0)
+
+-- name: drop_dead_letters
+DELETE FROM deliveries WHERE id IN (
+    SELECT id FROM deliveries WHERE endpoint_id = ?1 AND next_us >= 4611686018427387904 ORDER BY next_us, id LIMIT ?2)
+
 -- name: next_delivery
 SELECT min(next_us) FROM deliveries WHERE next_us < 4611686018427387904
 

@@ -472,6 +472,12 @@ class SqliteStore:
     async def purge(self, kind: str, before_us: int, limit: int) -> int:
         return await self._purge.step(kind, before_us, limit)
 
+    async def crowded_dead_letters(self, most: int) -> dict[str, int]:
+        return await self._shows.run(lambda db: dict(ask(db, "crowded_dead_letters", (most,))))
+
+    async def drop_dead_letters(self, endpoint_id: str, limit: int) -> int:
+        return await self._purge.dead_letters_of(endpoint_id, limit)
+
     async def check(self) -> list[StoreCheck]:
         if self._place.exclusive:
             return await self._writer.run(lambda db: care.findings(db, self._sealer))
