@@ -14,6 +14,8 @@ from tests.dialogues.stage import Stage, eventually, stage
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SHORT = "allow_private_addresses = true\ntimeout_s = 0.3"
+PATIENT = "allow_private_addresses = true"
+"""For endpoints that answer: no time runs out on a slow machine."""
 
 
 class BadHook:
@@ -124,7 +126,7 @@ async def test_a_bad_endpoint_delays_nobody_and_is_tried_again_under_the_same_id
 
 
 async def test_an_answer_of_10_mb_is_a_yes_that_nobody_reads(tmp_path: Path) -> None:
-    async with stage(tmp_path, webhooks=SHORT) as s, hooked(s, answer_10_mb) as hook:
+    async with stage(tmp_path, webhooks=PATIENT) as s, hooked(s, answer_10_mb) as hook:
         for _ in range(2):
             await s.until((await s.send())["id"], "delivered")
 
@@ -135,7 +137,7 @@ async def test_an_answer_of_10_mb_is_a_yes_that_nobody_reads(tmp_path: Path) -> 
 
 
 async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
-    async with stage(tmp_path, webhooks=SHORT) as s, hooked(s, redirect) as hook:
+    async with stage(tmp_path, webhooks=PATIENT) as s, hooked(s, redirect) as hook:
         await s.until((await s.send())["id"], "delivered")
 
         async def refused() -> bool:
@@ -146,7 +148,7 @@ async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
 
 
 async def test_an_endpoint_that_is_gone_is_deleted(tmp_path: Path) -> None:
-    async with stage(tmp_path, webhooks=SHORT) as s, hooked(s, gone) as hook:
+    async with stage(tmp_path, webhooks=PATIENT) as s, hooked(s, gone) as hook:
         await s.send()
 
         async def deleted() -> bool:

@@ -146,7 +146,7 @@ async def test_nobody_listening_is_one_trouble() -> None:
 
 async def test_time_outs_and_late_answers_reach_the_listener() -> None:
     handler = Handler(answer=False)
-    async with House(handler=handler, client={"timers": FAST}) as house:
+    async with House(handler=handler, client={"timers": Timers(response_s=0.08, enquire_link_s=0)}) as house:
         await house.bound()
         house.link.submit([(TEXT, "slow")])
         (request,) = await handler.until_told("requests")
@@ -327,6 +327,7 @@ async def test_a_flood_of_deliveries_stops_the_reading_until_they_are_acknowledg
         small = DeliverSm(short_message=b"x" * 200)
         for batch in range(400):
             raw.peers[0].transport.write(b"".join(encode(small, 100 * batch + n) for n in range(100)))
+        await listener.until(lambda: len(listener.of("deliveries")) > 10)
         await asyncio.sleep(0.1)
         before = len(listener.of("deliveries"))
         assert 10 < before < 40_000
