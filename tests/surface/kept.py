@@ -13,14 +13,18 @@ Rows = dict[str, list[tuple[object, ...]]]
 
 
 def rows_of(store: Path, account: str) -> Rows:
-    """Every row of the account, by table. Left out: when keys were used, and the runs of the lists, which turn over."""
+    """Every row of the account, by table.
+
+    Left out is what moves by itself: when keys were used, the runs of the lists, which turn over, and counts, which
+    follow what they count.
+    """
     with apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READONLY) as db:
         [(owner,)] = db.execute("SELECT id FROM accounts WHERE name = ?", (account,)).fetchall()
         found: Rows = {}
         for table in _tables(db):
             columns = [name for _, name, *_ in db.execute(f'PRAGMA table_info("{table}")')]
             by = "account_id" if "account_id" in columns else "id" if table == "accounts" else None
-            if by is None or table.startswith("run_"):
+            if by is None or table.startswith("run_") or table == "tallies":
                 continue
             wanted = ", ".join(f'"{name}"' for name in columns if "used" not in name)
             rows = db.execute(f'SELECT {wanted} FROM "{table}" WHERE {by} = ?', (owner,)).fetchall()
