@@ -38,8 +38,9 @@ def build() -> None:
 
 
 def environment() -> dict[str, str]:
-    """The process's own, with this Node.js before any other."""
-    return {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    """The process's own, with this Node.js before any other; it trusts whom the machine trusts, as pip does."""
+    path = f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
 
 
 def _installed() -> bool:
