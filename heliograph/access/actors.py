@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -36,10 +36,12 @@ class Actor(Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     expires_us: int | None = None
     ranges: tuple[str, ...] = ()
+    below: frozenset[int] = frozenset()
+    """Accounts below its own that it acts for, too."""
 
     @classmethod
-    def of(cls, principal: Principal, address: str | None) -> Actor:
-        """Who has this key, at this address."""
+    def of(cls, principal: Principal, address: str | None, below: Iterable[int] = ()) -> Actor:
+        """Who has this key, at this address, and acts for the accounts ``below``, too."""
         if OPERATOR_SCOPE in principal.scopes:
             return cls(kind=principal.kind, name=principal.key, address=address)
         return cls(
@@ -50,11 +52,12 @@ class Actor(Struct, frozen=True, kw_only=True):
             scopes=principal.scopes,
             expires_us=principal.expires_us,
             ranges=() if principal.allowed is None else principal.allowed.ranges,
+            below=frozenset(below),
         )
 
     def may_touch(self, account_id: int) -> bool:
         """Whether something of this account is there for the actor at all."""
-        return self.account_id is None or self.account_id == account_id
+        return self.account_id is None or self.account_id == account_id or account_id in self.below
 
     def check_scopes(self, scopes: Sequence[str], field: str = "scopes") -> None:
         """Nobody hands on what they may not do themselves. Raises ``RequestRejected`` (403)."""

@@ -102,7 +102,7 @@ KEY_OPERATIONS: Final = (
         None,
         KeyView,
         list_name="keys",
-        query={"account": "Only keys of this account (operators)."},
+        query={"account": "Only keys of this account."},
         problems=("not_found",),
     ),
     Operation("GET", "/v1/keys/{id}", "Show a key", _SCOPE, None, KeyView),
@@ -163,7 +163,8 @@ class Keys:
 
     def _who(self, request: Request) -> tuple[Principal, Actor]:
         principal = self._caller(request, *_SCOPES)
-        return principal, Actor.of(principal, None if request.client is None else request.client.host)
+        below = self._services.keys.accounts.tree.below(principal.account.id) if "accounts" in principal.scopes else ()
+        return principal, Actor.of(principal, None if request.client is None else request.client.host, below)
 
     async def _call(self, request: Request) -> Call:
         return await self._read(request, self._services.bounds.body_octets)
