@@ -63,7 +63,7 @@ class Ear:
         self.troubles.append(sentence)
         self._news.set()
 
-    async def until(self, true: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    async def until(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not true():
                 self._news.clear()

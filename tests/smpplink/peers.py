@@ -36,7 +36,7 @@ class Notes:
         values = [value for name, value in self.told if name == what]
         return [item for value in values for item in value] if values and isinstance(values[0], list) else values
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 5) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 waiter = asyncio.get_running_loop().create_future()
