@@ -131,7 +131,9 @@ async def test_an_opt_out_by_any_process_is_told(store: Store, url: str) -> None
     await command.open()
     try:
         await command.add_opt_outs([OptOut(account_id=1, recipient="+492", created_us=NOW)])
-        await asyncio.wait_for(told.wait(), 10)
-        assert store.may_be_opted_out(1, "+492")
+        async with asyncio.timeout(60):
+            while not store.may_be_opted_out(1, "+492"):
+                await told.wait()  # the first one may be told once more
+                told.clear()
     finally:
         await command.close()
