@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from heliograph.access import KeyRing
+from heliograph.access.accounts import Accounts
 from heliograph.access.configuring import Configuring
 from heliograph.access.following import Following
 from heliograph.access.guard import Guard
@@ -86,6 +87,8 @@ class Heliograph:
         self.readiness = Readiness(self.clock)
         self._locked: str | None = None
         """Why endpoints could not be loaded since they changed ("": not tried yet); None: they are."""
+        self._looked = -1
+        """The version of the configuration that endpoints were last loaded for."""
         self._watch: asyncio.Task[None] | None = None
         self._started = False
         """Whether lanes are open, so that connectors which change open and close theirs."""
@@ -212,7 +215,7 @@ class Heliograph:
         self.passwords = Passwords()
         self.notices = Notices(self.store, clock, lambda endpoint_id: self.outbox.look(endpoint_id))
         self.limiter = Limiter(self.store, clock, self._tell_of_limit, journal.limit_reached)
-        self.keys.on_refresh = self.limiter.load
+        self.keys.on_refresh = self._take_accounts
         self.counting = Counting(self.store)
         self.tails = Tails(EventLog(self.store, clock, int(retention.events_days * _DAY_S * 1_000_000)))
 
@@ -346,12 +349,18 @@ class Heliograph:
 
     async def _look(self) -> None:
         """Reads what another process may have changed."""
-        if await self.keys.refresh():
-            self.directory.set_accounts(await self.store.accounts())
+        await self.keys.refresh()
+        if self.keys.version != self._looked:
+            self._looked = self.keys.version
             self._locked = self._locked or ""
         if self._locked is not None:
             await self._load_again()
         await self.following.look()
+
+    async def _take_accounts(self, accounts: Accounts) -> None:
+        """Whatever asks for a key again may do so at any time: what its account needs is here before the key is."""
+        await self.limiter.load(accounts)
+        self.directory.set_accounts(list(accounts.kept.values()))
 
     async def _tell_of_limit(
         self, account_id: int, subject: str, data: Mapping[str, object], once: str, until_us: int

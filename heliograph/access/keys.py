@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -15,6 +18,7 @@ from heliograph.access.accounts import Accounts
 from heliograph.access.allowing import AllowList
 from heliograph.access.guard import Guard
 from heliograph.access.refusals import Refusals
+from heliograph.access.unseen import Unseen
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, AuditEntry, sandbox_of
@@ -45,6 +49,8 @@ TEST_PREFIX: Final = "hg_test_"
 _LIVE_PREFIX = "hg_live_"
 _PREFIX_CHARACTERS = 16
 _MOST_CHARACTERS = 128
+_LIKE_A_KEY = re.compile(r"hg_(?:live|test)_[0-9a-f]{64}")
+_MOST_MISSED = 4_096
 _NOTED_EVERY_US = 60_000_000
 _TOLD_EVERY_US = 60_000_000
 _ORIGIN_CHARACTERS = 100
@@ -142,19 +148,38 @@ class KeyRing:
         """Hears of accounts and keys that may be others, before they are used."""
         self.accounts = Accounts()
         """Every account, as of the same moment as the keys."""
-        self._version = -1
+        self.version = -1
+        """Of the configuration that this is."""
+        self._turn = asyncio.Lock()
+        self._asked = self._answered = 0
+        self._missed: set[bytes] = set()
+        """Hashes of what looks like a key and was not there in this version."""
         self._used: set[str] = set()
         self._noted_us = now_us()
         self._in_browser = 0
         self._told_us: int | None = None
 
     async def refresh(self) -> bool:
-        """Reads keys and accounts again if any process changed them; True when it did."""
+        """Reads keys and accounts again if any process changed them; True when it did.
+
+        All who ask before a reading begins share it.
+        """
+        self._asked += 1
+        asked = self._asked
+        async with self._turn:
+            if self._answered >= asked:
+                return False
+            answers = self._asked
+            changed = await self._read()
+            self._answered = answers
+            return changed
+
+    async def _read(self) -> bool:
         version = await self._store.config_version()
-        if version == self._version:
+        if version == self.version:
             return False
         accounts = Accounts(await self._store.accounts())
-        self._principals = {
+        principals = {
             key.hash: Principal(
                 *_side_of(key, owner),
                 key.prefix,
@@ -164,13 +189,15 @@ class KeyRing:
             for key in await self._store.keys()
             if key.revoked_us is None and (owner := accounts.open(key.account_id)) is not None
         }
-        self._by_prefix = {one.key: one for one in self._principals.values()}
-        if self.tokens is not None:
-            await self.tokens.reload(filter(None, map(accounts.open, accounts.kept)))
         if self.on_refresh is not None:
             await self.on_refresh(accounts)
         self.accounts = accounts
-        self._version = version
+        self._principals = principals
+        self._by_prefix = {one.key: one for one in principals.values()}
+        self._missed.clear()
+        if self.tokens is not None:
+            await self.tokens.reload(filter(None, map(accounts.open, accounts.kept)))
+        self.version = version
         return True
 
     def find(self, prefix: str) -> Principal | None:
@@ -183,10 +210,11 @@ class KeyRing:
         ``origin`` is the header that browsers send. Raises ``RequestRejected``: 403 ``browser_origin``; 403
         ``address_not_allowed``; at an allowed address alone 401 ``key_expired``; 401 ``token_invalid``. Only who has
         the whole key hears them. After many failures 429 ``too_many_failures``, as :class:`Guard` says it. Raises
-        ``TokenUnseen`` for a token that was never verified.
+        ``Unseen`` for a token that was never verified, and for what may be a key that another process has just made.
         """
         principal = self._whose(token)
         if principal is None:
+            self._look_first(token, peer)
             self.guard.failed(peer, token[:_PREFIX_CHARACTERS])
             return None
         if principal.kind == "key":
@@ -246,6 +274,21 @@ class KeyRing:
         if "." in text:  # as is_token says
             return None if self.tokens is None else self.tokens.principal(text)
         return None if len(text) > _MOST_CHARACTERS else self._principals.get(hashlib.sha256(text.encode()).digest())
+
+    def _look_first(self, text: str, peer: str | None) -> None:
+        """A key works everywhere as soon as it is made: before one is refused, the store is asked once."""
+        if _LIKE_A_KEY.fullmatch(text) is None:
+            return
+        digest = hashlib.sha256(text.encode()).digest()
+        if digest not in self._missed:
+            self.guard.check(peer, text[:_PREFIX_CHARACTERS])
+            raise Unseen(partial(self._look_for, digest))
+
+    async def _look_for(self, digest: bytes) -> None:
+        await self.refresh()
+        if len(self._missed) >= _MOST_MISSED:
+            self._missed.clear()
+        self._missed.add(digest)
 
     def _tell_of_browser(self, key: str, origin: bytes) -> None:
         """Once a minute at most: a page that many people see would fill the journal."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -50,14 +49,11 @@ class OwnIssuer:
         self.expected = Expected(issuer=issuer, audience=issuer)
         self._client = client
         self._refresh = refresh
-        self._looking: asyncio.Task[object] | None = None
         self.find = signing.find
 
     async def look(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
-        """Another node may have made a key a moment ago: the store tells, asked once for all who wait."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._refresh())
-        await asyncio.shield(self._looking)
+        """Another node may have made a key a moment ago: the store tells."""
+        await self._refresh()
         return self.find(kid, algorithm)
 
     def principal(self, claims: Any) -> Principal | None:

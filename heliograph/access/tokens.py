@@ -13,6 +13,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
@@ -24,10 +25,11 @@ from heliograph.access.keys import Principal
 from heliograph.access.keysets import VerifyingKey
 from heliograph.access.signing import SigningKeys, sign
 from heliograph.access.sources import OwnIssuer, Source
+from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected
 from heliograph.model import Account
 
-__all__ = ["MOST_KNOWN", "Issued", "TokenUnseen", "Tokens", "invalid_token"]
+__all__ = ["MOST_KNOWN", "Issued", "Tokens", "invalid_token"]
 
 MOST_KNOWN: Final = 10_000
 """Tokens that are known; those that were not used for longest are verified again when they come."""
@@ -36,19 +38,6 @@ _MOST_MEETING: Final = 512
 """Some 0.1 s of work; who comes then is asked to come again."""
 
 T = TypeVar("T")
-
-
-class TokenUnseen(Exception):
-    """A token that was never seen: :meth:`meet` verifies it, then the same question has an answer."""
-
-    def __init__(self, tokens: Tokens, text: str) -> None:
-        self._tokens = tokens
-        self._text = text
-        super().__init__("a token that was never seen")
-
-    async def meet(self) -> None:
-        """As :meth:`Tokens.meet`."""
-        await self._tokens.meet(self._text)
 
 
 class Issued(Struct, frozen=True):
@@ -145,13 +134,13 @@ class Tokens:
     def principal(self, text: str) -> Principal:
         """Who calls with this token.
 
-        Raises :class:`TokenUnseen` for one that :meth:`meet` must verify first, and ``RequestRejected`` 401
+        Raises :class:`Unseen` for one that :meth:`meet` must verify first, and ``RequestRejected`` 401
         ``token_invalid`` for one that is no longer valid.
         """
         digest = hashlib.sha256(text.encode()).digest()
         known = self._known.get(digest)
         if known is None:
-            raise TokenUnseen(self, text)
+            raise Unseen(partial(self.meet, text))
         if known.epoch != self._epoch:
             self._look_again(known)
         principal = known.principal

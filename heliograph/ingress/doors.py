@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from heliograph.access import KeyRing
-from heliograph.access.tokens import TokenUnseen
+from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller
 from heliograph.ingress.rest.problems import Reply, refusal
@@ -30,7 +30,7 @@ class Door:
     def bar(self, authorization: bytes | None, octets: int, peer: str | None, origin: bytes | None) -> Reply | None:
         """The refusal of a body that is long or will be, before it is here: only who has a key may send one.
 
-        Raises ``TokenUnseen``: let :meth:`meet` verify it, then ask again.
+        Raises ``Unseen``: let :meth:`meet` verify it, then ask again.
         """
         try:
             caller(Call("POST", self.path, b"", authorization, peer=peer, origin=origin), self.keys, self.scope)
@@ -40,7 +40,7 @@ class Door:
             return self._refuse(rejected)
         return None
 
-    async def meet(self, unseen: TokenUnseen) -> Reply | None:
+    async def meet(self, unseen: Unseen) -> Reply | None:
         """Verifies a token that was never seen; gives the refusal where it is not valid."""
         try:
             await unseen.meet()
@@ -53,7 +53,7 @@ class Door:
         try:
             try:
                 return await self.answer(call)
-            except TokenUnseen as unseen:
+            except Unseen as unseen:
                 return await self.meet(unseen) or await self.answer(call)
         except Exception as error:
             return failed(self.metrics, call.method, call.path, error)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from heliograph.access.tokens import TokenUnseen
+from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call
@@ -202,7 +202,7 @@ class Connection(HttpToolsProtocol):
             return
         try:
             reply = one.door.bar(one.authorization, octets, self._peer, one.origin)
-        except TokenUnseen as unseen:
+        except Unseen as unseen:
             one.held = True
             self.flow.pause_reading()
             self._keep(self.loop.create_task(self._meet(one, octets, unseen)))
@@ -211,7 +211,7 @@ class Connection(HttpToolsProtocol):
             one.chunks.clear()
             self._finish(one, reply)
 
-    async def _meet(self, one: _Straight, octets: int, unseen: TokenUnseen) -> None:
+    async def _meet(self, one: _Straight, octets: int, unseen: Unseen) -> None:
         """No more of a body is read until the token before it is verified."""
         reply = await one.door.meet(unseen)
         one.held = False

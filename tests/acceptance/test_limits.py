@@ -182,3 +182,13 @@ async def test_limits_hold_soon_after_they_are_set_and_no_longer_than_they_are(t
         await asyncio.to_thread(limits, config, "remove", f"key:{key[:16]}")
         await until_left(server, key, None)
         assert (await send(server, key)).status == 202
+
+
+async def test_a_key_works_at_once_on_every_server(tmp_path: Path) -> None:
+    config = configuration(tmp_path, await fresh_database())
+    async with contextlib.AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(Heliograph(load(config, {}))) for _ in range(2)]
+        for account in ("shop", "market", "shop"):
+            key = await key_of(config, account)
+            for server in servers:
+                assert (await send(server, key)).status == 202

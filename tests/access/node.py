@@ -12,7 +12,8 @@ from heliograph.access.actors import Actor
 from heliograph.access.rotation import Rotated, rotate
 from heliograph.access.sealing import MasterKeys
 from heliograph.access.signing import SigningKeys
-from heliograph.access.tokens import Tokens, TokenUnseen
+from heliograph.access.tokens import Tokens
+from heliograph.access.unseen import Unseen
 from heliograph.contracts import Administration
 from heliograph.errors import RequestRejected
 from heliograph.model import Account, ApiKey
@@ -56,7 +57,7 @@ class Node:
         try:
             try:
                 return self.ring.admit(token, None) is not None
-            except TokenUnseen as unseen:
+            except Unseen as unseen:
                 await unseen.meet()
             return self.ring.admit(token, None) is not None
         except RequestRejected as rejected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from heliograph.access import KeyRing, make_key, ranges_of, successor_of
-from heliograph.access.keys import check_scopes
+from heliograph.access.keys import Principal, check_scopes
+from heliograph.access.unseen import Unseen
 from heliograph.errors import ConfigError, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.store.sqlite import SqliteStore
@@ -60,7 +62,6 @@ async def test_a_key_is_found_with_its_account_and_scopes(store: SqliteStore) ->
     text, key = make_key(account.id, ("messages:send",), now_us=NOW_US)
     await store.add_key(key)
     ring = KeyRing(store, Wall())
-    assert ring.admit(text, None) is None
     assert await ring.refresh() is True
     principal = ring.admit(text, None)
     assert principal is not None
@@ -89,9 +90,70 @@ async def test_a_revoked_key_is_nobodys_after_the_next_look(store: SqliteStore) 
     await ring.refresh()
     assert await store.revoke_key(one.prefix, NOW_US) is True
     assert await ring.refresh() is True
-    assert ring.admit(first, None) is None
+    assert await asked_twice(ring, first) is None
     assert ring.admit(second, None) is not None
     assert await store.revoke_key("hg_live_nothing", NOW_US) is False
+
+
+async def asked_twice(ring: KeyRing, text: str, peer: str | None = None) -> Principal | None:
+    """As the server asks: what was never seen is looked for once."""
+    with pytest.raises(Unseen) as raised:
+        ring.admit(text, peer)
+    await raised.value.meet()
+    return ring.admit(text, peer)
+
+
+async def test_a_key_works_as_soon_as_another_process_has_made_it(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    ring = KeyRing(store, Wall())
+    await ring.refresh()
+    text, key = make_key(account.id, now_us=NOW_US)
+    await store.add_key(key)
+    found = await asked_twice(ring, text)
+    assert found is not None
+    assert found.key == key.prefix
+    assert ring.guard.sizes() == (0, 0, 1)
+
+
+async def test_what_is_no_key_is_looked_for_once_until_something_changes(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    ring = KeyRing(store, Wall())
+    await ring.refresh()
+    unknown, _ = make_key(account.id, now_us=NOW_US)
+    assert await asked_twice(ring, unknown) is None
+    assert ring.admit(unknown, None) is None
+    _, key = make_key(account.id, now_us=NOW_US)
+    await store.add_key(key)
+    await ring.refresh()
+    assert await asked_twice(ring, unknown) is None
+
+
+async def test_who_failed_too_often_is_not_looked_for(store: SqliteStore) -> None:
+    account = await store.ensure_account("demo", NOW_US)
+    ring = KeyRing(store, Wall())
+    await ring.refresh()
+    with pytest.raises(RequestRejected, match="Too many"):  # noqa: PT012 - after how many is the guard's to say
+        while True:
+            ring.admit("hg_live_" + "0" * 63, "192.0.2.1")
+    text, _ = make_key(account.id, now_us=NOW_US)
+    with pytest.raises(RequestRejected, match="Too many"):
+        ring.admit(text, "192.0.2.1")
+
+
+async def test_all_who_wait_share_a_reading(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store.ensure_account("demo", NOW_US)
+    ring, version = KeyRing(store, Wall()), store.config_version
+    asked: list[int] = []
+
+    async def counted() -> int:
+        asked.append(1)
+        return await version()
+
+    monkeypatch.setattr(store, "config_version", counted)
+    found = await asyncio.gather(*(ring.refresh() for _ in range(50)))
+    assert (found.count(True), len(asked)) == (1, 2)  # the first, and one for all who came after it had begun
+    await ring.refresh()
+    assert len(asked) == 3
 
 
 async def test_a_key_ends_at_its_time_without_a_look(store: SqliteStore) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from heliograph.access import jwts, make_key, tokens
-from heliograph.access.tokens import TokenUnseen
+from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected
 from heliograph.model import sandbox_of
 from heliograph.store.sqlite import SqliteStore
@@ -30,7 +30,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
 def unseen(node: Node, token: str) -> bool:
     try:
         node.ring.admit(token, None)
-    except TokenUnseen:
+    except Unseen:
         return True
     except RequestRejected:
         return False

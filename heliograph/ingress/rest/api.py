@@ -17,7 +17,7 @@ from starlette.routing import Match, Route
 
 from heliograph import __version__, sms
 from heliograph.access import Principal
-from heliograph.access.tokens import TokenUnseen
+from heliograph.access.unseen import Unseen
 from heliograph.contracts import MessageRecord
 from heliograph.delivery.treelists import message_of
 from heliograph.delivery.wording import EventView, MessageView, events_of, message_json
@@ -266,7 +266,7 @@ class _Routes:
             try:
                 try:
                     return await answer(request)
-                except TokenUnseen as unseen:
+                except Unseen as unseen:
                     await unseen.meet()
                     return await answer(request)
             except VersionConflict as error:
@@ -375,21 +375,29 @@ class _Routes:
 
 
 async def _call(request: Request, most_octets: int) -> Call:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most_octets:
-            raise too_large(most_octets)
     headers = dict(request.headers.raw)
     return Call(
         request.method,
         request.url.path,
-        bytes(body),
+        await _body(request, most_octets),
         headers.get(b"authorization"),
         headers.get(b"idempotency-key"),
         _peer_of(request),
         headers.get(b"origin"),
     )
+
+
+async def _body(request: Request, most_octets: int) -> bytes:
+    """It comes once; an operation that is asked again after a look at a credential finds it kept."""
+    if not hasattr(request.state, "body"):
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most_octets:
+                raise too_large(most_octets)
+        request.state.body = bytes(body)
+    kept: bytes = request.state.body
+    return kept
 
 
 def _origin_of(request: Request) -> bytes | None:

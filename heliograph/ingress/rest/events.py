@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 from starlette.types import Receive, Scope, Send
 
 from heliograph.access import Principal
+from heliograph.access.unseen import Unseen
 from heliograph.delivery.eventlog import BEGINNING, EventPage, Place
 from heliograph.delivery.tails import Tail
 from heliograph.delivery.wording import EventView, states_of
@@ -105,7 +106,7 @@ class Events:
         def allowed() -> bool:
             try:
                 self._caller(request, _SCOPE)
-            except RequestRejected:
+            except (RequestRejected, Unseen):  # who comes again is looked for
                 return False
             return True
 

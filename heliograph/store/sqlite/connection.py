@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Final
 
 import apsw
 
@@ -12,6 +14,8 @@ __all__ = ["Place", "connect", "translated"]
 
 WAL_PAGES = 4_000
 """A checkpoint every 16 MB of log: seldom enough to be cheap, small enough to take a few milliseconds."""
+
+_AGAIN_S: Final = 0.005
 
 _BUSY: tuple[type[apsw.Error], ...] = (
     apsw.BusyError,
@@ -51,7 +55,7 @@ def connect(place: Place, *, cache_kib: int, create: bool = False) -> apsw.Conne
         db.set_busy_timeout(place.busy_ms)
         if place.exclusive:
             db.execute("PRAGMA locking_mode = EXCLUSIVE").get  # noqa: B018
-        mode = db.execute("PRAGMA journal_mode = WAL").get
+        mode = _log_ahead(db, place.busy_ms)
         if mode != "wal":
             raise StoreError(f"{place.path} cannot use a write-ahead log (journal mode {mode})")
         db.execute("PRAGMA synchronous = FULL")
@@ -64,6 +68,22 @@ def connect(place: Place, *, cache_kib: int, create: bool = False) -> apsw.Conne
         db.close()
         raise
     return db
+
+
+def _log_ahead(db: apsw.Connection, busy_ms: int) -> object:
+    """Turns the write-ahead log on; gives the journal mode that holds then.
+
+    Several that make the file at once meet here, and SQLite does not let a connection wait that reads already and
+    wants to write. Source: sqlite.org/c3ref/busy_handler.html
+    """
+    until = time.monotonic() + busy_ms / 1000
+    while True:
+        try:
+            return db.execute("PRAGMA journal_mode = WAL").get
+        except apsw.BusyError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def translated(error: Exception, path: str) -> Exception:

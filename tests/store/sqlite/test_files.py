@@ -15,6 +15,7 @@ import pytest
 
 from heliograph.errors import StoreError, StoreInUse, StoreOutdated
 from heliograph.store.sqlite import SqliteStore, restore, schema
+from heliograph.store.sqlite.connection import Place, connect
 from heliograph.telemetry import journal
 from tests.conformance.values import Make
 
@@ -87,6 +88,30 @@ async def test_the_command_migrates(path: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(schema, "NEWEST", now + 1)
     assert await SqliteStore(path, serve=False).migrate() == (now, now + 1)
     assert await SqliteStore(path, serve=False).migrate() == (now + 1, now + 1)
+
+
+def test_a_file_that_another_makes_at_the_same_time_is_waited_for(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = apsw.Connection(path)
+    maker.execute("BEGIN IMMEDIATE; CREATE TABLE one (id INTEGER)")
+    waits: list[float] = []
+
+    def made_meanwhile(seconds: float) -> None:
+        if not waits:
+            maker.execute("COMMIT")
+        waits.append(seconds)
+
+    monkeypatch.setattr("heliograph.store.sqlite.connection.time.sleep", made_meanwhile)
+    connect(Place(path=path, busy_ms=60_000), cache_kib=100).close()
+    assert waits
+    maker.close()
+
+
+def test_a_file_that_stays_locked_is_not_waited_for_longer_than_said(path: str) -> None:
+    maker = apsw.Connection(path)
+    maker.execute("BEGIN IMMEDIATE; CREATE TABLE one (id INTEGER)")
+    with pytest.raises(apsw.BusyError):
+        connect(Place(path=path, busy_ms=20), cache_kib=100)
+    maker.close()
 
 
 async def test_many_processes_make_the_file_once(path: str) -> None:
