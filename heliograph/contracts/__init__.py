@@ -5,6 +5,7 @@ from heliograph.contracts.claims import Claim
 from heliograph.contracts.clock import Clock, SystemClock
 from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
 from heliograph.contracts.http import Answer, Http, HttpFailure, Post
+from heliograph.contracts.publishable import PUBLISHABLE, PublishableTokens
 from heliograph.contracts.sealing import Sealer
 from heliograph.contracts.store import (
     ACCEPTED,
@@ -36,6 +37,7 @@ __all__ = [
     "ACCEPTED",
     "COUNTED_BY",
     "OPTED_OUT",
+    "PUBLISHABLE",
     "Acceptance",
     "Administered",
     "Administration",
@@ -63,6 +65,7 @@ __all__ = [
     "OutboxPage",
     "Outcome",
     "Post",
+    "PublishableTokens",
     "ReceiptNews",
     "ReferenceKey",
     "Sealer",

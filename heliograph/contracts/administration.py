@@ -63,7 +63,8 @@ class Administrative(Protocol):
     """The part of the store that keeps configuration."""
 
     async def administer(self, change: Administration) -> Administered:
-        """All of ``change`` in one transaction; every process reads its configuration anew within 2 s.
+        """All of ``change`` in one transaction; every process reads its configuration anew within 2 s, unless
+        publishable tokens are all that it changes: those are read when they are used.
 
         Raises :class:`~heliograph.errors.VersionConflict`, with nothing written, where something has another version
         than expected, is not there, or has a name or prefix that is in use.

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from heliograph.contracts.administration import Administrative
 from heliograph.contracts.claims import Claim
+from heliograph.contracts.publishable import PublishableTokens
 from heliograph.model import (
     Account,
     ApiKey,
@@ -319,7 +320,7 @@ class StoreCheck(Struct, frozen=True):
     what: str
 
 
-class Store(Administrative, Protocol):
+class Store(Administrative, PublishableTokens, Protocol):
     """Where the truth is kept. ``open`` before everything else; methods are called on one event loop.
 
     Raises :class:`~heliograph.errors.StoreBusy` where a later try can succeed (full disk, locked or
@@ -611,7 +612,8 @@ class Store(Administrative, Protocol):
 
         ``kind``: ``contents`` (of ended messages), ``records`` (ended messages with their segments,
         attempts, correlations, logged events), ``outbox`` (rows that every endpoint and the counter
-        have passed), ``orphans``, ``claims`` (expired), ``references``, ``dead_letters``.
+        have passed), ``orphans``, ``claims`` (expired), ``references``, ``dead_letters``,
+        ``publishable`` (tokens for browsers that have expired, used or not).
         """
         ...
 

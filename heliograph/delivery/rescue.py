@@ -53,6 +53,8 @@ class RescueSettings(Struct, frozen=True, kw_only=True):
     orphans_s: float = 7 * 86_400.0
     dead_letters_s: float = 30 * 86_400.0
     audit_s: float = 730 * 86_400.0
+    publishable_s: float = 86_400.0
+    """Beyond their end: for a day one can see what became of a token."""
     dead_letters: int = 100_000
     """The most of one endpoint that are kept."""
 
@@ -238,6 +240,7 @@ class Rescue:
             "orphans": settings.orphans_s,
             "dead_letters": settings.dead_letters_s,
             "claims": 0.0,
+            "publishable": settings.publishable_s,
             "references": settings.records_s,
         }
         total = 0

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from heliograph.contracts import PUBLISHABLE, Administration
 from heliograph.errors import VersionConflict
 
-__all__ = ["next_version"]
+__all__ = ["configures", "end_of", "next_version"]
+
+
+def configures(change: Administration) -> bool:
+    """Whether processes must read what they hold in memory again: that's everything but publishable tokens."""
+    held = any(one.kind != PUBLISHABLE for one, _ in change.credentials)
+    return held or bool(change.accounts or change.objects or change.deleted)
 
 
 def next_version(kind: str, name: str, there: int | None, expected: int | None, *, new: bool = False) -> int:
@@ -16,3 +23,8 @@ def next_version(kind: str, name: str, there: int | None, expected: int | None, 
     if wanted is not None and wanted != (there or 0):
         raise VersionConflict(kind, name, there or 0)
     return (there or 0) + 1
+
+
+def end_of(begins: str) -> str:
+    """Greater than every name that begins so: names have letters, digits and underscores."""
+    return begins + "~"

@@ -8,13 +8,13 @@ from typing import Any
 import asyncpg
 from msgspec.structs import astuple, replace
 
-from heliograph.contracts import Administered, Administration, AuditFilter, Claim
+from heliograph.contracts import PUBLISHABLE, Administered, Administration, AuditFilter, Claim
 from heliograph.errors import VersionConflict
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 from heliograph.store.postgres.connection import Connection, translated
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
-from heliograph.store.versions import next_version
+from heliograph.store.versions import configures, end_of, next_version
 
 __all__ = ["Administering", "account_of", "settings_of"]
 
@@ -41,7 +41,7 @@ class Administering(Reads):
                 for entry in change.audit:
                     values = astuple(entry)
                     await connection.execute(QUERIES["insert_audit"], *values[:5], *values[6:])
-                if change.accounts or change.credentials or change.objects or change.deleted:
+                if configures(change):
                     await connection.execute(QUERIES["bump_config"])
                 return done
 
@@ -52,6 +52,20 @@ class Administering(Reads):
     async def credentials(self, kind: str) -> list[ApiKey]:
         """Credentials of a kind, oldest first."""
         return [_credential_of(row) for row in await self._fetch("credentials", kind)]
+
+    async def publishable(self, hash: bytes) -> ApiKey | None:
+        """The token whose text has this hash."""
+        rows = await self._fetch("publishable", hash)
+        return _credential_of(rows[0]) if rows else None
+
+    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[ApiKey]:
+        """Tokens of an account, the greatest name first."""
+        rows = await self._fetch("publishable_of", account_id, begins, before or end_of(begins), limit)
+        return [_credential_of(row) for row in rows]
+
+    async def open_publishable(self, account_id: int, now_us: int) -> int:
+        """How many of an account are neither revoked nor expired."""
+        return int(await self._value("open_publishable", account_id, now_us))
 
     async def audit(self, asked: AuditFilter) -> list[AuditEntry]:
         """Entries of the trail, newest first."""
@@ -115,9 +129,10 @@ async def _put_credential(connection: Connection, one: ApiKey, expected: int | N
     version = next_version("credential", one.prefix, there, expected, new=not one.id)
     scopes, addresses, settings = list(one.scopes), list(one.addresses), json.dumps(dict(one.settings))
     if there is None:
+        insert = QUERIES["insert_publishable" if one.kind == PUBLISHABLE else "insert_credential"]
         try:
             number = await connection.fetchval(
-                QUERIES["insert_credential"], one.account_id, one.prefix, one.hash, scopes, one.created_us,
+                insert, one.account_id, one.prefix, one.hash, scopes, one.created_us,
                 one.expires_us, one.revoked_us, one.name, addresses, one.kind, settings, version,
             )  # fmt: skip
         except _TAKEN as error:

@@ -148,6 +148,7 @@ async def _fill(connection: Connection, archive: zipfile.ZipFile, manifest: Mani
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "
             f"greatest(coalesce(max(id), 0), 1), max(id) IS NOT NULL) FROM {table}"
         )
+    await connection.execute("SELECT setval('publishable_ids', max(id)) FROM api_keys WHERE id < 0 HAVING max(id) < 0")
     await partitions.make_ahead(connection, time_ns() // 1000)
 
 

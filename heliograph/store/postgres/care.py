@@ -16,7 +16,7 @@ from heliograph.store.sealing import findings
 __all__ = ["Care"]
 
 _MISFILED = "SELECT count(*) FROM messages WHERE (queue_us IS NULL) <> (due_us IS NULL OR owner <> 0)"
-_SIMPLE = ("orphans", "claims", "references", "outbox", "dead_letters")
+_SIMPLE = ("orphans", "claims", "references", "outbox", "dead_letters", "publishable")
 
 
 class Care(Reads):

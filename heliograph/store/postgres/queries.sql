@@ -639,6 +639,22 @@ SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us,
     version
 FROM api_keys WHERE kind = $1 ORDER BY id
 
+-- name: publishable
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
+    version
+FROM api_keys WHERE kind = 'publishable' AND hash = $1
+
+-- name: publishable_of
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
+    version
+FROM api_keys
+WHERE kind = 'publishable' AND account_id = $1 AND prefix COLLATE "C" > $2 AND prefix COLLATE "C" < $3
+ORDER BY prefix COLLATE "C" DESC LIMIT $4
+
+-- name: open_publishable
+SELECT count(*) FROM api_keys
+WHERE kind = 'publishable' AND account_id = $1 AND expires_us > $2 AND revoked_us IS NULL
+
 -- name: credential_version
 SELECT version, id FROM api_keys WHERE prefix = $1 FOR UPDATE
 
@@ -646,6 +662,11 @@ SELECT version, id FROM api_keys WHERE prefix = $1 FOR UPDATE
 INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, kind,
     settings, version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id
+
+-- name: insert_publishable
+INSERT INTO api_keys (id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, kind,
+    settings, version)
+VALUES (nextval('publishable_ids'), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id
 
 -- name: update_credential
 UPDATE api_keys SET hash = $2, scopes = $3, expires_us = $4, revoked_us = $5, name = $6, addresses = $7, settings = $8,
@@ -758,6 +779,10 @@ DELETE FROM orphans WHERE id IN (SELECT id FROM orphans WHERE arrived_us < $1 OR
 
 -- name: purge_claims
 DELETE FROM claims WHERE ctid = ANY (ARRAY(SELECT ctid FROM claims WHERE expires_us < $1 ORDER BY expires_us LIMIT $2))
+
+-- name: purge_publishable
+DELETE FROM api_keys WHERE id IN (
+    SELECT id FROM api_keys WHERE kind = 'publishable' AND expires_us < $1 ORDER BY expires_us LIMIT $2)
 
 -- name: purge_references
 DELETE FROM concat_references WHERE ctid = ANY (ARRAY(SELECT ctid FROM concat_references WHERE used_us < $1 LIMIT $2))

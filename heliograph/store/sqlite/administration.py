@@ -13,7 +13,7 @@ from heliograph.errors import VersionConflict
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 from heliograph.store.sqlite.queries import query, read_all, write_all
 from heliograph.store.sqlite.rows import claim_of
-from heliograph.store.versions import next_version
+from heliograph.store.versions import configures, end_of, next_version
 
 __all__ = [
     "account_of",
@@ -22,6 +22,9 @@ __all__ = [
     "credential_of",
     "credentials",
     "objects",
+    "open_publishable",
+    "publishable",
+    "publishable_of",
     "purge_audit",
     "settings_of",
 ]
@@ -66,7 +69,7 @@ def administer(db: apsw.Connection, change: Administration) -> Administered:
         _delete_object(db, kind, name, expected)
     for entry in change.audit:
         db.execute(query("insert_audit"), astuple(replace(entry, id=None)))
-    if change.accounts or change.credentials or change.objects or change.deleted:
+    if configures(change):
         db.execute(query("bump_config"))
     db.execute("COMMIT")
     return done
@@ -130,6 +133,21 @@ def objects(db: apsw.Connection, kind: str | None) -> list[ConfigObject]:
 
 def credentials(db: apsw.Connection, kind: str) -> list[ApiKey]:
     return [credential_of(row) for row in db.execute(query("credentials"), (kind,))]
+
+
+def publishable(db: apsw.Connection, digest: bytes) -> ApiKey | None:
+    row = db.execute(query("publishable"), (digest,)).fetchone()
+    return None if row is None else credential_of(row)
+
+
+def publishable_of(db: apsw.Connection, account_id: int, begins: str, before: str, limit: int) -> list[ApiKey]:
+    span = (account_id, begins, before or end_of(begins), limit)
+    return [credential_of(row) for row in db.execute(query("publishable_of"), span)]
+
+
+def open_publishable(db: apsw.Connection, account_id: int, now_us: int) -> int:
+    count: int = db.execute(query("open_publishable"), (account_id, now_us)).get
+    return count
 
 
 def audit(db: apsw.Connection, asked: AuditFilter) -> list[AuditEntry]:

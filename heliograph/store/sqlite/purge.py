@@ -19,7 +19,7 @@ from heliograph.store.sqlite.worker import Worker
 
 __all__ = ["KINDS", "Purge"]
 
-KINDS = ("contents", "records", "outbox", "orphans", "claims", "references", "dead_letters")
+KINDS = ("contents", "records", "outbox", "orphans", "claims", "references", "dead_letters", "publishable")
 
 _WINDOW = 5_000
 _CARE = 2_000
@@ -41,6 +41,7 @@ _WINDOWS = {
     "records": ("window", "ended_messages", ""),
 }
 _PLAIN = {"claims": ("expired_claims", "delete_claims"), "references": ("old_references", "delete_references")}
+_BY_INDEX = {"orphans": "purge_orphans", "publishable": "purge_publishable"}
 
 _DELETES_OF_RUN = ("delete_run_accounts", "delete_run_recipients", "forget_senders", "forget_labels", "delete_run")
 
@@ -61,8 +62,8 @@ class Purge:
             return await self._plain(kind, before_us, limit)
         if kind == "outbox":
             return await self._writer.run(lambda db: _outbox(db, before_us, limit))
-        if kind == "orphans":
-            return await self._writer.run(lambda db: _changed(db, "purge_orphans", (before_us, limit)))
+        if kind in _BY_INDEX:
+            return await self._writer.run(lambda db: _changed(db, _BY_INDEX[kind], (before_us, limit)))
         if kind == "dead_letters":
             span = (DEAD_FROM_US, DEAD_FROM_US + before_us, limit)
             return await self._writer.run(lambda db: _changed(db, "purge_dead_letters", span))

@@ -574,6 +574,17 @@ id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, 
 -- name: credentials
 SELECT {CREDENTIAL} FROM keys WHERE kind = ? ORDER BY id
 
+-- name: publishable
+SELECT {CREDENTIAL} FROM keys WHERE hash = ? AND kind = 'publishable'
+
+-- name: publishable_of
+SELECT {CREDENTIAL} FROM keys WHERE kind = 'publishable' AND account_id = ?1 AND prefix > ?2 AND prefix < ?3
+ORDER BY prefix DESC LIMIT ?4
+
+-- name: open_publishable
+SELECT count(*) FROM keys
+WHERE kind = 'publishable' AND account_id = ?1 AND expires_us > ?2 AND revoked_us IS NULL
+
 -- name: credential_version
 SELECT version, id FROM keys WHERE prefix = ?
 
@@ -739,6 +750,11 @@ DELETE FROM claims WHERE expires_us < ?1 AND (account_id, scope, key) IN (
 -- name: old_references
 SELECT json_group_array(json_array(connector_id, sender, recipient)) FROM (
     SELECT connector_id, sender, recipient FROM refs WHERE used_us < ?1 LIMIT ?2)
+
+-- name: purge_publishable
+DELETE FROM keys WHERE id IN (
+    SELECT id FROM keys INDEXED BY publishable_ends
+    WHERE kind = 'publishable' AND expires_us < ?1 ORDER BY expires_us LIMIT ?2)
 
 -- name: delete_references
 DELETE FROM refs WHERE used_us < ?1 AND (connector_id, sender, recipient) IN (

@@ -382,6 +382,15 @@ class SqliteStore:
     async def credentials(self, kind: str) -> list[ApiKey]:
         return await self._shows.run(lambda db: administration.credentials(db, kind))
 
+    async def publishable(self, hash: bytes) -> ApiKey | None:
+        return await self._shows.run(lambda db: administration.publishable(db, hash))
+
+    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[ApiKey]:
+        return await self._shows.run(lambda db: administration.publishable_of(db, account_id, begins, before, limit))
+
+    async def open_publishable(self, account_id: int, now_us: int) -> int:
+        return await self._shows.run(lambda db: administration.open_publishable(db, account_id, now_us))
+
     async def audit(self, asked: AuditFilter) -> list[AuditEntry]:
         return await self._shows.run(lambda db: administration.audit(db, asked))
 

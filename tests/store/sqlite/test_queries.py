@@ -60,6 +60,19 @@ def test_hot_queries_scan_no_large_table(db: apsw.Connection, name: str) -> None
     assert not [step for step in steps if "AUTOMATIC" in step and name.startswith("list_")]
 
 
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("credentials", "keys_kind"),
+        ("open_publishable", "publishable_open"),
+        ("publishable_of", "publishable_names"),
+        ("purge_publishable", "publishable_ends"),
+    ],
+)
+def test_tokens_for_browsers_are_looked_for_among_themselves(db: apsw.Connection, name: str, index: str) -> None:
+    assert [step for step in plan(db, name) if f"USING INDEX {index} (" in step or f"COVERING INDEX {index} (" in step]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_query_is_used(name: str) -> None:
     folder = Path(str(files(room)))
