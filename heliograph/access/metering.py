@@ -70,20 +70,8 @@ class _Window:
     def used(self, kind: int) -> int:
         return self.own[kind] + self.others[kind]
 
-    def lacks(self, amounts: Amounts) -> int | None:
-        """The kind of which there is not enough left."""
-        own, others = self.own, self.others
-        for kind, most in self.limited:
-            amount = amounts[kind]
-            if amount and own[kind] + others[kind] + amount > most:
-                return kind
-        return None
-
     def add(self, amounts: Amounts) -> None:
-        own = self.own
-        own[0] += amounts[0]
-        own[1] += amounts[1]
-        own[2] += amounts[2]
+        self.own = [sum(pair) for pair in zip(self.own, amounts, strict=True)]
 
     def give_back(self, amounts: Amounts) -> None:
         """Not below nothing: the period may have changed since."""
@@ -126,36 +114,46 @@ class Meter:
 
     # --- use --------------------------------------------------------------------------------------
 
-    def amounts(self, messages: Sequence[tuple[str, int]]) -> Amounts:
-        """What these messages (recipient, segments) use."""
-        if len(messages) == 1:
-            ((to, segments),) = messages
-            return 0, segments, self._prices.of(to) * segments if self._priced else 0
-        spend = sum(self._prices.of(to) * segments for to, segments in messages) if self._priced else 0
-        return 0, sum(segments for _, segments in messages), spend
+    def spend(self, messages: Sequence[tuple[str, int]]) -> int:
+        """What these messages (recipient, segments) cost."""
+        return sum([self._prices.of(to) * segments for to, segments in messages]) if self._priced else 0
 
-    def use(self, amounts: Amounts, now: float, now_us: int) -> None:
-        """Uses so much. Raises ``RequestRejected`` (429) where that is not left, and then uses nothing."""
+    def use(self, amounts: Amounts, now: float, now_us: int, rows: list[Usage] | None = None) -> None:
+        """Uses so much, and adds the rows of that. Raises ``RequestRejected`` (429) where it is not left, and then
+
+        uses and adds nothing.
+        """
         for kind, bucket in self._buckets:
             amount = amounts[kind]
-            if amount and (wait_s := bucket.wait_s(amount, now)) > 0.0:
+            if amount and (wait_s := bucket.take(amount, now)):
+                self._undo(amounts, kind, 0)
                 raise self._too_fast(kind, bucket, wait_s)
-        for window in self._windows:
+        requests, segments, spend = amounts
+        for done, window in enumerate(self._windows):
             if now_us >= window.end_us:
                 window.at(now_us)
-            if (lacking := window.lacks(amounts)) is not None:
-                raise self._exhausted(window, lacking, now_us)
-        for kind, bucket in self._buckets:
-            if amount := amounts[kind]:
-                bucket.take(amount, now)
-        for window in self._windows:
-            window.add(amounts)
+            own, others = window.own, window.others
+            for kind, most in window.limited:
+                amount = amounts[kind]
+                if amount and own[kind] + others[kind] + amount > most:
+                    self._undo(amounts, len(KINDS), done)
+                    raise self._exhausted(window, kind, now_us)
+            own[0] += requests
+            own[1] += segments
+            own[2] += spend
+        if rows is not None:
+            rows += self.usage(amounts)
 
     def give_back(self, amounts: Amounts) -> None:
         """What was used was not needed."""
+        self._undo(amounts, len(KINDS), len(self._windows))
+
+    def _undo(self, amounts: Amounts, rates: int, windows: int) -> None:
+        """Gives back what was taken of the rates of kinds below ``rates``, and of the first so many windows."""
         for kind, bucket in self._buckets:
-            bucket.give_back(amounts[kind])
-        for window in self._windows:
+            if kind < rates:
+                bucket.give_back(amounts[kind])
+        for window in self._windows[:windows]:
             window.give_back(amounts)
 
     def _too_fast(self, kind: int, bucket: Bucket, wait_s: float) -> RequestRejected:
@@ -260,21 +258,22 @@ class Meter:
             level = bucket.level(now)
             places += (int(level) if level > 0 else 0, 1)
         for window in self._windows:
-            own, others, reset = window.own, window.others, (window.end_us - now_us) // 1_000_000 + 1
+            reset = (window.end_us - now_us) // 1_000_000 + 1
             for kind, most in window.limited:
                 if kind < _SPEND:
-                    left = most - own[kind] - others[kind]
+                    left = most - window.own[kind] - window.others[kind]
                     places += (left if left > 0 else 0, reset)
 
 
 class CallerMeters:
     """All meters that a caller's use counts on: its key's, its account's and those of the accounts above."""
 
-    __slots__ = ("_meters", "_monotonic", "_names", "_now_us", "_policies", "_policies_until_us", "_shown")
+    __slots__ = ("_meters", "_monotonic", "_names", "_now_us", "_policies", "_policies_until_us", "_requests", "_shown")
 
     def __init__(self, meters: Sequence[Meter], shown: Sequence[Meter], clock: Clock) -> None:
         """``shown`` are those whose state the caller is told of: not those of accounts above."""
         self._meters = meters
+        self._requests = [(meter, _REQUEST) for meter in meters]
         self._shown = shown
         self._monotonic = clock.monotonic
         self._now_us = clock.now_us
@@ -284,40 +283,35 @@ class CallerMeters:
 
     def request(self) -> None:
         """Counts a request. Raises ``RequestRejected`` (429)."""
-        now, now_us = self._monotonic(), self._now_us()
-        used: list[Meter] = []
-        try:
-            for meter in self._meters:
-                meter.use(_REQUEST, now, now_us)
-                used.append(meter)
-        except RequestRejected:
-            for meter in used:
-                meter.give_back(_REQUEST)
-            raise
-        for meter in used:
+        self._use(self._requests, None)
+        for meter in self._meters:
             meter.unkept_requests += 1
 
     def take(self, messages: Sequence[tuple[str, int]]) -> Sequence[Usage]:
         """Uses what these (recipient, segments) need, all or nothing. Raises ``RequestRejected`` (429)."""
-        now, now_us = self._monotonic(), self._now_us()
-        used: list[tuple[Meter, Amounts]] = []
         rows: list[Usage] = []
-        try:
-            for meter in self._meters:
-                amounts = meter.amounts(messages)
-                meter.use(amounts, now, now_us)
-                used.append((meter, amounts))
-                rows += meter.usage(amounts)
-        except RequestRejected:
-            for meter, amounts in used:
-                meter.give_back(amounts)
-            raise
+        self._use(self._needed(messages), rows)
         return rows
 
     def give_back(self, messages: Sequence[tuple[str, int]]) -> None:
         """They were not accepted after all."""
-        for meter in self._meters:
-            meter.give_back(meter.amounts(messages))
+        for meter, amounts in self._needed(messages):
+            meter.give_back(amounts)
+
+    def _use(self, needed: Sequence[tuple[Meter, Amounts]], rows: list[Usage] | None) -> None:
+        now, now_us, used = self._monotonic(), self._now_us(), 0
+        try:
+            for meter, amounts in needed:
+                meter.use(amounts, now, now_us, rows)
+                used += 1
+        except RequestRejected:
+            for meter, amounts in needed[:used]:
+                meter.give_back(amounts)
+            raise
+
+    def _needed(self, messages: Sequence[tuple[str, int]]) -> list[tuple[Meter, Amounts]]:
+        segments = sum([segments for _, segments in messages])
+        return [(meter, (0, segments, meter.spend(messages))) for meter in self._meters]
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """How much is left. Source: draft-ietf-httpapi-ratelimit-headers-10 §3, §4."""

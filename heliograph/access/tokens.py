@@ -1,4 +1,4 @@
-"""Access tokens: ours, and those of issuers that the operator trusts. Verified once, then known by their hash.
+"""Access tokens: ours, and those of issuers that the operator trusts. Verified once, then known.
 
 What is kept of a verified token is who it is from and until when. Whom it acts for and what it may do is read from
 the present configuration, so a key that is revoked takes its tokens with it.
@@ -8,7 +8,6 @@ Source: RFC 9068; docs/explanation/design/0048-tokens.md
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -29,10 +28,12 @@ from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected
 from heliograph.model import Account
 
-__all__ = ["MOST_KNOWN", "Issued", "Tokens", "invalid_token"]
+__all__ = ["MOST_CHARACTERS", "MOST_KNOWN", "Issued", "Tokens", "invalid_token"]
 
 MOST_KNOWN: Final = 10_000
 """Tokens that are known; those that were not used for longest are verified again when they come."""
+MOST_CHARACTERS: Final = 16_000_000
+"""Of all of them together. Kept as they are: a hash of one would cost more than all else that is asked of it."""
 _AT_ONCE: Final = 2
 _MOST_MEETING: Final = 512
 """Some 0.1 s of work; who comes then is asked to come again."""
@@ -84,8 +85,9 @@ class Tokens:
         self._own = OwnIssuer(signing, client, refresh, issuer)
         self.outside: tuple[OutsideIssuer, ...] = ()
         """Issuers that are trusted besides ourselves."""
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._meeting: dict[bytes, asyncio.Task[None]] = {}
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._characters = 0
+        self._meeting: dict[str, asyncio.Task[None]] = {}
         self._epoch = 0
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="token")
 
@@ -107,8 +109,9 @@ class Tokens:
     def trust(self, issuers: Iterable[OutsideIssuer]) -> None:
         """These issuers outside from now on; tokens of those that are no longer among them end."""
         self.outside = tuple(issuers)
-        kept = ((digest, known) for digest, known in self._known.items() if self._trusts(known.source))
+        kept = ((text, known) for text, known in self._known.items() if self._trusts(known.source))
         self._known = OrderedDict(kept)
+        self._characters = sum(map(len, self._known))
         self.changed()
 
     def _trusts(self, source: Source) -> bool:
@@ -137,8 +140,7 @@ class Tokens:
         Raises :class:`Unseen` for one that :meth:`meet` must verify first, and ``RequestRejected`` 401
         ``token_invalid`` for one that is no longer valid.
         """
-        digest = hashlib.sha256(text.encode()).digest()
-        known = self._known.get(digest)
+        known = self._known.get(text)
         if known is None:
             raise Unseen(partial(self.meet, text))
         if known.epoch != self._epoch:
@@ -146,7 +148,7 @@ class Tokens:
         principal = known.principal
         if principal is None or principal.expires_us is None or principal.expires_us <= self._now_us():
             raise invalid_token()
-        self._known.move_to_end(digest)
+        self._known.move_to_end(text)
         return principal
 
     def _look_again(self, known: _Known) -> None:
@@ -165,25 +167,24 @@ class Tokens:
 
         Raises ``RequestRejected``: 401 ``token_invalid``, for whatever reason; 503 where too many wait.
         """
-        digest = hashlib.sha256(text.encode()).digest()
-        if digest in self._known:
+        if text in self._known:
             return
-        task = self._meeting.get(digest)
+        task = self._meeting.get(text)
         if task is None:
             if len(self._meeting) >= _MOST_MEETING:
                 raise RequestRejected(
                     "overloaded", "Too many tokens are being verified: try again.", status=503, retry_after_s=1
                 )
-            task = self._meeting[digest] = asyncio.get_running_loop().create_task(self._verify(text, digest))
-            task.add_done_callback(lambda done: self._met(digest, done))
+            task = self._meeting[text] = asyncio.get_running_loop().create_task(self._verify(text))
+            task.add_done_callback(lambda done: self._met(text, done))
         await asyncio.shield(task)
 
-    def _met(self, digest: bytes, done: asyncio.Task[None]) -> None:
-        del self._meeting[digest]
+    def _met(self, text: str, done: asyncio.Task[None]) -> None:
+        del self._meeting[text]
         if not done.cancelled():
             done.exception()  # nobody may be waiting for it any more
 
-    async def _verify(self, text: str, digest: bytes) -> None:
+    async def _verify(self, text: str) -> None:
         try:
             token = read(text)
             source = self._source(token.issuer)
@@ -198,9 +199,11 @@ class Tokens:
         self._look_again(known)
         if known.principal is None:
             raise invalid_token()
-        while len(self._known) >= MOST_KNOWN:
-            self._known.popitem(last=False)
-        self._known[digest] = known
+        self._known[text] = known
+        self._characters += len(text)
+        while len(self._known) > MOST_KNOWN or self._characters > MOST_CHARACTERS:
+            oldest, _ = self._known.popitem(last=False)
+            self._characters -= len(oldest)
 
     def _source(self, issuer: str) -> Source:
         if issuer == self._own.expected.issuer:

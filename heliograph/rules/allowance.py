@@ -16,6 +16,8 @@ STEPS: Final = (50, 80, 100)
 """Percent of a quota that are worth telling."""
 
 PERIODS: Final = ("day", "month")
+_ROUND: Final = 1e-9
+"""Seconds that rounding may be off."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US: Final = 86_400_000_000
 
@@ -42,17 +44,15 @@ class Bucket:
         ahead = self._full_at - now
         return self.rate * (1.0 - ahead) if ahead > 0.0 else self.rate
 
-    def wait_s(self, amount: float, now: float) -> float:
-        """In how many seconds ``amount`` could be taken; 0.0: now."""
-        ahead = self._full_at - now
-        if ahead <= 0.0:
-            return 0.0
-        lacking = min(amount * self._unit_s, 1.0) + ahead - 1.0
-        return lacking if lacking > 1e-9 else 0.0
-
-    def take(self, amount: float, now: float) -> None:
-        """Takes it, whether it is there or not: ask :meth:`wait_s` first."""
-        self._full_at = (self._full_at if self._full_at > now else now) + amount * self._unit_s
+    def take(self, amount: float, now: float) -> float:
+        """Takes it where it is there: 0.0. Otherwise takes nothing, and gives in how many seconds it could."""
+        full_at, needs = self._full_at, amount * self._unit_s
+        if full_at <= now:
+            full_at = now
+        elif (wait_s := (needs if needs < 1.0 else 1.0) + full_at - now - 1.0) > _ROUND:
+            return wait_s
+        self._full_at = full_at + needs
+        return 0.0
 
     def give_back(self, amount: float) -> None:
         """What was taken was not needed."""

@@ -64,6 +64,16 @@ async def test_what_was_not_used_for_longest_is_forgotten_first(node: Node, monk
     assert await node.takes(second)
 
 
+async def test_long_tokens_are_forgotten_sooner(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = [await node.issue() for _ in range(3)]
+    monkeypatch.setattr(tokens, "MOST_CHARACTERS", len(first) + len(second) + 10)
+    for token in (first, second, third):
+        assert await node.takes(token)
+    assert [unseen(node, token) for token in (first, second, third)] == [True, False, False]
+    node.tokens.trust([])
+    assert node.tokens._characters == len(second) + len(third)
+
+
 async def test_bad_tokens_are_not_kept(node: Node) -> None:
     good = await node.issue()
     assert await node.takes(good)
