@@ -279,6 +279,7 @@ class Heliograph:
                 passwords=self.passwords,
                 declared_accounts=lambda: self.config.accounts,
                 configuring=self.configuring,
+                sealer=self.sealing,
                 faults=lambda: self.following.faults,
                 bound=lambda: {
                     one.connector.name for one in self.pipeline.dispatch.lanes.values() if one.connector.bound

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -13,9 +12,7 @@ from heliograph.delivery.submission import Accepted, IdempotencyKey, Received
 from heliograph.errors import RequestRejected
 from heliograph.model import id_from_number, id_number
 
-__all__ = ["claim_of", "created", "mismatch", "replay"]
-
-_LIFE_US: Final = 24 * 3600 * 1_000_000
+__all__ = ["Outcome", "claim_of", "created", "mismatch", "outcome_of", "replay"]
 
 _Refusal = tuple[int, str, str, str | None, int]
 """(place in the request, code, detail, field, status)."""
@@ -31,14 +28,14 @@ class _Created(Struct, omit_defaults=True):
 
 
 def claim_of(key: IdempotencyKey, made: str | None, now_us: int) -> Claim:
-    """The key, for a day. ``made`` is JSON of what is created with it; without a secret and without an answer."""
+    """The key, for as long as it holds. ``made`` is JSON of what is created with it, without secrets and answers."""
     return Claim(
         account_id=key.account_id,
         scope="http",
         key=key.key,
         body_hash=key.body_hash,
         created_us=now_us,
-        expires_us=now_us + _LIFE_US,
+        expires_us=now_us + key.life_us,
         made=made,
     )
 
@@ -52,6 +49,19 @@ def created(results: Sequence[Accepted | RequestRejected], ids: Sequence[str]) -
         elif result.warnings:
             made.warnings.append((index, result.warnings))
     return msgspec.json.encode(made).decode()
+
+
+class Outcome(Struct, frozen=True):
+    """What one submission came to: the id of its message, or the code of its refusal."""
+
+    message_id: str | None
+    refusal: str | None
+
+
+def outcome_of(claim: Claim) -> Outcome:
+    """What a claim of one submission says of it."""
+    made = msgspec.json.decode(claim.made or "{}", type=_Created)
+    return Outcome(made.first, made.refused[0][1] if made.refused else None)
 
 
 async def replay(store: Store, claim: Claim, key: IdempotencyKey | None) -> Received:

@@ -179,6 +179,14 @@ class Intake:
             if key is not None:
                 self._running.pop(key, None)
 
+    async def check(self, submission: Submission) -> None:
+        """Whether it would be accepted now; nothing is kept. Raises ``RequestRejected`` where it would be refused."""
+        if submission.account.id < 0 and self.on_sandbox is not None:
+            await self.on_sandbox(submission.account.id)
+        draft = self._decider.decide(submission)
+        if self._store.may_be_opted_out(*draft.pair) and await self._store.opted_out([draft.pair]):
+            raise opted_out(draft.recipient)
+
     def _refuse_running(self, key: tuple[int, str], body_hash: bytes) -> None:
         running = self._running.get(key)
         if running is None:

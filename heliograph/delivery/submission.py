@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from heliograph.errors import RequestRejected
 from heliograph.model import Account, Message, Progress, Schedule, TrafficType
 from heliograph.rules.schedule import Wish
 
-__all__ = ["Accepted", "Callback", "IdempotencyKey", "Received", "Submission"]
+__all__ = ["CLAIM_LIFE_US", "Accepted", "Callback", "IdempotencyKey", "Received", "Submission"]
+
+CLAIM_LIFE_US: Final = 24 * 3600 * 1_000_000
+"""For how long an idempotency key of a caller is kept."""
 
 
 class Callback(Struct, frozen=True, kw_only=True):
@@ -71,8 +76,9 @@ class Received(Struct, frozen=True, gc=False):
 
 
 class IdempotencyKey(Struct, frozen=True, kw_only=True):
-    """The caller's key for one request, and the SHA-256 of what it asked."""
+    """The caller's key for one request, and the SHA-256 of what it asked. It is kept for ``life_us``."""
 
     account_id: int
     key: str
     body_hash: bytes
+    life_us: int = CLAIM_LIFE_US

@@ -25,6 +25,10 @@ def next_version(kind: str, name: str, there: int | None, expected: int | None, 
     return (there or 0) + 1
 
 
-def end_of(begins: str) -> str:
-    """Greater than every name that begins so: names have letters, digits and underscores."""
-    return begins + "~"
+def end_of(begins: str, before: str) -> str:
+    """What names that begin so, and are less than ``before`` where that is not empty, are less than.
+
+    Names have letters, digits and underscores.
+    """
+    end = begins + "~"
+    return min(before, end) if before else end

@@ -96,6 +96,8 @@ async def test_an_account_lists_its_own_of_a_side_in_pages(store: Store) -> None
     assert [len(page) for page in pages] == [2, 2, 1]
     assert [one for page in pages for one in page] == lives
     assert {one.prefix for one in await listed(store, 1, limit=99)} == {one.prefix for one in mine}
+    assert await listed(store, 1, LIVE, before=TEST + "9") == lives
+    assert await listed(store, 1, TEST, before=LIVE + "9") == []
     assert await listed(store, 2) == theirs
     assert await listed(store, 3) == []
 

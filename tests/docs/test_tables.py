@@ -8,7 +8,7 @@ import pytest
 
 from heliograph import app
 from heliograph.contracts import Changes
-from heliograph.delivery import idempotency, ledger, webhooks
+from heliograph.delivery import ledger, submission, webhooks
 from heliograph.delivery.lane import LaneLimits, lane, permits
 from heliograph.delivery.outbox import Bounds
 from heliograph.delivery.rescue import RescueSettings
@@ -132,7 +132,7 @@ FIGURES = (
     ("docs/howto/webhooks.md", retry_words()),
     ("docs/howto/webhooks.md", f"{MOST_AGE_US // 3_600_000_000} hours"),
     ("docs/howto/webhooks.md", f"up to {webhooks._MOST_ENDPOINTS} webhooks"),
-    ("docs/howto/first-message.md", f"for {idempotency._LIFE_US // 3_600_000_000} hours"),
+    ("docs/howto/first-message.md", f"for {submission.CLAIM_LIFE_US // 3_600_000_000} hours"),
     ("docs/explanation/flow.md", f"{LaneLimits().account_segments:,} of one class and account"),
     (
         "docs/explanation/flow.md",

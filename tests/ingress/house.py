@@ -202,6 +202,7 @@ async def house(
     keys.on_refresh = limiter.load
     services = Services(
         sandboxes=Sandboxes(store, pipeline),
+        sealer=sealer,
         configuring=Configuring(store, sealer, clock.now_us, lambda: config, {}),
         intake=pipeline.intake,
         schedules=pipeline.schedules,

@@ -62,8 +62,9 @@ async def test_the_page_asks_nobody_else_for_anything(api: House) -> None:
     assert {link for link in page.links if not link.startswith("#")} == {"/openapi.json"}
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
-    addresses = {unescape(found) for found in re.findall(r"https?://[^\s<\"&]+", text)}
-    assert addresses == {"http://sms.example.org:8080", "https://example.com/sms"}  # ours, and that of an example
+    addresses = {unescape(found).rstrip(".") for found in re.findall(r"https?://[^\s<\"&]+", text)}
+    ours, examples = "http://sms.example.org:8080", {"https://example.com/sms", "https://shop.example"}
+    assert addresses == {ours, *examples}
 
 
 async def test_every_operation_parameter_field_and_code_is_on_it(api: House) -> None:
@@ -75,7 +76,8 @@ async def test_every_operation_parameter_field_and_code_is_on_it(api: House) -> 
             assert operation["summary"] in section
             assert f'<span class="{method}">{method.upper()}</span> {path}</code>' in section
             assert "curl " in section
-            assert "$KEY" in section
+            scopes, *_ = operation["security"]
+            assert ("$KEY" if "key" in scopes else "$TOKEN") in section
             for parameter in operation.get("parameters", ()):
                 assert f"<code>{parameter['name']}</code>" in section
                 assert parameter["description"] in unescape(section)
@@ -83,8 +85,7 @@ async def test_every_operation_parameter_field_and_code_is_on_it(api: House) -> 
                 said = answer.get("content", {}).get("application/problem+json", {}).get("examples", ())
                 assert all(f'<a href="#problems">{code}</a>' in section for code in said)
                 assert said or status == "default" or f"<code>{status}</code>" in section
-            scopes, *_ = operation["security"]
-            assert set(scopes["key"]) <= set(SCOPES)
+            assert set(scopes.get("key", ())) <= set(SCOPES)
     for code, (status, title) in PROBLEMS.items():
         assert f"<tr><td><code>{code}</code></td><td>{status}</td><td>{title}" in unescape(text)
 
@@ -119,7 +120,13 @@ async def test_the_examples_work_as_they_stand(api: House) -> None:
     for example in sorted(examples, key=lambda one: "-X DELETE" in one):  # what is deleted is deleted last
         _, url, _, header, *rest = shlex.split(example.replace("\\\n", ""))
         path = url.removeprefix("$URL")
-        assert header == "Authorization: Bearer $KEY"
+        headers = {}
+        if path == "/v1/start":
+            assert header == "Authorization: Bearer $TOKEN"
+            headers["Origin"] = rest.pop(1).removeprefix("Origin: ")
+            assert rest.pop(0) == "-H"
+        else:
+            assert header == "Authorization: Bearer $KEY"
         method = rest[1] if rest[:1] == ["-X"] else "POST" if rest[:1] == ["-d"] else "GET"
         collection, _, rest_of_path = path.removeprefix("/v1/").partition("/")
         if rest_of_path[:2] == "m0":
@@ -132,11 +139,13 @@ async def test_the_examples_work_as_they_stand(api: House) -> None:
         of_operators = dict.fromkeys(
             ("audit", "connectors", "limits", "routes", "numbers", "smpp-customers"), operator_key
         )
-        key = {"sandbox": test_key, **of_operators}.get(collection, team_key)
-        answer = await api.call(method, path, rest[rest.index("-d") + 1].encode() if "-d" in rest else b"", key=key)
+        key = {"sandbox": test_key, "start": ids.get("token"), **of_operators}.get(collection, team_key)
+        body = rest[rest.index("-d") + 1].encode() if "-d" in rest else b""
+        answer = await api.call(method, path, body, key=key, headers=headers)
         assert answer.status in (200, 201, 202, 204), (example, answer.body)
         if method == "POST" and "id" in answer.json:
             ids[collection] = answer.json["id"]
+            ids["token"] = answer.json.get("token", ids.get("token"))
         assert b'"code"' not in answer.body
 
 

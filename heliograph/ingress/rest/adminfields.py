@@ -74,7 +74,33 @@ _SMPP: Final = {
     "binds": "Sessions at the same time.",
     "window": "Requests in a session that wait for their answer.",
 }
+_ORIGINS: Final = "Origins of the pages that may start it, as browsers spell them: https://shop.example."
+_PUBLISHABLE_FIELDS: Final[dict[str, dict[str, str]]] = {
+    "PublishableBody": {
+        "message": "The message as POST /v1/messages takes it, without a date.",
+        "origins": _ORIGINS,
+        "expires_in": "Seconds for which the token is good.",
+    },
+    "PublishableView": {
+        "id": "The token's name, with which it begins. It tells nobody the rest.",
+        "state": "open, started, refused (the start was), expired or revoked.",
+        "test": "Whether it starts a message of the sandbox.",
+        "origins": _ORIGINS,
+        "made_by": "The key that it was made with, and dies with.",
+        "message": "The message that it starts.",
+        "created_at": "When it was made.",
+        "expires_at": "When it ends.",
+        "message_id": "The message that it started.",
+        "refusal": "Why the start was refused: the code that a send would have had.",
+        "revoked_at": "When it was revoked.",
+        "token": "What the page sends: shown once.",
+        "secret_shown": "false where a repeated request is answered: the token was shown to the first.",
+    },
+    "PublishableList": {"tokens": "The page, newest first.", "next": "The cursor of the next page; null at the end."},
+    "StartReply": {"status": "accepted."},
+}
 ADMIN_FIELDS: Final[dict[str, dict[str, str]]] = {
+    **_PUBLISHABLE_FIELDS,
     "AccountBody": {
         "name": "Its own name; before it stand its parent's name and a dot.",
         "parent": "The account above it; yours by default.",

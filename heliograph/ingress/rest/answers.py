@@ -64,7 +64,7 @@ def codes_of(operation: Operation) -> list[str]:
     found = {*_CALL, *operation.problems}
     if operation.body is not None:
         found.update(_BODY)
-    if operation.method == "POST":
+    if operation.method == "POST" and operation.scope:
         found.update((*_ONCE, "body_too_large"))
     if "{" in operation.path:
         found.add("not_found")

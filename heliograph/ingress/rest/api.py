@@ -40,10 +40,12 @@ from heliograph.ingress.rest.oauth import TOKEN_PATH, OAuth
 from heliograph.ingress.rest.openapi import Operation, document
 from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, limited, refusal
+from heliograph.ingress.rest.publishable import PUBLISHABLE_OPERATIONS, Publishable
 from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sandbox import SANDBOX_OPERATIONS, SandboxEndpoints
 from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
+from heliograph.ingress.rest.starting import START_OPERATIONS, START_PATH, Starting
 from heliograph.ingress.rest.versions import stale
 from heliograph.ingress.rest.webhooks import Hooks
 from heliograph.model import normalize_id
@@ -124,6 +126,8 @@ OPERATIONS = (
     *HOOK_OPERATIONS,
     *EVENT_OPERATIONS,
     *KEY_OPERATIONS,
+    *PUBLISHABLE_OPERATIONS,
+    *START_OPERATIONS,
     *LIMIT_OPERATIONS,
     *LOGIN_OPERATIONS,
     *AUDIT_OPERATIONS,
@@ -179,6 +183,8 @@ class _Routes:
         self._hooks = Hooks(services, self._caller, _call)
         self._keys = Keys(services, self._caller, _call)
         self._logins = login_endpoints(services, self._caller, _call)
+        self._publishable = Publishable(services, self._caller, _call)
+        self._starting = Starting(services, _call)
         self._limits = Limits(services, self._caller, _call)
         self._audit = Audit(services, self._caller)
         self._declaring = Declaring(services, self._caller, _call)
@@ -201,6 +207,8 @@ class _Routes:
             **self._hooks.answers(),
             **self._keys.answers(),
             **self._declaring.answers(),
+            **self._publishable.answers(),
+            ("POST", START_PATH): self._starting.start,
             **self._limits.answers(),
             **{asked: answer for one in self._logins for asked, answer in one.answers().items()},
             ("GET", "/v1/audit"): self._audit.show,
@@ -214,6 +222,8 @@ class _Routes:
                 operation.path, handler, methods=[operation.method], name=operation.summary, include_in_schema=False
             )
         app.add_api_route(TOKEN_PATH, self._endpoint(self._oauth.token), methods=["POST"], include_in_schema=False)
+        preflight = self._endpoint(self._starting.preflight)
+        app.add_api_route(START_PATH, preflight, methods=["OPTIONS"], include_in_schema=False)
         for path, plain in self._plain().items():
             app.add_api_route(path, self._endpoint(plain), methods=["GET"], include_in_schema=False)
         schema = document(OPERATIONS)

@@ -39,8 +39,9 @@ def page() -> str:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     security, *_ = operation["security"]
-    scope = ", ".join(f"`{one}`" for one in next(iter(security.values())))
-    yield f"\n### {operation['summary']}\n\n`{method} {path}` · scope {scope}\n"
+    scopes = ", ".join(f"`{one}`" for one in security.get("key", ()))
+    wanted = f"scope {scopes}" if scopes else "a publishable token"
+    yield f"\n### {operation['summary']}\n\n`{method} {path}` · {wanted}\n"
     parameters = operation.get("parameters", ())
     if parameters:
         yield "\n| parameter | in | meaning |\n|---|---|---|\n"

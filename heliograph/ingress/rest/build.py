@@ -11,7 +11,7 @@ from heliograph.access.configuring import Configuring
 from heliograph.access.limiting import Limiter
 from heliograph.access.passwords import Passwords
 from heliograph.config.stored import Key
-from heliograph.contracts import Store
+from heliograph.contracts import Sealer, Store
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.replays import Replays
@@ -67,6 +67,8 @@ class Services:
     """Names by number, for operators' views."""
     configuring: Configuring
     """Connectors, routes and numbers, of the file and of the store."""
+    sealer: Sealer
+    """Seals what the store keeps for later."""
     metrics_text: Callable[[], bytes]
     now_us: Callable[[], int]
     ready: Callable[[], str | None]

@@ -352,10 +352,17 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
 }
 """schema → field → its meaning. A field that another schema shares (one message to many) stands there."""
 
+FIELDS["PreparedBody"] = {
+    name: meaning for name, meaning in FIELDS["SendBody"].items() if name not in ("send_at", "send_at_local")
+}
+
 CHOICES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("SendBody", "type"): ("otp", "transactional", "promotional"),
     ("SendBody", "encoding"): ("auto", "gsm7", "ucs2"),
     ("SendBody", "max_segments_policy"): ("refuse", "truncate"),
+    ("PreparedBody", "type"): ("otp", "transactional", "promotional"),
+    ("PreparedBody", "encoding"): ("auto", "gsm7", "ucs2"),
+    ("PreparedBody", "max_segments_policy"): ("refuse", "truncate"),
     ("InspectBody", "encoding"): ("auto", "gsm7", "ucs2"),
 }
 """(schema, field) → the words that it takes."""

@@ -21,7 +21,7 @@ __all__ = ["Operation", "document"]
 
 
 class Operation(Struct, frozen=True):
-    """One operation: its body and answer are Structs, ``scope`` is what a key needs.
+    """One operation: its body and answer are Structs, ``scope`` is what a key needs ("": a publishable token).
 
     ``list_name``: the answer is a list of them under this name. ``query`` maps parameters to their meaning;
     ``example`` is a body that does something sensible; ``media`` are kinds of files that answer, too.
@@ -63,6 +63,11 @@ _SCHEMES: dict[str, Any] = {
         "type": "http",
         "scheme": "basic",
         "description": "For clients that can do no other: the id of an API key as user, the key as password.",
+    },
+    "publishable": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A publishable token: for web pages, good for one message.",
     },
     "oauth": {
         "type": "oauth2",
@@ -179,7 +184,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": re.sub(r"[^a-z0-9]+", "_", operation.summary.lower()),
-        "security": [{"key": [operation.scope]}, {"basic": [operation.scope]}, {"oauth": [operation.scope]}],
+        "security": _security(operation.scope),
         "responses": {
             **{str(status): _answer(operation) for status in (operation.status, *operation.also)},
             **problem_responses(operation),
@@ -193,6 +198,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if parameters := _parameters(operation):
         found["parameters"] = parameters
     return found
+
+
+def _security(scope: str) -> list[dict[str, list[str]]]:
+    """What a caller must show."""
+    return [{name: [scope]} for name in ("key", "basic", "oauth")] if scope else [{"publishable": []}]
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -214,7 +224,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.method == "PUT":
         meaning = "*: only where there is none of this name yet (412)."
         found.append({"name": "If-None-Match", "in": "header", "schema": text, "description": meaning})
-    if operation.method == "POST":
+    if operation.method == "POST" and operation.scope:
         meaning = "The same request with the same key within 24 hours is done once."
         schema = {"type": "string", "minLength": 1, "maxLength": 255}
         found.append({"name": "Idempotency-Key", "in": "header", "schema": schema, "description": meaning})

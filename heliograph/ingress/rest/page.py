@@ -115,7 +115,8 @@ def _operation(method: str, path: str, operation: Schema, document: Schema) -> I
     yield f'<section><h2 id="{operation["operationId"]}">{escape(operation["summary"])}</h2>'
     yield f'<p class="path"><code><span class="{method}">{method.upper()}</span> {escape(path)}</code></p>'
     scopes, *_ = operation["security"]
-    yield f'<p class="soft">Takes a key with the scope {_code(", ".join(scopes["key"]))}.</p>'
+    wanted = f"key with the scope {_code(', '.join(scopes['key']))}" if "key" in scopes else "publishable token"
+    yield f'<p class="soft">Takes a {wanted}.</p>'
     yield f"<pre>{escape(_curl(method, path, operation))}</pre>"
     if parameters := operation.get("parameters"):
         rows = [
@@ -131,7 +132,10 @@ def _operation(method: str, path: str, operation: Schema, document: Schema) -> I
 def _curl(method: str, path: str, operation: Schema) -> str:
     for parameter in operation.get("parameters", ()):
         path = path.replace(f"{{{parameter['name']}}}", parameter.get("example", ""))
-    line = f'curl "$URL{path}" -H "Authorization: Bearer $KEY"'
+    secret = "$KEY" if "key" in operation["security"][0] else "$TOKEN"
+    line = f'curl "$URL{path}" -H "Authorization: Bearer {secret}"'
+    if secret == "$TOKEN":
+        line += ' -H "Origin: https://shop.example"'
     if method not in ("get", "post") or (method == "post" and "requestBody" not in operation):
         line += f" -X {method.upper()}"
     if body := _content(operation.get("requestBody", {})):

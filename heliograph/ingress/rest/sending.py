@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -29,7 +29,17 @@ from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.ingress.rest.turns import Turns
 from heliograph.model import Encoding, State, TrafficType
 
-__all__ = ["SEND_FIELDS", "SEND_SCOPE", "BatchBody", "SendBody", "SendReply", "Sending", "check_encoding"]
+__all__ = [
+    "SEND_FIELDS",
+    "SEND_SCOPE",
+    "BatchBody",
+    "PreparedBody",
+    "SendBody",
+    "SendReply",
+    "Sending",
+    "check_encoding",
+    "submission_of",
+]
 
 _TYPES = {one.word: int(one) for one in TrafficType}
 _STATES = {int(state): state.word for state in State}
@@ -56,8 +66,8 @@ class CallbackBody(Struct, frozen=True, forbid_unknown_fields=True):
     events: Annotated[list[Short], Meta(max_length=32)] = []
 
 
-class _Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
-    """What is said of a message, whoever it is for."""
+class _Undated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+    """What is said of a message, whoever it is for and whenever it goes."""
 
     sender: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     text: Annotated[str, Meta(min_length=1)] | None = None
@@ -75,16 +85,29 @@ class _Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, renam
     at_most_once: bool = False
     flash: bool = False
     callback: CallbackBody | None = None
-    send_at: DateText | None = None
-    send_at_local: DateText | None = None
     time_zone: DateText | None = None
     deliver_within: WithinBody | None = None
+
+
+class _Said(_Undated, frozen=True, kw_only=True):
+    """What is said of a message, whoever it is for."""
+
+    send_at: DateText | None = None
+    send_at_local: DateText | None = None
 
 
 class SendBody(_Said, frozen=True, kw_only=True, gc=False):
     """What a message takes."""
 
     to: Annotated[str, Meta(max_length=64)]
+
+
+class PreparedBody(_Undated, frozen=True, kw_only=True, omit_defaults=True):
+    """What a message takes that somebody starts later: all but a date."""
+
+    to: Annotated[str, Meta(max_length=64)]
+    send_at: ClassVar[None] = None
+    send_at_local: ClassVar[None] = None
 
 
 class _AnyBatch(_Said, frozen=True, kw_only=True):
@@ -281,7 +304,7 @@ class Sending:
 
 
 def submission_of(
-    body: SendBody, principal: Principal, entrance: str, allow_private_addresses: bool = True
+    body: SendBody | PreparedBody, principal: Principal, entrance: str, allow_private_addresses: bool = True
 ) -> Submission:
     """A checked body as a submission. Raises ``RequestRejected``."""
     kind = _TYPES.get(body.type)
@@ -330,7 +353,7 @@ def submission_of(
     )
 
 
-def _truncates(body: SendBody) -> bool:
+def _truncates(body: SendBody | PreparedBody) -> bool:
     """Whether a text that is too long is to be cut off. Raises ``RequestRejected``."""
     if body.max_segments_policy != "truncate":
         raise _invalid("max_segments_policy", "max_segments_policy must be refuse or truncate.")
@@ -345,7 +368,7 @@ def check_encoding(wish: str) -> None:
         raise _invalid("encoding", "encoding must be auto, gsm7 or ucs2.")
 
 
-def _octets(body: SendBody) -> tuple[bytes | None, bytes | None]:
+def _octets(body: SendBody | PreparedBody) -> tuple[bytes | None, bytes | None]:
     """``data`` and ``udh`` of a message that is not plain text."""
     if body.text is not None:
         raise _invalid("data" if body.data is not None else "udh", "Give text, or data with an optional udh, not both.")

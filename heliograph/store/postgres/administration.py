@@ -60,7 +60,7 @@ class Administering(Reads):
 
     async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[ApiKey]:
         """Tokens of an account, the greatest name first."""
-        rows = await self._fetch("publishable_of", account_id, begins, before or end_of(begins), limit)
+        rows = await self._fetch("publishable_of", account_id, begins, end_of(begins, before), limit)
         return [_credential_of(row) for row in rows]
 
     async def open_publishable(self, account_id: int, now_us: int) -> int:

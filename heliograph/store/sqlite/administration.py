@@ -141,7 +141,7 @@ def publishable(db: apsw.Connection, digest: bytes) -> ApiKey | None:
 
 
 def publishable_of(db: apsw.Connection, account_id: int, begins: str, before: str, limit: int) -> list[ApiKey]:
-    span = (account_id, begins, before or end_of(begins), limit)
+    span = (account_id, begins, end_of(begins, before), limit)
     return [credential_of(row) for row in db.execute(query("publishable_of"), span)]
 
 
