@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from heliograph.access.accounts import Accounts
 from heliograph.access.actors import Actor
-from heliograph.access.allowing import ranges_of
+from heliograph.access.allowing import AllowList, ranges_of
 from heliograph.access.emails import email_of
+from heliograph.access.guard import Guard
 from heliograph.access.passwords import MOST_PASSWORD_OCTETS, Passwords, Verdict
 from heliograph.contracts import Administration, Claim, Store
 from heliograph.delivery.idempotency import claim_of, mismatch
@@ -107,26 +108,51 @@ SMPP_CUSTOMERS: Final = LoginKind(
 
 
 class Logins:
-    """Checks a name and its password: an unknown name takes as long as a wrong password, and is answered alike."""
+    """Checks a name and its password: an unknown name takes as long as a wrong password, and is answered alike.
 
-    def __init__(self, store: Store, passwords: Passwords, now_us: Callable[[], int]) -> None:
+    ``guard`` is the one that keys have: who tries one kind of credential waits at the others, too.
+    """
+
+    def __init__(self, store: Store, passwords: Passwords, guard: Guard) -> None:
         self._store = store
         self._passwords = passwords
-        self._now_us = now_us
+        self._guard = guard
 
-    async def check(self, kind: LoginKind, name: str, password: str) -> ApiKey | None:
-        """Whose they are; None where nobody's. Raises ``RequestRejected`` (503) under a flood."""
-        if len(password.encode()) > MOST_PASSWORD_OCTETS:
-            return None
+    async def check(self, kind: LoginKind, name: str, password: str, peer: str | None) -> ApiKey | None:
+        """Whose they are, for a caller at ``peer``; None where nobody's.
+
+        Raises ``RequestRejected``: 429 ``too_many_failures``, as :class:`Guard` says it, without a look at the password
+        or at the answer; 403 ``address_not_allowed``, which only who has the password hears; 503 under a flood.
+        """
         try:
             spelled = kind.name(name)
         except RequestRejected:
             spelled = ""
+        counted = f"{kind.kind}:{spelled}"
+        self._guard.check(peer, counted)
+        found = await self._whose(kind, spelled, password)
+        if found is None:
+            self._guard.failed(peer, counted)
+            return None
+        self._guard.passed(
+            peer, counted
+        )  # others may have failed here meanwhile: who guesses side by side learns nothing
+        if found.addresses and not AllowList(found.addresses).admits(peer):
+            raise RequestRejected(
+                "address_not_allowed",
+                f"This {kind.what} may not come from this address: use one of its own, or let the operator add this.",
+                status=403,
+            )
+        return found
+
+    async def _whose(self, kind: LoginKind, name: str, password: str) -> ApiKey | None:
+        if len(password.encode()) > MOST_PASSWORD_OCTETS:
+            return None
         accounts = Accounts(await self._store.accounts())
         known = [
             one
-            for one in await self._store.credentials(kind.kind)
-            if kind.called(one) == spelled and one.revoked_us is None and accounts.open(one.account_id) is not None
+            for one in await self._store.logins(kind.kind, name)
+            if one.revoked_us is None and accounts.open(one.account_id) is not None
         ]
         for one in known[:_MOST_ACCOUNTS]:
             if await self._passwords.check(password, one.hash.decode()) != Verdict.WRONG:

@@ -79,6 +79,14 @@ class Administrative(Protocol):
         """Credentials of a kind (``key`` is that of API keys), revoked ones too, oldest first."""
         ...
 
+    async def logins(self, kind: str, name: str) -> list[ApiKey]:
+        """Credentials of the kind ``person`` or ``smpp`` that are called this, ended ones too, oldest first.
+
+        A person's prefix is ``ACCOUNT_ID:NAME``, so several can have one name; what an SMPP customer is called is its
+        prefix.
+        """
+        ...
+
     async def audit(self, asked: AuditFilter) -> list[AuditEntry]:
         """Entries of the trail, newest first."""
         ...

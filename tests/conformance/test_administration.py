@@ -99,6 +99,23 @@ async def test_accounts_and_credentials(store: Store) -> None:
     assert not await store.revoke_key("a@example.org", NOW)
 
 
+async def test_logins_are_found_by_name(store: Store) -> None:
+    people = [person(f"{n}:{name}@x.org", hash=f"{n}{name}".encode()) for n in (1, 2) for name in ("ada", "eve")]
+    others = [person(one, kind="smpp", hash=one.encode()) for one in ("acme", "1:acme", "ada@x.org")]
+    await store.administer(written(credentials=[(one, 0) for one in (*people, *others)]))
+    found = {
+        (kind, name): [one.prefix for one in await store.logins(kind, name)]
+        for kind in ("person", "smpp", "key")
+        for name in ("ada@x.org", "acme", "1:acme", "")
+    }
+    assert {asked: names for asked, names in found.items() if names} == {
+        ("person", "ada@x.org"): ["1:ada@x.org", "2:ada@x.org"],
+        ("smpp", "acme"): ["acme"],
+        ("smpp", "1:acme"): ["1:acme"],
+        ("smpp", "ada@x.org"): ["ada@x.org"],
+    }
+
+
 async def test_a_claim_is_taken_with_the_change_or_not_at_all(store: Store) -> None:
     claim = Claim(
         account_id=1, scope="http", key="k", body_hash=b"1" * 32, created_us=NOW, expires_us=NOW + 9, made="{}"

@@ -53,6 +53,10 @@ class Administering(Reads):
         """Credentials of a kind, oldest first."""
         return [_credential_of(row) for row in await self._fetch("credentials", kind)]
 
+    async def logins(self, kind: str, name: str) -> list[ApiKey]:
+        """Credentials of a kind that are called this, oldest first."""
+        return [_credential_of(row) for row in await self._fetch("logins", kind, name)]
+
     async def publishable(self, hash: bytes) -> ApiKey | None:
         """The token whose text has this hash."""
         rows = await self._fetch("publishable", hash)

@@ -639,6 +639,14 @@ SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us,
     version
 FROM api_keys WHERE kind = $1 ORDER BY id
 
+-- name: logins
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
+    version
+FROM api_keys
+WHERE kind IN ('person', 'smpp') AND kind = $1
+    AND CASE kind WHEN 'person' THEN substr(prefix, strpos(prefix, ':') + 1) ELSE prefix END = $2
+ORDER BY id
+
 -- name: publishable
 SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
     version

@@ -135,6 +135,10 @@ def credentials(db: apsw.Connection, kind: str) -> list[ApiKey]:
     return [credential_of(row) for row in db.execute(query("credentials"), (kind,))]
 
 
+def logins(db: apsw.Connection, kind: str, name: str) -> list[ApiKey]:
+    return [credential_of(row) for row in db.execute(query("logins"), (kind, name))]
+
+
 def publishable(db: apsw.Connection, digest: bytes) -> ApiKey | None:
     row = db.execute(query("publishable"), (digest,)).fetchone()
     return None if row is None else credential_of(row)

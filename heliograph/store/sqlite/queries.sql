@@ -574,6 +574,12 @@ id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, 
 -- name: credentials
 SELECT {CREDENTIAL} FROM keys WHERE kind = ? ORDER BY id
 
+-- name: logins
+SELECT {CREDENTIAL} FROM keys
+WHERE kind IN ('person', 'smpp') AND kind = ?1
+    AND CASE kind WHEN 'person' THEN substr(prefix, instr(prefix, ':') + 1) ELSE prefix END = ?2
+ORDER BY id
+
 -- name: publishable
 SELECT {CREDENTIAL} FROM keys WHERE hash = ? AND kind = 'publishable'
 

@@ -382,6 +382,9 @@ class SqliteStore:
     async def credentials(self, kind: str) -> list[ApiKey]:
         return await self._shows.run(lambda db: administration.credentials(db, kind))
 
+    async def logins(self, kind: str, name: str) -> list[ApiKey]:
+        return await self._shows.run(lambda db: administration.logins(db, kind, name))
+
     async def publishable(self, hash: bytes) -> ApiKey | None:
         return await self._shows.run(lambda db: administration.publishable(db, hash))
 

@@ -51,6 +51,10 @@ def test_each_query_is_sound(db: apsw.Connection, name: str) -> None:
     assert plan(db, name) is not None
 
 
+def test_logins_are_found_by_an_index(db: apsw.Connection) -> None:
+    assert plan(db, "logins") == ["SEARCH keys USING INDEX keys_called (kind=? AND <expr>=?)"]
+
+
 @pytest.mark.parametrize("name", HOT)
 def test_hot_queries_scan_no_large_table(db: apsw.Connection, name: str) -> None:
     steps = plan(db, name)
