@@ -100,7 +100,7 @@ class Actor(Struct, frozen=True, kw_only=True):
             action=action,
             object_kind=kind,
             object_name=name,
-            account_id=account_id,
+            account_id=abs(account_id),  # of a sandbox: its account
             before=_words(before),
             after=_words(after),
         )

@@ -1,6 +1,6 @@
 """What the rooms promise each other, in words that a test can check."""
 
-from heliograph.contracts.administration import Administered, Administration, Administrative, AuditFilter
+from heliograph.contracts.administration import Administered, Administration, Administrative, AuditFilter, Recorder
 from heliograph.contracts.claims import Claim
 from heliograph.contracts.clock import Clock, SystemClock
 from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
@@ -67,6 +67,7 @@ __all__ = [
     "Post",
     "PublishableTokens",
     "ReceiptNews",
+    "Recorder",
     "ReferenceKey",
     "Sealer",
     "SegmentSubmission",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
 from heliograph.contracts.claims import Claim
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 
-__all__ = ["Administered", "Administration", "Administrative", "AuditFilter"]
+__all__ = ["Administered", "Administration", "Administrative", "AuditFilter", "Recorder"]
 
 Expected = int | None
 """The version that the writer has seen; 0: there must be none yet; None: whichever there is."""
@@ -57,6 +57,14 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     before_us: int = 1 << 62
     before_id: int = 1 << 62
     limit: int = 100
+
+
+class Recorder(Protocol):
+    """Words the entry that the trail keeps of a change, for somebody. ``before`` and ``after`` hold no secret."""
+
+    def __call__(
+        self, at_us: int, action: str, kind: str, name: str, account_id: int, *, before: Any = None, after: Any = None
+    ) -> AuditEntry: ...
 
 
 class Administrative(Protocol):

@@ -20,6 +20,7 @@ from heliograph.model import (
     Account,
     ApiKey,
     Attempt,
+    AuditEntry,
     Content,
     Endpoint,
     Fact,
@@ -93,6 +94,8 @@ class Acceptance:
     deliveries_done: Sequence[str] = ()
     usage: Sequence[Usage] = ()
     """What it uses of the limits of accounts and keys: counted with it, or not at all."""
+    audit: Sequence[AuditEntry] = ()
+    """Who asked for it, where it changes what somebody set up."""
 
 
 class Update(Struct, frozen=True, gc=False):

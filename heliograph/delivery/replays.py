@@ -7,18 +7,18 @@ once, and put back once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from heliograph.contracts import Acceptance, Claim, Clock, Store
+from heliograph.contracts import Acceptance, Claim, Clock, Recorder, Store
 from heliograph.delivery.onceonly import OnceOnly
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.outbox.kept import replay_id, webhook_id_of
 from heliograph.delivery.submission import IdempotencyKey
-from heliograph.delivery.wording import states_of
+from heliograph.delivery.wording import iso, states_of
 from heliograph.errors import RequestRejected
 from heliograph.model import DEAD_FROM_US, Endpoint, Fact, PendingDelivery, event_id, normalize_id
 
@@ -57,7 +57,9 @@ class Replays:
         claim = await self._once.earlier(key)
         return None if claim is None else _of(claim)
 
-    async def events(self, endpoint: Endpoint, ids: Sequence[str], key: IdempotencyKey | None = None) -> Replayed:
+    async def events(
+        self, endpoint: Endpoint, ids: Sequence[str], key: IdempotencyKey | None = None, *, by: Recorder
+    ) -> Replayed:
         """These events of the account. Raises ``RequestRejected`` naming the first that there is not."""
         wanted = [_split(text) for text in dict.fromkeys(ids)]
         records = await self._store.records([(endpoint.account_id, message_id) for message_id, _ in wanted])
@@ -65,9 +67,11 @@ class Replays:
             record = records.get(message_id)
             if record is None or not 1 <= sequence <= record.progress.last_seq:
                 raise _unknown(event_id(message_id, sequence))
-        return await self._put(endpoint, [self._delivery(endpoint, one) for one in wanted], [], key)
+        return await self._put(
+            endpoint, [self._delivery(endpoint, one) for one in wanted], [], key, {"asked": "events"}, by
+        )
 
-    async def failed(self, endpoint: Endpoint, key: IdempotencyKey | None = None) -> Replayed:
+    async def failed(self, endpoint: Endpoint, key: IdempotencyKey | None = None, *, by: Recorder) -> Replayed:
         """All dead letters, up to :data:`MOST_REPLAYED`: the newest first, told in the order in which they died."""
         now_us = self._clock.now_us()
         dead = await self._store.deliveries(endpoint.id, DEAD_FROM_US, DEAD_FROM_US + now_us + 1, MOST_REPLAYED)
@@ -77,10 +81,10 @@ class Replays:
             )
             for one in reversed(dead)
         ]
-        return await self._put(endpoint, again, [one.id for one in dead], key)
+        return await self._put(endpoint, again, [one.id for one in dead], key, {"asked": "failed"}, by)
 
     async def span(
-        self, endpoint: Endpoint, since_us: int, until_us: int, key: IdempotencyKey | None = None
+        self, endpoint: Endpoint, since_us: int, until_us: int, key: IdempotencyKey | None = None, *, by: Recorder
     ) -> Replayed:
         """What happened from ``since_us`` on and before ``until_us``, as far as the endpoint wants to hear of it."""
         states = states_of(endpoint.events)
@@ -101,7 +105,9 @@ class Replays:
         more = len(found) > MOST_REPLAYED
         wanted = await self._tagged(endpoint, found[:MOST_REPLAYED])
         following = found[MOST_REPLAYED].at_us if more else None
-        return await self._put(endpoint, [self._delivery(endpoint, _key(fact)) for fact in wanted], [], key, following)
+        again = [self._delivery(endpoint, _key(fact)) for fact in wanted]
+        asked = {"asked": "span", "since": iso(since_us), "until": iso(until_us)}
+        return await self._put(endpoint, again, [], key, asked, by, following)
 
     async def _tagged(self, endpoint: Endpoint, facts: Sequence[Fact]) -> Sequence[Fact]:
         """Those whose messages have one of the tags that the endpoint asks for."""
@@ -136,11 +142,15 @@ class Replays:
         again: Sequence[PendingDelivery],
         done: Sequence[str],
         key: IdempotencyKey | None,
+        asked: Mapping[str, str],
+        by: Recorder,
         next_since_us: int | None = None,
     ) -> Replayed:
         """Commits all of it at once, or nothing where an earlier request with the key did."""
         replayed = Replayed(len(again), next_since_us)
-        written = Acceptance((), deliveries=again, deliveries_done=done)
+        told = {**asked, "replayed": len(again)}
+        entry = by(self._clock.now_us(), "replay", "webhook", endpoint.id, endpoint.account_id, after=told)
+        written = Acceptance((), deliveries=again, deliveries_done=done, audit=(entry,))
         earlier = await self._once.write(written, key, msgspec.json.encode(replayed).decode())
         if earlier is not None:
             return _of(earlier)

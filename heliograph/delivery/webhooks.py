@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store
+from heliograph.contracts import Acceptance, Changes, Claim, Clock, Recorder, Store
+from heliograph.delivery.hookwords import endpoint_entry
 from heliograph.delivery.onceonly import OnceOnly
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
-from heliograph.model import Endpoint
+from heliograph.model import AuditEntry, Endpoint
 
 __all__ = ["CALLBACKS", "Webhooks"]
 
@@ -24,7 +25,10 @@ CALLBACKS = "callback"
 
 
 class Webhooks:
-    """The endpoints of all accounts. ``changed`` is awaited after each change, with the store up to date."""
+    """The endpoints of all accounts. ``changed`` is awaited after each change, with the store up to date.
+
+    ``by`` words the entry of who changes something in the audit log, which is written with the change.
+    """
 
     def __init__(self, store: Store, clock: Clock, position: Callable[[], int]) -> None:
         self._store = store
@@ -45,6 +49,7 @@ class Webhooks:
         *,
         tags: tuple[str, ...] = (),
         idempotency: IdempotencyKey | None,
+        by: Recorder,
     ) -> tuple[Endpoint, str | None, bool]:
         """(endpoint, its secret, whether this is a replay): a replay tells no secret. Raises ``RequestRejected``."""
         if len(await self.list(account_id)) >= _MOST_ENDPOINTS and await self.once.earlier(idempotency) is None:
@@ -53,7 +58,8 @@ class Webhooks:
             )
         endpoint = msgspec.structs.replace(self._new(account_id, "webhook", url, events, batch), tags=tags)
         made = msgspec.json.encode({"endpoint": endpoint.id}).decode()
-        earlier = await self.once.write(Acceptance((), endpoints=(endpoint,)), idempotency, made)
+        entry = self._entry(by, "create", None, endpoint)
+        earlier = await self.once.write(Acceptance((), endpoints=(endpoint,), audit=(entry,)), idempotency, made)
         if earlier is None:
             await self.changed()
             return endpoint, endpoint.secret, False
@@ -71,7 +77,7 @@ class Webhooks:
         raise RequestRejected("not_found", "There is no webhook of this id: GET /v1/webhooks lists them.", status=404)
 
     async def update(
-        self, account_id: int, endpoint_id: str, *, paused: bool | None = None, **changes: object
+        self, account_id: int, endpoint_id: str, *, by: Recorder, paused: bool | None = None, **changes: object
     ) -> Endpoint:
         """Changes settings (url, events, tags, batch); pauses, or goes on. Raises ``RequestRejected`` (404)."""
         async with self._making:
@@ -80,12 +86,13 @@ class Webhooks:
                 changes["paused_us"] = (before.paused_us or self._clock.now_us()) if paused else None
             after = msgspec.structs.replace(before, **changes)
             if after != before:
-                await self._store.commit(Changes(acceptances=[Acceptance((), endpoints=(after,))]))
+                entry = self._entry(by, "change", before, after)
+                await self._store.commit(Changes(acceptances=[Acceptance((), endpoints=(after,), audit=(entry,))]))
                 await self.changed()
             return after
 
     async def rotate(
-        self, account_id: int, endpoint_id: str, old_valid_us: int, *, idempotency: IdempotencyKey | None
+        self, account_id: int, endpoint_id: str, old_valid_us: int, *, idempotency: IdempotencyKey | None, by: Recorder
     ) -> tuple[Endpoint, str | None]:
         """A new secret; the one before signs too for so long. (endpoint, secret): None in a replay.
 
@@ -105,7 +112,8 @@ class Webhooks:
                 old_secret=before.secret if old_valid_us else None,
                 old_until_us=self._clock.now_us() + old_valid_us if old_valid_us else 0,
             )
-            if await self.once.write(Acceptance((), endpoints=(after,)), idempotency, "{}") is not None:
+            written = Acceptance((), endpoints=(after,), audit=(self._entry(by, "rotate", before, after),))
+            if await self.once.write(written, idempotency, "{}") is not None:
                 return before, None
             await self.changed()
             return after, after.secret
@@ -144,14 +152,19 @@ class Webhooks:
         """What an account made, oldest first."""
         return [one for one in await self._store.endpoints(account_id) if one.kind == "webhook"]
 
-    async def delete(self, account_id: int, endpoint_id: str) -> bool:
+    async def delete(self, account_id: int, endpoint_id: str, *, by: Recorder) -> bool:
         """False when the account has no such endpoint."""
-        if all(one.id != endpoint_id for one in await self.list(account_id)):
+        found = [one for one in await self.list(account_id) if one.id == endpoint_id]
+        if not found:
             return False
         gone = (account_id, endpoint_id, self._clock.now_us())
-        await self._store.commit(Changes(acceptances=[Acceptance((), deleted_endpoints=(gone,))]))
+        entry = self._entry(by, "delete", found[0], None)
+        await self._store.commit(Changes(acceptances=[Acceptance((), deleted_endpoints=(gone,), audit=(entry,))]))
         await self.changed()
         return True
+
+    def _entry(self, by: Recorder, action: str, before: Endpoint | None, after: Endpoint | None) -> AuditEntry:
+        return endpoint_entry(by, self._clock.now_us(), action, before, after)
 
     def _new(self, account_id: int, kind: str, url: str, events: tuple[str, ...], batch: int) -> Endpoint:
         return Endpoint(

@@ -43,6 +43,7 @@ from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import (
     END,
     Attempt,
+    AuditEntry,
     Direction,
     Endpoint,
     Fact,
@@ -85,6 +86,7 @@ class Rows:
 
     endpoints: list[Endpoint] = field(default_factory=list)
     deleted_endpoints: list[tuple[int, str, int]] = field(default_factory=list)
+    audit: list[AuditEntry] = field(default_factory=list)
     segments: dict[tuple[str, int], tuple[str, int, SegmentProgress]] = field(default_factory=dict)
     """(message id, number) → (message id, account_id, progress)."""
     attempts: dict[tuple[str, int, int], Attempt] = field(default_factory=dict)
@@ -277,6 +279,8 @@ class Batch:
                 rows.schedules.extend(acceptance.schedules)
             if acceptance.deliveries or acceptance.deliveries_done:
                 rows.put_deliveries(acceptance.deliveries, acceptance.deliveries_done)
+            if acceptance.audit:
+                rows.audit.extend(acceptance.audit)
             if acceptance.usage:
                 rows.add_usage(acceptance.usage)
         rows.facts.extend(untold)  # behind those whose lives are at hand, so that these stay one for one

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from heliograph.contracts import Administration, AuditFilter, Claim, Store
-from heliograph.errors import VersionConflict
+from heliograph.contracts import Acceptance, Administration, AuditFilter, Changes, Claim, Store
+from heliograph.errors import StoreError, VersionConflict
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 from heliograph.store import open_store
-from tests.conformance.values import NOW
+from tests.conformance.values import NOW, Make
 
 ROUTE = ConfigObject(kind="route", name="default", document='{"prefixes": [""]}')
 
@@ -171,3 +172,21 @@ async def test_the_trail_is_read_newest_first_by_what_it_names(store: Store) -> 
     assert await names(before_id=every[0].id) == ["change", "create"]
     assert await store.purge_audit(NOW + 5, 1) == 1
     assert await names() == ["delete", "change"]
+
+
+async def test_entries_stand_and_fall_with_what_they_tell_of(store: Store, make: Make) -> None:
+    told = entry("create", "e1", object_kind="webhook", account_id=1)
+    for name in ("e1", "e2"):  # the second finds its claim taken
+        wanted = Acceptance([], claim=make.claim("hook"), endpoints=[make.endpoint(name)], audit=[told])
+        await store.commit(Changes(acceptances=[wanted]))
+    assert [replace(one, id=0) for one in await store.audit(AuditFilter())] == [told]
+    assert [one.id for one in await store.endpoints()] == ["e1"]
+    gone = Acceptance([], deleted_endpoints=[(1, "e1", NOW)], audit=[entry("delete", "e1"), entry("delete", "e2")])
+    await store.commit(Changes(acceptances=[gone]))
+    assert [one.action for one in await store.audit(AuditFilter())] == ["delete", "delete", "create"]
+    unspeakable: Any = None
+    with pytest.raises(StoreError):
+        await store.commit(
+            Changes(acceptances=[Acceptance([], endpoints=[make.endpoint("e3")], audit=[entry(unspeakable)])])
+        )
+    assert await store.endpoints() == []  # what cannot be told is not done

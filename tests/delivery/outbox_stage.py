@@ -16,6 +16,7 @@ from heliograph.delivery.standard_webhooks import StandardWebhooks, new_secret
 from heliograph.errors import StoreBusy
 from heliograph.model import (
     DEAD_FROM_US,
+    AuditEntry,
     Content,
     Direction,
     Endpoint,
@@ -63,6 +64,7 @@ class MemoryStore:
         self.positions: dict[str, int] = {}
         self.deliveries: dict[str, PendingDelivery] = {}
         self.deleted: list[str] = []
+        self.audit: list[AuditEntry] = []
         self.commits = 0
         self.busy = False
         self.records_read = 0
@@ -92,6 +94,7 @@ class MemoryStore:
             self.deliveries.pop(delivery_id, None)
         for acceptance in changes.acceptances:
             self.deleted += [endpoint_id for _, endpoint_id, _ in acceptance.deleted_endpoints]
+            self.audit += acceptance.audit
         return Committed()
 
     async def outbox(self, after: int, limit: int) -> OutboxPage:

@@ -260,6 +260,8 @@ async def test_an_endpoint_that_is_gone_is_deleted_with_all_it_was_owed(
     stage.deliver(3)
     await stage.tick(HOUR)
     assert stage.store.deleted == said == ["hook"]
+    [told_of] = stage.store.audit
+    assert (told_of.actor_kind, told_of.action, told_of.object_name) == ("system", "delete", "hook")
     assert [d for d in stage.store.deliveries.values() if d.endpoint_id == "hook"] == []
     assert len(stage.http.ids("https://hook.example.org/")) == told
     assert len(set(stage.http.events("https://other.example.org/"))) == 7

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from heliograph.access.actors import Actor
 from heliograph.contracts import SystemClock
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.webhooks import CALLBACKS, Webhooks
 from heliograph.errors import RequestRejected
 from heliograph.store.sqlite import SqliteStore
 
+BY = Actor(kind="key", name="hg_live_abc").entry
 URL = "https://example.com/sms"
 KEY = IdempotencyKey(account_id=1, key="k", body_hash=b"h" * 32)
 
@@ -42,8 +44,8 @@ async def webhooks(tmp_path: Path) -> AsyncIterator[Webhooks]:
 
 
 async def test_an_endpoint_begins_where_the_outbox_is_and_has_a_secret_of_its_own(webhooks: Webhooks) -> None:
-    endpoint, secret, replayed = await webhooks.create(1, URL, ("message.delivered",), 100, idempotency=None)
-    other, other_secret, _ = await webhooks.create(1, URL, (), 1, idempotency=None)
+    endpoint, secret, replayed = await webhooks.create(1, URL, ("message.delivered",), 100, idempotency=None, by=BY)
+    other, other_secret, _ = await webhooks.create(1, URL, (), 1, idempotency=None, by=BY)
     assert (endpoint.position, endpoint.events, endpoint.batch, replayed) == (42, ("message.delivered",), 100, False)
     assert secret is not None
     assert secret.startswith("whsec_")
@@ -53,47 +55,47 @@ async def test_an_endpoint_begins_where_the_outbox_is_and_has_a_secret_of_its_ow
 
 
 async def test_the_same_request_makes_one_endpoint_and_tells_its_secret_once(webhooks: Webhooks) -> None:
-    first, secret, _ = await webhooks.create(1, URL, (), 1, idempotency=KEY)
-    again, nothing, replayed = await webhooks.create(1, URL, (), 1, idempotency=KEY)
+    first, secret, _ = await webhooks.create(1, URL, (), 1, idempotency=KEY, by=BY)
+    again, nothing, replayed = await webhooks.create(1, URL, (), 1, idempotency=KEY, by=BY)
     assert (again.id, nothing, replayed) == (first.id, None, True)
     assert secret is not None
     assert len(await webhooks.list(1)) == 1
     with pytest.raises(RequestRejected) as raised:
-        await webhooks.create(1, URL, (), 1, idempotency=replace(KEY, body_hash=b"x" * 32))
+        await webhooks.create(1, URL, (), 1, idempotency=replace(KEY, body_hash=b"x" * 32), by=BY)
     assert (raised.value.code, raised.value.status) == ("idempotency_mismatch", 409)
-    await webhooks.create(2, URL, (), 1, idempotency=replace(KEY, account_id=2))
+    await webhooks.create(2, URL, (), 1, idempotency=replace(KEY, account_id=2), by=BY)
     assert len(await webhooks.list(2)) == 1
 
 
 async def test_the_same_request_many_times_at_once_makes_one_endpoint(webhooks: Webhooks) -> None:
-    made = await asyncio.gather(*(webhooks.create(1, URL, (), 1, idempotency=KEY) for _ in range(8)))
+    made = await asyncio.gather(*(webhooks.create(1, URL, (), 1, idempotency=KEY, by=BY) for _ in range(8)))
     assert len({endpoint.id for endpoint, _, _ in made}) == 1
     assert sum(secret is not None for _, secret, _ in made) == 1
 
 
 async def test_a_replay_of_what_was_deleted_says_so(webhooks: Webhooks) -> None:
-    endpoint, _, _ = await webhooks.create(1, URL, (), 1, idempotency=KEY)
-    assert await webhooks.delete(1, endpoint.id) is True
+    endpoint, _, _ = await webhooks.create(1, URL, (), 1, idempotency=KEY, by=BY)
+    assert await webhooks.delete(1, endpoint.id, by=BY) is True
     with pytest.raises(RequestRejected) as raised:
-        await webhooks.create(1, URL, (), 1, idempotency=KEY)
+        await webhooks.create(1, URL, (), 1, idempotency=KEY, by=BY)
     assert (raised.value.code, raised.value.status) == ("gone", 410)
 
 
 async def test_nobody_deletes_a_strangers_endpoint(webhooks: Webhooks) -> None:
-    endpoint, _, _ = await webhooks.create(1, URL, (), 1, idempotency=None)
-    assert await webhooks.delete(2, endpoint.id) is False
+    endpoint, _, _ = await webhooks.create(1, URL, (), 1, idempotency=None, by=BY)
+    assert await webhooks.delete(2, endpoint.id, by=BY) is False
     assert len(await webhooks.list(1)) == 1
-    assert await webhooks.delete(1, endpoint.id) is True
-    assert await webhooks.delete(1, endpoint.id) is False
+    assert await webhooks.delete(1, endpoint.id, by=BY) is True
+    assert await webhooks.delete(1, endpoint.id, by=BY) is False
 
 
 async def test_an_account_has_a_bounded_number_of_endpoints(webhooks: Webhooks) -> None:
     for at in range(100):
-        await webhooks.create(1, f"{URL}/{at}", (), 1, idempotency=replace(KEY, key=str(at)))
+        await webhooks.create(1, f"{URL}/{at}", (), 1, idempotency=replace(KEY, key=str(at)), by=BY)
     with pytest.raises(RequestRejected) as raised:
-        await webhooks.create(1, URL, (), 1, idempotency=None)
+        await webhooks.create(1, URL, (), 1, idempotency=None, by=BY)
     assert raised.value.code == "conflict"
-    _, _, replayed = await webhooks.create(1, f"{URL}/7", (), 1, idempotency=replace(KEY, key="7"))
+    _, _, replayed = await webhooks.create(1, f"{URL}/7", (), 1, idempotency=replace(KEY, key="7"), by=BY)
     assert replayed is True
 
 
@@ -102,7 +104,7 @@ async def test_callbacks_of_messages_have_one_endpoint_that_is_not_listed(webhoo
     assert await webhooks.list(1) == []
     [endpoint] = await webhooks._store.endpoints(1)
     assert endpoint.kind == CALLBACKS
-    assert await webhooks.delete(1, endpoint.id) is False
+    assert await webhooks.delete(1, endpoint.id, by=BY) is False
 
 
 async def test_the_secret_of_callbacks_is_made_once_for_each_account(webhooks: Webhooks) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from heliograph.contracts import Acceptance, Changes
+from heliograph.delivery.hookwords import endpoint_entry
 from heliograph.delivery.outbox.desk import Desk
 from heliograph.delivery.outbox.line import Line
-from heliograph.model import Endpoint
+from heliograph.model import AuditEntry, Endpoint
 from heliograph.telemetry import journal
 
 __all__ = ["Removals"]
@@ -47,7 +52,29 @@ class Removals:
     async def _forget(self, endpoint: Endpoint, delete: bool) -> None:
         """Drops what is kept for an endpoint that is gone; ``delete``: it said so itself, and is deleted."""
         if delete:
-            deleted = (endpoint.account_id, endpoint.id, self._desk.clock.now_us())
-            await self._desk.store.commit(Changes(acceptances=[Acceptance(messages=(), deleted_endpoints=[deleted])]))
+            now_us = self._desk.clock.now_us()
+            gone = Acceptance(
+                messages=(),
+                deleted_endpoints=[(endpoint.account_id, endpoint.id, now_us)],
+                audit=[endpoint_entry(_itself, now_us, "delete", endpoint, None)],
+            )
+            await self._desk.store.commit(Changes(acceptances=[gone]))
         while owed := await self._desk.store.due_deliveries(endpoint.id, _FOREVER_US, self._desk.bounds.retries):
             await self._desk.store.commit(Changes(deliveries_done=[delivery.id for delivery in owed]))
+
+
+def _itself(
+    at_us: int, action: str, kind: str, name: str, account_id: int, *, before: Any = None, after: Any = None
+) -> AuditEntry:
+    """Nobody asked for it but the endpoint."""
+    return AuditEntry(
+        at_us=at_us,
+        actor="heliograph",
+        actor_kind="system",
+        action=action,
+        object_kind=kind,
+        object_name=name,
+        account_id=abs(account_id),
+        before=msgspec.json.encode(before).decode(),
+        after='{"reason":"it answered 410 Gone"}',
+    )

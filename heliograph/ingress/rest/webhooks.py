@@ -13,7 +13,8 @@ from fastapi import Request
 from msgspec import UNSET
 
 from heliograph.access import Principal
-from heliograph.contracts import Acceptance, Claim
+from heliograph.access.actors import Actor
+from heliograph.contracts import Acceptance, Claim, Recorder
 from heliograph.delivery.replays import Replayed
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.webhooks import CALLBACKS
@@ -84,6 +85,10 @@ class Hooks:
     async def _call(self, request: Request) -> Call:
         return await self._read(request, self._services.bounds.body_octets)
 
+    def _by(self, request: Request, principal: Principal) -> Recorder:
+        """Words entries of the audit log for who asks."""
+        return Actor.of(principal, None if request.client is None else request.client.host).entry
+
     async def _found(self, request: Request) -> tuple[Principal, Endpoint]:
         principal = self._caller(request, _SCOPE)
         return principal, await self._services.webhooks.get(principal.account.id, request.path_params["id"])
@@ -107,6 +112,7 @@ class Hooks:
             body.batch,
             tags=tuple(body.tags),
             idempotency=idempotency_of(call, principal),
+            by=self._by(request, principal),
         )
         return Reply(201, _encode(_with_secret(endpoint, secret)), _replay_headers(replayed))
 
@@ -135,7 +141,9 @@ class Hooks:
             check_events(body.events, "events", notices=True)
         changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
         changes = {name: tuple(value) if type(value) is list else value for name, value in changes.items()}
-        endpoint = await self._services.webhooks.update(principal.account.id, request.path_params["id"], **changes)
+        endpoint = await self._services.webhooks.update(
+            principal.account.id, request.path_params["id"], by=self._by(request, principal), **changes
+        )
         return Reply(200, self._shown(endpoint))
 
     async def rotate(self, request: Request) -> Reply:
@@ -148,12 +156,13 @@ class Hooks:
             CALLBACKS if name == "callbacks" else name,
             body.old_valid_s * 1_000_000,
             idempotency=idempotency_of(call, principal),
+            by=self._by(request, principal),
         )
         return Reply(200, _encode(_with_secret(endpoint, secret)), (*_NOT_KEPT, *_replay_headers(secret is None)))
 
     async def delete(self, request: Request) -> Reply:
         principal, endpoint = await self._found(request)
-        await self._services.webhooks.delete(principal.account.id, endpoint.id)
+        await self._services.webhooks.delete(principal.account.id, endpoint.id, by=self._by(request, principal))
         return Reply(204, b"")
 
     # --- told ----------------------------------------------------------------------------------------
@@ -182,25 +191,27 @@ class Hooks:
             raise RequestRejected(
                 "field_invalid", "Say what to tell again: events, or failed, or since with until.", field="events"
             )
-        key, replays = idempotency_of(call, principal), self._services.replays
+        key, replays, by = idempotency_of(call, principal), self._services.replays, self._by(request, principal)
         earlier = await replays.earlier(key)
         if earlier is not None:
             done = earlier
         elif body.events is not None:
-            done = await replays.events(endpoint, body.events, key)
+            done = await replays.events(endpoint, body.events, key, by=by)
         elif body.failed:
-            done = await replays.failed(endpoint, key)
+            done = await replays.failed(endpoint, key, by=by)
         else:
-            done = await self._replay_span(endpoint, body, key)
+            done = await self._replay_span(endpoint, body, key, by)
         following = None if done.next_since_us is None else iso(done.next_since_us)
         return Reply(202, _encode(ReplayView(done.count, following)), _replay_headers(done.before))
 
-    async def _replay_span(self, endpoint: Endpoint, body: ReplayBody, key: IdempotencyKey | None) -> Replayed:
+    async def _replay_span(
+        self, endpoint: Endpoint, body: ReplayBody, key: IdempotencyKey | None, by: Recorder
+    ) -> Replayed:
         since_us = _instant(body.since, "since")
         until_us = self._services.now_us() if body.until is None else _instant(body.until, "until")
         if since_us >= until_us:
             raise RequestRejected("field_invalid", "until must be later than since.", field="until")
-        return await self._services.replays.span(endpoint, since_us, until_us, key)
+        return await self._services.replays.span(endpoint, since_us, until_us, key, by=by)
 
     async def deliveries(self, request: Request) -> Reply:
         _, endpoint = await self._found(request)

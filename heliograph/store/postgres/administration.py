@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
@@ -16,7 +17,7 @@ from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
 from heliograph.store.versions import configures, end_of, next_version
 
-__all__ = ["Administering", "account_of", "settings_of"]
+__all__ = ["Administering", "account_of", "put_audit", "settings_of"]
 
 _TAKEN: tuple[type[BaseException], ...] = (asyncpg.UniqueViolationError,)
 
@@ -38,9 +39,7 @@ class Administering(Reads):
                 )
                 for kind, name, expected in change.deleted:
                     await _delete_object(connection, kind, name, expected)
-                for entry in change.audit:
-                    values = astuple(entry)
-                    await connection.execute(QUERIES["insert_audit"], *values[:5], *values[6:])
+                await put_audit(connection, change.audit)
                 if configures(change):
                     await connection.execute(QUERIES["bump_config"])
                 return done
@@ -97,6 +96,13 @@ def settings_of(account: Account) -> tuple[Any, ...]:
 def _credential_of(row: Any) -> ApiKey:
     lists = {"scopes": tuple(row["scopes"]), "addresses": tuple(row["addresses"])}
     return ApiKey(**{**dict(row), **lists, "settings": json.loads(row["settings"])})
+
+
+async def put_audit(connection: Connection, entries: Iterable[AuditEntry]) -> None:
+    """Adds entries to the trail, inside the transaction of what they tell of."""
+    for entry in entries:
+        values = astuple(entry)
+        await connection.execute(QUERIES["insert_audit"], *values[:5], *values[6:])
 
 
 async def _taken(connection: Connection, claim: Claim) -> Claim | None:

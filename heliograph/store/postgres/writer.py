@@ -18,6 +18,7 @@ from heliograph.contracts import Claim, NewMessage, Sealer, Update
 from heliograph.model import Endpoint
 from heliograph.store.groupcommit import Batch, ClaimKey, Rows
 from heliograph.store.postgres import rows as shapes
+from heliograph.store.postgres.administration import put_audit
 from heliograph.store.postgres.connection import Connection, is_lost
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
@@ -268,6 +269,10 @@ async def _write_endpoints(
     await connection.execute(QUERIES["bump_config"])
 
 
+async def _add_audit(connection: Connection, rows: Rows) -> None:
+    await put_audit(connection, rows.audit)
+
+
 async def _set_segments(connection: Connection, rows: Rows) -> None:
     changed = sorted(rows.segments.values(), key=lambda row: (row[0], row[2].number))
     flat = [(message_id, account_id, *astuple(segment)) for message_id, account_id, segment in changed]
@@ -328,6 +333,7 @@ async def _put_references(connection: Connection, rows: Rows) -> None:
 
 
 _RARE: tuple[tuple[Callable[[Rows], object], Callable[[Connection, Rows], Awaitable[None]]], ...] = (
+    (lambda rows: rows.audit, _add_audit),
     (lambda rows: rows.attempts, _add_attempts),
     (lambda rows: rows.logged, _add_events),
     (lambda rows: rows.orphans_matched, _drop_orphans),

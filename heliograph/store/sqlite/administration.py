@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import apsw
@@ -26,6 +27,7 @@ __all__ = [
     "publishable",
     "publishable_of",
     "purge_audit",
+    "put_audit",
     "settings_of",
 ]
 
@@ -67,12 +69,17 @@ def administer(db: apsw.Connection, change: Administration) -> Administered:
     )
     for kind, name, expected in change.deleted:
         _delete_object(db, kind, name, expected)
-    for entry in change.audit:
-        db.execute(query("insert_audit"), astuple(replace(entry, id=None)))
+    put_audit(db, change.audit)
     if configures(change):
         db.execute(query("bump_config"))
     db.execute("COMMIT")
     return done
+
+
+def put_audit(db: apsw.Connection, entries: Iterable[AuditEntry]) -> None:
+    """Adds entries to the trail, inside the transaction of what they tell of."""
+    for entry in entries:
+        db.execute(query("insert_audit"), astuple(replace(entry, id=None)))
 
 
 def _put_account(db: apsw.Connection, account: Account, expected: int | None) -> Account:

@@ -15,6 +15,7 @@ from heliograph.contracts import Claim, Correlation, NewMessage, Sealer, Update
 from heliograph.model import PendingDelivery
 from heliograph.store.groupcommit import Batch, Rows
 from heliograph.store.sealing import seal_endpoint
+from heliograph.store.sqlite.administration import put_audit
 from heliograph.store.sqlite.inflight import InFlight, born_claimed
 from heliograph.store.sqlite.optouts import RecentOptOuts
 from heliograph.store.sqlite.queries import Row, query, read_all, write_all, write_flat
@@ -228,6 +229,8 @@ def _write_outgoing(db: apsw.Connection, rows: Rows, sealer: Sealer | None) -> N
         write_all(db, "delete_endpoint_deliveries", [gone[:2] for gone in rows.deleted_endpoints])
     if rows.endpoints or rows.deleted_endpoints:
         db.execute(query("bump_config"))
+    if rows.audit:
+        put_audit(db, rows.audit)
     if rows.positions:
         write_all(db, "move_endpoints", list(rows.positions.items()))
     if rows.deliveries_done:
