@@ -18,7 +18,7 @@ from heliograph.contracts import Administration, Sealer, Store, StoreCheck
 from heliograph.errors import ConfigError, ConfigFault, SecretLocked
 from heliograph.model import ConfigObject
 
-__all__ = ["all_sealed_under", "findings", "is_sealed", "object_keys", "opened", "reseal_objects", "sealed"]
+__all__ = ["findings", "is_sealed", "key_of", "object_keys", "opened", "reseal_objects", "sealed"]
 
 _MARK: Final = "sealed:1:"
 _NO_KEY: Final = "start heliograph serve once, which makes it, or give the secret as env:NAME"
@@ -58,13 +58,14 @@ def _secrets(one: ConfigObject) -> Iterator[tuple[str, str]]:
         yield from ((field, value) for field, value in values.items() if is_sealed(value))
 
 
-def _key_of(text: str) -> str:
+def key_of(text: str) -> str:
+    """The id of the key under which a secret is sealed."""
     return text.removeprefix(_MARK).partition(":")[0]
 
 
 def object_keys(objects: Sequence[ConfigObject]) -> Counter[str]:
     """Key id → secrets of objects that are sealed under it."""
-    return Counter(_key_of(text) for one in objects for _, text in _secrets(one))
+    return Counter(key_of(text) for one in objects for _, text in _secrets(one))
 
 
 def findings(objects: Sequence[ConfigObject], sealer: Sealer) -> list[StoreCheck]:
@@ -82,11 +83,6 @@ def findings(objects: Sequence[ConfigObject], sealer: Sealer) -> list[StoreCheck
     return [StoreCheck(True, f"the {count} secrets of the configuration can be opened")] if count else []
 
 
-async def all_sealed_under(store: Store) -> dict[str, int]:
-    """Key id ("": in clear) → secrets in the store, of webhooks and of objects."""
-    return dict(Counter(await store.sealed_under()) + object_keys(await store.objects()))
-
-
 async def reseal_objects(store: Store, sealer: Sealer, now_us: int) -> int:
     """Seals secrets of objects under the present key; gives how many objects have changed by it.
 
@@ -94,7 +90,7 @@ async def reseal_objects(store: Store, sealer: Sealer, now_us: int) -> int:
     """
     changed: list[tuple[ConfigObject, int | None]] = []
     for one in await store.objects():
-        old = {field: text for field, text in _secrets(one) if _key_of(text) != sealer.key_id}
+        old = {field: text for field, text in _secrets(one) if key_of(text) != sealer.key_id}
         if old:
             place = one.kind, one.name
             fresh = {

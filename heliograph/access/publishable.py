@@ -33,6 +33,7 @@ __all__ = [
     "PublishableKeeper",
     "is_test_token",
     "message_in",
+    "sealed_message",
     "side_of",
     "start_key",
 ]
@@ -74,6 +75,12 @@ def message_in(token: ApiKey, sealer: Sealer) -> bytes:
     return opened(str(token.settings["message"]), sealer, *_place(token)).encode()
 
 
+def sealed_message(token: ApiKey, message: bytes, sealer: Sealer) -> ApiKey:
+    """The token with this message in it. Raises ``ConfigError`` where there is no master key."""
+    secret = sealed(message.decode(), sealer, *_place(token))
+    return replace(token, settings={**token.settings, "message": secret})
+
+
 def _place(token: ApiKey) -> tuple[str, str, str]:
     """What the message of a token is bound to."""
     return PUBLISHABLE, f"{token.account_id}\n{token.prefix}", "message"
@@ -109,7 +116,7 @@ class PublishableKeeper:
         name = f"{side_of(principal.account)}{now_us // 1000:012x}{secrets.token_hex(4)}"
         text = name + secrets.token_hex(32)
         ends_us = now_us + life_us
-        token = ApiKey(
+        bare = ApiKey(
             id=0,
             account_id=account_id,
             prefix=name,
@@ -118,10 +125,9 @@ class PublishableKeeper:
             created_us=now_us,
             expires_us=ends_us if principal.expires_us is None else min(ends_us, principal.expires_us),
             kind=PUBLISHABLE,
+            settings={"origins": list(origins), "made_by": principal.key, "made_kind": principal.kind},
         )
-        secret = sealed(message.decode(), self._sealer, *_place(token))
-        made_by = {"made_by": principal.key, "made_kind": principal.kind}
-        token = replace(token, settings={"origins": list(origins), "message": secret, **made_by})
+        token = sealed_message(bare, message, self._sealer)
         change = Administration(at_us=now_us, credentials=[(token, 0)])
         if idempotency is not None:
             change.claim = claim_of(idempotency, msgspec.json.encode({"token": name}).decode(), now_us)

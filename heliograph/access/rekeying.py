@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 
-from heliograph.access.documents import all_sealed_under, reseal_objects
+from heliograph.access.documents import object_keys, reseal_objects
+from heliograph.access.preparedseals import prepared_keys, reseal_prepared
 from heliograph.access.sealing import KeyFile, MasterKeys
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault
 from heliograph.telemetry import journal
 
-__all__ = ["Rekeyed", "ready_to_seal", "refuse_keyless", "rekey"]
+__all__ = ["Rekeyed", "all_sealed_under", "ready_to_seal", "refuse_keyless", "rekey"]
 
 _MAKE_ONE = (
     "make one with (umask 077; head -c 32 /dev/urandom | base64 > master.key), keep a copy of it elsewhere, and set "
@@ -23,7 +25,8 @@ _MAKE_ONE = (
 class Rekeyed:
     """What a change of the key has done.
 
-    ``changed``: webhooks and connectors; ``left``: key id ("": in clear) → secrets not under the new key.
+    ``changed``: webhooks, connectors and publishable tokens; ``left``: key id ("": in clear) → secrets not under the
+    new key.
     """
 
     key_id: str
@@ -59,6 +62,12 @@ async def _refuse_a_second_key(file: KeyFile, store: Store) -> None:
         raise ConfigError([ConfigFault(f"the master key {file.path}", what, remedy)])
 
 
+async def all_sealed_under(store: Store) -> dict[str, int]:
+    """Key id ("": in clear) → secrets in the store, of webhooks, of objects and of publishable tokens."""
+    found = Counter(await store.sealed_under()) + object_keys(await store.objects()) + await prepared_keys(store)
+    return dict(found)
+
+
 async def rekey(store: Store, keys: MasterKeys, *, forget: bool) -> Rekeyed:
     """Seals every secret under the first key; beside the database, makes that one first.
 
@@ -73,7 +82,9 @@ async def rekey(store: Store, keys: MasterKeys, *, forget: bool) -> Rekeyed:
     if keys.file is not None and not forget and not set(under) - {"", keys.key_id}:
         keys.file.put_first()
         keys.read()
-    changed = await store.seal(every=True) + await reseal_objects(store, keys, time.time_ns() // 1000)
+    now_us = time.time_ns() // 1000
+    changed = await store.seal(every=True) + await reseal_objects(store, keys, now_us)
+    changed += await reseal_prepared(store, keys, now_us)
     under = await all_sealed_under(store)
     if keys.file is not None and forget:
         keys.file.keep(tuple(under))

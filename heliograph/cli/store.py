@@ -11,7 +11,7 @@ import typer
 from heliograph.cli.options import Config, Json
 
 if TYPE_CHECKING:
-    from heliograph.contracts import StoreCheck
+    from heliograph.contracts import Store, StoreCheck
 
 __all__ = ["app"]
 
@@ -55,14 +55,19 @@ def check(config: Config = None, json: Json = False) -> None:
 def _of_configuration(config: Path | None) -> list[StoreCheck]:
     """Whether the secrets of what is configured in the store can be opened; nothing of a store that is not whole."""
     from heliograph.access.documents import findings
+    from heliograph.access.preparedseals import prepared_findings
     from heliograph.cli.stores import load_config, sealer_of, with_store
     from heliograph.errors import StoreError
 
+    keys = sealer_of(load_config(config))
+
+    async def look(store: Store) -> list[StoreCheck]:
+        return [*findings(await store.objects(), keys), *await prepared_findings(store, keys)]
+
     try:
-        objects = with_store(config, lambda store: store.objects())
+        return with_store(config, look)
     except StoreError:
         return []
-    return findings(objects, sealer_of(load_config(config)))
 
 
 @app.command()
@@ -121,7 +126,7 @@ def _tell_locked(config: Path | None) -> None:
     """Says it where the secrets of what was restored cannot be opened here."""
     import sys
 
-    from heliograph.access.documents import all_sealed_under
+    from heliograph.access.rekeying import all_sealed_under
     from heliograph.cli.stores import load_config, sealer_of, with_store
     from heliograph.errors import StoreOutdated
 
@@ -169,7 +174,7 @@ def rekey(
     if json:
         print_json({"key": done.key_id, "changed": done.changed, "left": done.left, "dropped": done.dropped})
     else:
-        print(f"Sealed the secrets of {done.changed} webhooks and connectors under the key {done.key_id}.")
+        print(f"Sealed the secrets of {done.changed} webhooks, connectors and tokens under the key {done.key_id}.")
         for key, count in done.left.items():
             print(f"{count} secrets are {f'still sealed under {key}' if key else 'still in clear'}: run this again.")
         for key in done.dropped:

@@ -142,7 +142,7 @@ async def test_the_key_beside_the_database_is_changed_while_webhooks_are_told(
         done = await asyncio.to_thread(heliograph, tmp_path, "store", "rekey")
         assert done.returncode == 0, done.stderr
         second = key_id_of(file()[0])
-        assert done.stdout == f"Sealed the secrets of 1 webhooks and connectors under the key {second}.\n"
+        assert done.stdout == f"Sealed the secrets of 1 webhooks, connectors and tokens under the key {second}.\n"
         await told_and_verified(s, sink)
         async with s.webhook() as other:  # the server seals under the new key at once
             assert set(await s.server.store.sealed_under()) == {second}
