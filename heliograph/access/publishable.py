@@ -31,11 +31,13 @@ __all__ = [
     "Pass",
     "Passes",
     "PublishableKeeper",
+    "id_of",
     "is_test_token",
     "message_in",
     "sealed_message",
     "side_of",
     "start_key",
+    "state_of",
 ]
 
 PUBLISHABLE_PREFIX: Final = "hg_pub_"
@@ -51,6 +53,11 @@ _TOKEN: Final = re.compile(r"hg_pub_(?:live|test)_[0-9a-f]{84}", re.ASCII)
 _SEND: Final = "messages:send"
 _CLAIMED_US: Final = 2 * 86_400_000_000
 """For how long a start is known as done: longer than any token lives, whatever two servers' clocks say."""
+
+
+def id_of(text: str) -> str:
+    """The id of a token by its text, which begins with it."""
+    return text[:_ID_CHARACTERS]
 
 
 def is_test_token(token: ApiKey) -> bool:
@@ -84,6 +91,15 @@ def sealed_message(token: ApiKey, message: bytes, sealer: Sealer) -> ApiKey:
 def _place(token: ApiKey) -> tuple[str, str, str]:
     """What the message of a token is bound to."""
     return PUBLISHABLE, f"{token.account_id}\n{token.prefix}", "message"
+
+
+def state_of(token: ApiKey, outcome: Outcome | None, now_us: int) -> str:
+    """``started`` or ``refused``, which nothing undoes; otherwise ``revoked``, ``expired`` or ``open``."""
+    if outcome is not None:
+        return "refused" if outcome.message_id is None else "started"
+    if token.revoked_us is not None:
+        return "revoked"
+    return "expired" if (token.expires_us or 0) <= now_us else "open"
 
 
 class PublishableKeeper:

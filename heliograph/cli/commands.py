@@ -23,6 +23,7 @@ from heliograph.cli import (
     numbers,
     oauth,
     optout,
+    publishable,
     routes,
     sandbox,
     send,
@@ -73,6 +74,7 @@ app.add_typer(limits.app, name="limits")
 app.add_typer(logins.people, name="people")
 app.add_typer(logins.smpp_customers, name="smpp-customers")
 app.add_typer(keys.app, name="keys")
+app.add_typer(publishable.app, name="publishable-tokens")
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(routes.app, name="routes")
 app.add_typer(numbers.app, name="numbers")

@@ -109,6 +109,8 @@ async def test_a_curl_example_is_answered(block: Block, stage: Stage) -> None:
                 assert 200 <= answer.status < 300, f"{command}: {said}"
                 if "access_token" in said:
                     environment["TOKEN"] = json.loads(said)["access_token"]
+                if '"token":' in said:
+                    environment["PUBLISHABLE_TOKEN"] = json.loads(said)["token"]
 
 
 def receiver() -> tuple[str, int]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from heliograph.access import Principal
 from heliograph.access.actors import Actor
-from heliograph.access.publishable import PublishableKeeper, is_test_token, message_in, side_of
+from heliograph.access.publishable import PublishableKeeper, is_test_token, message_in, side_of, state_of
 from heliograph.delivery.idempotency import Outcome
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected, SecretLocked
@@ -231,7 +231,7 @@ class Publishable:
         ends_us = token.expires_us or 0
         return PublishableView(
             token.prefix,
-            _state_of(token, outcome, now_us),
+            state_of(token, outcome, now_us),
             is_test_token(token),
             list(token.settings["origins"]),
             str(token.settings["made_by"]),
@@ -242,12 +242,3 @@ class Publishable:
             refusal=(outcome and outcome.refusal) or UNSET,
             revoked_at=UNSET if token.revoked_us is None else iso(token.revoked_us),
         )
-
-
-def _state_of(token: ApiKey, outcome: Outcome | None, now_us: int) -> str:
-    """The first of these that is so: nothing undoes a start."""
-    if outcome is not None:
-        return "refused" if outcome.message_id is None else "started"
-    if token.revoked_us is not None:
-        return "revoked"
-    return "expired" if (token.expires_us or 0) <= now_us else "open"
