@@ -29,6 +29,8 @@ File = Annotated[
 @app.command()
 def add(account: Account, numbers: Numbers = None, file: File = None, config: Config = None) -> None:
     """Put numbers on the list: messages to them are refused from now on."""
+    from heliograph.access.optouts import opted_out
+    from heliograph.cli.actor import command_actor
     from heliograph.cli.stores import with_store
     from heliograph.model import OptOut
 
@@ -41,7 +43,7 @@ def add(account: Account, numbers: Numbers = None, file: File = None, config: Co
         for chunk in _chunks(recipients, "adding"):
             now_us = time.time_ns() // 1000
             rows = [OptOut(account_id=owner.id, recipient=one, created_us=now_us) for one in chunk]
-            added += await store.add_opt_outs(rows)
+            added += await store.add_opt_outs(rows, opted_out(command_actor().entry, now_us))
         return added
 
     print(f"{with_store(config, work, make=True)} added.")
@@ -50,6 +52,8 @@ def add(account: Account, numbers: Numbers = None, file: File = None, config: Co
 @app.command()
 def remove(account: Account, numbers: Numbers = None, file: File = None, config: Config = None) -> None:
     """Take numbers off the list."""
+    from heliograph.access.optouts import opted_in
+    from heliograph.cli.actor import command_actor
     from heliograph.cli.stores import account_named, with_store
 
     given = _numbers(numbers, file)
@@ -59,7 +63,8 @@ def remove(account: Account, numbers: Numbers = None, file: File = None, config:
         recipients = _recipients(given, owner.default_region)
         removed = 0
         for chunk in _chunks(recipients, "removing"):
-            removed += await store.remove_opt_outs([(owner.id, one) for one in chunk])
+            told = opted_in(command_actor().entry, time.time_ns() // 1000)
+            removed += await store.remove_opt_outs([(owner.id, one) for one in chunk], told)
         return removed
 
     print(f"{with_store(config, work)} removed.")

@@ -1,6 +1,13 @@
 """What the rooms promise each other, in words that a test can check."""
 
-from heliograph.contracts.administration import Administered, Administration, Administrative, AuditFilter, Recorder
+from heliograph.contracts.administration import (
+    Administered,
+    Administration,
+    Administrative,
+    AuditFilter,
+    OptOutTrail,
+    Recorder,
+)
 from heliograph.contracts.claims import Claim
 from heliograph.contracts.clock import Clock, SystemClock
 from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
@@ -61,6 +68,7 @@ __all__ = [
     "MessagePage",
     "MessageRecord",
     "NewMessage",
+    "OptOutTrail",
     "Orphan",
     "OutboxPage",
     "Outcome",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -9,7 +10,7 @@ from msgspec import Struct, field
 from heliograph.contracts.claims import Claim
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 
-__all__ = ["Administered", "Administration", "Administrative", "AuditFilter", "Recorder"]
+__all__ = ["Administered", "Administration", "Administrative", "AuditFilter", "OptOutTrail", "Recorder"]
 
 Expected = int | None
 """The version that the writer has seen; 0: there must be none yet; None: whichever there is."""
@@ -57,6 +58,10 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     before_us: int = 1 << 62
     before_id: int = 1 << 62
     limit: int = 100
+
+
+OptOutTrail = Callable[[Sequence[tuple[int, str]]], Sequence[AuditEntry]]
+"""Words entries of the trail for (account_id, recipient) that changed; quick, without effects, in any thread."""
 
 
 class Recorder(Protocol):

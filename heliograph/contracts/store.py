@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from heliograph.contracts.administration import Administrative
+from heliograph.contracts.administration import Administrative, OptOutTrail
 from heliograph.contracts.claims import Claim
 from heliograph.contracts.publishable import PublishableTokens
 from heliograph.model import (
@@ -599,11 +599,17 @@ class Store(Administrative, PublishableTokens, Protocol):
         """Key id ("": in clear) → secrets of endpoints, deleted ones too."""
         ...
 
-    async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:
-        """Adds them; gives how many are new. These are counted with them (``delivery.counting``)."""
+    async def add_opt_outs(self, rows: Iterable[OptOut], told: OptOutTrail | None = None) -> int:
+        """Adds them; gives how many are new. These are counted with them (``delivery.counting``).
+
+        ``told`` is asked for the entries of the trail that are written with them, for the new ones alone: in pieces,
+        where there are many.
+        """
         ...
 
-    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int: ...
+    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]], told: OptOutTrail | None = None) -> int:
+        """Removes them; gives how many there were. ``told`` as in :meth:`add_opt_outs`."""
+        ...
 
     async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:
         """In order of recipient."""

@@ -118,6 +118,12 @@ def test_opted_out_numbers_are_added_listed_and_removed(run: Run, config: Path, 
     assert "+14155550123" in limited.out
     assert "+4915550123456" not in limited.out
     assert run("optout", "remove", "--config", config, "--account", "shop", *numbers[:2]).out == "2 removed.\n"
+    told = json.loads(run("audit", "list", "--config", config, "--object-kind", "opt_out", "--json").out)["entries"]
+    actions = [(one["account"], one["action"], one["object"].removeprefix("opt_out ")) for one in told]
+    assert sorted(actions) == sorted(
+        [("shop", "create", one) for one in numbers] + [("shop", "delete", one) for one in numbers[:2]]
+    )
+    assert {one["actor"].partition(" ")[0] for one in told} == {"command"}
 
 
 def test_a_list_with_a_wrong_number_changes_nothing(run: Run, config: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
-from heliograph.contracts import Store
-from heliograph.model import ApiKey, OptOut
+from heliograph.access.actors import Actor
+from heliograph.access.optouts import opted_in, opted_out
+from heliograph.contracts import AuditFilter, Store
+from heliograph.model import ApiKey, AuditEntry, OptOut
 from heliograph.store import open_store
 from tests.conformance.values import NOW
 
@@ -108,6 +111,31 @@ async def test_opt_outs_are_listed_by_recipient(store: Store) -> None:
     assert await store.remove_opt_outs([(1, "+491"), (1, "+499")]) == 1
     assert [row.recipient for row in await store.opt_outs(1, None, 10)] == ["+492", "+493"]
     assert await store.opted_out([(1, "+491"), (2, "+491")]) == {(2, "+491")}
+
+
+async def test_whoever_changes_opt_outs_is_told_with_them(store: Store) -> None:
+    by = Actor(kind="command", name="ana").entry
+    rows = [OptOut(account_id=1, recipient=f"+49{n}", created_us=NOW) for n in range(300)]
+    await store.add_opt_outs(rows[:1])  # of a handset: nobody's change
+    assert await store.add_opt_outs(rows[:3], opted_out(by, NOW)) == 2
+    assert await store.add_opt_outs(rows[:3], opted_out(by, NOW)) == 0
+    assert await store.remove_opt_outs([(1, "+491"), (1, "+499")], opted_in(by, NOW)) == 1
+    told = [(e.actor, e.action, e.object_name, e.before, e.after) for e in await store.audit(AuditFilter())]
+    listed = '{"opted_out":true}'
+    assert told == [
+        ("ana", "delete", "+491", listed, None),
+        ("ana", "create", "+492", None, listed),
+        ("ana", "create", "+491", None, listed),
+    ]
+    assert await store.add_opt_outs(rows, opted_out(by, NOW)) == 298
+    assert len(await store.audit(AuditFilter(limit=1000))) == 301
+
+    def unspeakable(pairs: object) -> list[AuditEntry]:
+        raise ValueError("no words")
+
+    with pytest.raises(ValueError, match="no words"):
+        await store.remove_opt_outs([(1, "+490")], unspeakable)
+    assert await store.opted_out([(1, "+490")])  # what cannot be told is not done
 
 
 async def test_changes_by_another_process_are_seen(store: Store, url: str) -> None:

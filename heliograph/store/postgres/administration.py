@@ -100,9 +100,9 @@ def _credential_of(row: Any) -> ApiKey:
 
 async def put_audit(connection: Connection, entries: Iterable[AuditEntry]) -> None:
     """Adds entries to the trail, inside the transaction of what they tell of."""
-    for entry in entries:
-        values = astuple(entry)
-        await connection.execute(QUERIES["insert_audit"], *values[:5], *values[6:])
+    rows = [(*values[:5], *values[6:]) for values in map(astuple, entries)]
+    if rows:
+        await connection.executemany(QUERIES["insert_audit"], rows)
 
 
 async def _taken(connection: Connection, claim: Claim) -> Claim | None:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from heliograph.contracts import OPTED_OUT, Sealer
+from heliograph.contracts import OPTED_OUT, OptOutTrail, Sealer
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
-from heliograph.store.postgres.administration import Administering, account_of, settings_of
+from heliograph.store.postgres.administration import Administering, account_of, put_audit, settings_of
 from heliograph.store.postgres.connection import translated
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
@@ -29,13 +29,20 @@ class Configuration(Administering):
     _sealer: Sealer | None
     on_opt_outs: Callable[[], None] | None = None
 
-    async def _change(self, name: str, *values: Any, bump: str | None = "bump_config") -> list[Any]:
-        """One statement and the new version of the configuration, together; nothing changed, nothing bumped."""
+    async def _change(
+        self, name: str, *values: Any, bump: str | None = "bump_config", told: OptOutTrail | None = None
+    ) -> list[Any]:
+        """One statement and the new version of the configuration, together; nothing changed, nothing bumped.
+
+        ``told`` words the entries of the trail from the statement's rows, (account_id, recipient).
+        """
         with translated():
             async with self._pool.acquire() as connection, connection.transaction():
                 rows: list[Any] = await connection.fetch(QUERIES[name], *values)
                 if rows and bump is not None:
                     await connection.execute(QUERIES[bump])
+                if rows and told is not None:
+                    await put_audit(connection, told(sorted((row[0], row[1]) for row in rows)))
                 return rows
 
     async def config_version(self) -> int:
@@ -105,23 +112,25 @@ class Configuration(Administering):
         """False only if it surely is not (see :class:`OptOutFilter`)."""
         return (account_id, recipient) in self._opt_out_filter
 
-    async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:
+    async def add_opt_outs(self, rows: Iterable[OptOut], told: OptOutTrail | None = None) -> int:
         """Adds them; gives how many are new."""
         new = 0
         for piece in _pieces({(row.account_id, row.recipient): row for row in rows}.values()):
             ordered = sorted(map(astuple, piece))
-            added = await self._change("add_opt_outs", *columns(ordered, 4), OPTED_OUT, bump="bump_opt_outs")
+            values = (*columns(ordered, 4), OPTED_OUT)
+            added = await self._change("add_opt_outs", *values, bump="bump_opt_outs", told=told)
             self._opt_out_filter.add((row[0], row[1]) for row in added)
             new += len(added)
         if new and self.on_opt_outs is not None:
             self.on_opt_outs()
         return new
 
-    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int:
+    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]], told: OptOutTrail | None = None) -> int:
         """Removes them; gives how many there were."""
         gone = 0
         for piece in _pieces(set(pairs)):
-            gone += len(await self._change("remove_opt_outs", *columns(sorted(piece), 2), bump="bump_opt_outs"))
+            values = columns(sorted(piece), 2)
+            gone += len(await self._change("remove_opt_outs", *values, bump="bump_opt_outs", told=told))
         return gone
 
     async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:

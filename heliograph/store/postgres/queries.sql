@@ -765,7 +765,7 @@ SELECT account_id, recipient FROM added
 -- name: remove_opt_outs
 DELETE FROM opt_outs AS o USING unnest($1::int4[], $2::text[]) AS k (account_id, recipient)
 WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND o.account_id = k.account_id AND o.recipient = k.recipient
-RETURNING o.recipient
+RETURNING o.account_id, o.recipient
 
 -- name: opt_outs
 SELECT account_id, recipient, created_us, source FROM opt_outs

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 import apsw
 from msgspec.structs import replace
 
+from heliograph.contracts import OptOutTrail
 from heliograph.errors import StoreError
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
 from heliograph.store.sqlite import counts
-from heliograph.store.sqlite.administration import account_of, credentials, settings_of
-from heliograph.store.sqlite.queries import ask, query, write_all
+from heliograph.store.sqlite.administration import account_of, credentials, put_audit, settings_of
+from heliograph.store.sqlite.queries import ask, query, read_all, write_all
 
 __all__ = [
     "accounts",
@@ -141,8 +142,11 @@ def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:
     ]  # fmt: skip
 
 
-def add_opt_outs(db: apsw.Connection, rows: Iterable[OptOut]) -> int:
+def add_opt_outs(db: apsw.Connection, rows: Sequence[OptOut], told: OptOutTrail | None) -> int:
     db.execute("BEGIN IMMEDIATE")
+    if told is not None:
+        pairs = {(row.account_id, row.recipient) for row in rows}
+        _tell(db, pairs - _opted_out(db, pairs), told)
     alike: dict[tuple[int, int], list[OptOut]] = {}
     for row in rows:
         alike.setdefault((row.created_us - row.created_us % _HOUR_US, row.account_id), []).append(row)
@@ -158,13 +162,24 @@ def add_opt_outs(db: apsw.Connection, rows: Iterable[OptOut]) -> int:
     return added
 
 
-def remove_opt_outs(db: apsw.Connection, pairs: Iterable[tuple[int, str]]) -> int:
+def remove_opt_outs(db: apsw.Connection, pairs: Sequence[tuple[int, str]], told: OptOutTrail | None) -> int:
     db.execute("BEGIN IMMEDIATE")
-    removed = write_all(db, "delete_optouts", list(pairs))
+    if told is not None:
+        _tell(db, _opted_out(db, pairs), told)
+    removed = write_all(db, "delete_optouts", pairs)
     if removed:
         db.execute(query("bump_config"))
     db.execute("COMMIT")
     return removed
+
+
+def _opted_out(db: apsw.Connection, pairs: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
+    return {(account_id, recipient) for account_id, recipient in read_all(db, "opted_out", sorted(pairs))}
+
+
+def _tell(db: apsw.Connection, changed: set[tuple[int, str]], told: OptOutTrail) -> None:
+    if changed:
+        put_audit(db, told(sorted(changed)))
 
 
 def opt_outs(db: apsw.Connection, account_id: int, after: str | None, limit: int) -> list[OptOut]:

@@ -78,8 +78,7 @@ def administer(db: apsw.Connection, change: Administration) -> Administered:
 
 def put_audit(db: apsw.Connection, entries: Iterable[AuditEntry]) -> None:
     """Adds entries to the trail, inside the transaction of what they tell of."""
-    for entry in entries:
-        db.execute(query("insert_audit"), astuple(replace(entry, id=None)))
+    write_all(db, "insert_audit", [astuple(replace(entry, id=None)) for entry in entries])
 
 
 def _put_account(db: apsw.Connection, account: Account, expected: int | None) -> Account:

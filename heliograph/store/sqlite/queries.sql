@@ -618,7 +618,7 @@ DELETE FROM objects WHERE kind = ? AND name = ?
 at_us, actor, action, object_kind, object_name, id, account_id, actor_kind, address, outcome, before, after
 
 -- name: insert_audit
-INSERT INTO audit ({AUDIT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO audit ({AUDIT}) VALUES {rows}
 
 -- name: audit
 SELECT {AUDIT} FROM audit

@@ -30,6 +30,7 @@ from heliograph.contracts import (
     ListFilter,
     MessagePage,
     MessageRecord,
+    OptOutTrail,
     Orphan,
     OutboxPage,
     ReferenceKey,
@@ -440,11 +441,11 @@ class SqliteStore:
     async def sealed_under(self) -> Mapping[str, int]:
         return await self._shows.run(lambda db: count_keys(secrets.rows(db)))
 
-    async def add_opt_outs(self, rows: Iterable[OptOut]) -> int:
+    async def add_opt_outs(self, rows: Iterable[OptOut], told: OptOutTrail | None = None) -> int:
         rows = list(rows)
 
         def job(db: apsw.Connection) -> int:
-            added = admin.add_opt_outs(db, rows)
+            added = admin.add_opt_outs(db, rows, told)
             self._write.recent.look(db)
             return added
 
@@ -453,9 +454,9 @@ class SqliteStore:
         await self._look_for_opt_outs()
         return added
 
-    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]]) -> int:
+    async def remove_opt_outs(self, pairs: Iterable[tuple[int, str]], told: OptOutTrail | None = None) -> int:
         pairs = list(pairs)
-        return await self._writer.run(lambda db: admin.remove_opt_outs(db, pairs))
+        return await self._writer.run(lambda db: admin.remove_opt_outs(db, pairs, told))
 
     async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:
         return await self._shows.run(lambda db: admin.opt_outs(db, account_id, after, limit))
