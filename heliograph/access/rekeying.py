@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from heliograph.access.documents import object_keys, reseal_objects
 from heliograph.access.preparedseals import prepared_keys, reseal_prepared
 from heliograph.access.sealing import KeyFile, MasterKeys
-from heliograph.contracts import Store
+from heliograph.contracts import Administration, Recorder, Store
 from heliograph.errors import ConfigError, ConfigFault
 from heliograph.telemetry import journal
 
@@ -68,11 +69,14 @@ async def all_sealed_under(store: Store) -> dict[str, int]:
     return dict(found)
 
 
-async def rekey(store: Store, keys: MasterKeys, *, forget: bool) -> Rekeyed:
+async def rekey(store: Store, keys: MasterKeys, *, forget: bool, by: Recorder) -> Rekeyed:
     """Seals every secret under the first key; beside the database, makes that one first.
 
     One that was ended in between is gone on with. With ``forget`` no key is made; those in the file that
     open nothing any more are dropped. Raises ``ConfigError``, ``SecretLocked``.
+
+    ``by`` words who asked for it: the audit log has it before anything is sealed, as a change that is interrupted is
+    one, too.
     """
     refuse_keyless(keys)
     under = await all_sealed_under(store)
@@ -83,15 +87,31 @@ async def rekey(store: Store, keys: MasterKeys, *, forget: bool) -> Rekeyed:
         keys.file.put_first()
         keys.read()
     now_us = time.time_ns() // 1000
+    await _tell(store, by, "rekey", keys.key_id or "", before={"sealed_under": under}, after={"key": keys.key_id})
     changed = await store.seal(every=True) + await reseal_objects(store, keys, now_us)
     changed += await reseal_prepared(store, keys, now_us)
     under = await all_sealed_under(store)
     if keys.file is not None and forget:
-        keys.file.keep(tuple(under))
-        keys.read()
+        await _forget(store, keys, tuple(under), by)
     return Rekeyed(
         key_id=keys.key_id,
         changed=changed,
         left={key: count for key, count in under.items() if key != keys.key_id},
         dropped=tuple(key for key in known if key not in keys.key_ids),
     )
+
+
+async def _forget(store: Store, keys: MasterKeys, used: tuple[str, ...], by: Recorder) -> None:
+    """Drops the keys of the file that open nothing."""
+    assert keys.file is not None
+    dropped = [key for key in keys.key_ids if key not in used and key != keys.key_id]
+    if dropped:
+        await _tell(store, by, "forget", keys.key_id or "", before={"keys": keys.key_ids}, after={"dropped": dropped})
+    keys.file.keep(used)
+    keys.read()
+
+
+async def _tell(store: Store, by: Recorder, action: str, key_id: str, *, before: Any, after: Any) -> None:
+    now_us = time.time_ns() // 1000
+    entry = by(now_us, action, "master_key", key_id, 0, before=before, after=after)
+    await store.administer(Administration(at_us=now_us, audit=[entry]))

@@ -24,9 +24,16 @@ def migrate(config: Config = None, json: Json = False) -> None:
 
     An embedded store is copied first and its server must be stopped; on PostgreSQL the version before runs on.
     """
+    from heliograph.cli.actor import tell
     from heliograph.cli.output import print_json, waiting
+    from heliograph.cli.stores import with_store
 
     before, after = _run(config, "migrating", lambda store: store.migrate(), waiting, make=True)
+    if before != after:
+        with_store(
+            config,
+            lambda store: tell(store, "migrate", "store", "schema", before={"schema": before}, after={"schema": after}),
+        )
     if json:
         print_json({"from": before, "to": after})
     elif before == after:
@@ -119,7 +126,22 @@ def restore(
 
             asyncio.run(restore_database(url, str(file)))
     print(f"Restored from {file}.")
+    _note_restored(config, file.name)
     _tell_locked(config)
+
+
+def _note_restored(config: Path | None, file: str) -> None:
+    """What was restored says so from now on."""
+    import sys
+
+    from heliograph.cli.actor import tell
+    from heliograph.cli.stores import with_store
+    from heliograph.errors import StoreOutdated
+
+    try:
+        with_store(config, lambda store: tell(store, "restore", "store", file))
+    except StoreOutdated:
+        print("The audit log does not tell of it: the backup has an older schema.", file=sys.stderr)
 
 
 def _tell_locked(config: Path | None) -> None:
@@ -158,6 +180,7 @@ def rekey(
     """
     from heliograph.access.rekeying import Rekeyed
     from heliograph.access.rekeying import rekey as change
+    from heliograph.cli.actor import command_actor
     from heliograph.cli.output import print_json, waiting
     from heliograph.cli.stores import load_config, must_exist, opened, sealer_of
 
@@ -167,7 +190,7 @@ def rekey(
     async def work() -> Rekeyed:
         keys = sealer_of(found)
         async with opened(found, keys) as store:
-            return await change(store, keys, forget=forget)
+            return await change(store, keys, forget=forget, by=command_actor().entry)
 
     with waiting("sealing"):
         done = asyncio.run(work())

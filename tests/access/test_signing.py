@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from heliograph.access.actors import Actor
 from heliograph.access.documents import object_keys
 from heliograph.access.rekeying import rekey
 from heliograph.access.signing import MOST_LIFETIME_S, SIGNING_KEY
@@ -157,7 +158,7 @@ async def test_rekey_seals_signing_keys_anew(store: SqliteStore) -> None:
     before = one.sealer.key_id
     masters[:] = [bytes(range(32)), bytes(32)]
     one.sealer.read()
-    await rekey(store, one.sealer, forget=False)
+    await rekey(store, one.sealer, forget=False, by=Actor(kind="command", name="ana").entry)
     assert one.sealer.key_id != before
     assert set(object_keys(await store.objects(SIGNING_KEY))) == {one.sealer.key_id}
     fresh = Node(store, [bytes(range(32))])

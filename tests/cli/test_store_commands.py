@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from heliograph.access.sealing import KeyFile
 from heliograph.model import CUSTOMER_SCOPES
 from tests.cli.conftest import Run, write_config
 
@@ -161,6 +162,29 @@ def test_a_backup_brings_back_what_was(run: Run, config: Path, tmp_path: Path) -
     assert "give --force to replace it" in refused.err
     assert run("store", "restore", backup, "--force", "--config", config).code == 0
     assert [key["account"] for key in keys_of(run, config)] == ["before"]
+    assert trail(run, config)[0] == ("restore", "store backup.db")
+
+
+def trail(run: Run, config: Path) -> list[tuple[str, str]]:
+    """(action, object) of what the audit log has, newest first."""
+    entries = json.loads(run("audit", "list", "--config", config, "--json").out)["entries"]
+    return [(one["action"], one["object"]) for one in entries]
+
+
+def test_a_schema_that_is_brought_up_is_in_the_trail(run: Run, config: Path) -> None:
+    assert run("store", "migrate", "--config", config).code == 0
+    assert run("store", "migrate", "--config", config).code == 0
+    assert trail(run, config) == [("migrate", "store schema")]
+
+
+def test_who_changes_the_master_key_is_in_the_trail(run: Run, config: Path, tmp_path: Path) -> None:
+    make_key(run, config)
+    KeyFile(tmp_path / "store.db.key").make()
+    first = json.loads(run("store", "rekey", "--config", config, "--json").out)["key"]
+    assert run("store", "rekey", "--forget", "--config", config).code == 0
+    told = [one for one in trail(run, config) if one[1].startswith("master_key")]
+    assert told[0] == ("forget", f"master_key {first}")
+    assert {action for action, _ in told[1:]} == {"rekey"}
 
 
 def test_a_backup_replaces_no_file_unasked(run: Run, config: Path, tmp_path: Path) -> None:

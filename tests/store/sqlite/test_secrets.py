@@ -8,18 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+from heliograph.access.actors import Actor
 from heliograph.access.sealing import KeyFile, MasterKeys
-from heliograph.contracts import Acceptance, Changes
+from heliograph.contracts import Acceptance, AuditFilter, Changes
 from heliograph.store.sqlite import SqliteStore
 from tests.conformance.values import NOW, Make
 
+BY = Actor(kind="command", name="second").entry
 CLEAR = "whsec_" + "c" * 43 + "="
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from heliograph.access.actors import Actor
 from heliograph.access.rekeying import rekey
 from heliograph.access.sealing import KeyFile, MasterKeys
 from heliograph.store.sqlite import SqliteStore, secrets, store as module
+
+BY = Actor(kind="command", name="first").entry
 
 secrets.STEP = 4
 steps = 0
@@ -36,7 +41,7 @@ async def main():
     keys = MasterKeys(KeyFile(Path(sys.argv[1] + ".key")))
     store = SqliteStore(sys.argv[1], serve=False, sealer=keys)
     await store.open()
-    await rekey(store, keys, forget=False)
+    await rekey(store, keys, forget=False, by=BY)
 
 asyncio.run(main())
 """
@@ -97,10 +102,13 @@ async def test_a_rekey_that_is_killed_loses_nothing_and_is_gone_on_with(path: st
 
     command = SqliteStore(path, serve=False, sealer=keys)
     await command.open()
-    done = await rekey(command, keys, forget=False)
+    done = await rekey(command, keys, forget=False, by=BY)
     assert (done.key_id, done.changed, done.left) == (second, 12, {})
-    done = await rekey(command, keys, forget=True)
+    done = await rekey(command, keys, forget=True, by=BY)
     assert (done.changed, done.dropped) == (0, (first,))
     await command.close()
+    told = [(one.actor, one.action, one.object_name) for one in await store.audit(AuditFilter())]
+    rekeys = [("second", "rekey", second)] * 2 + [("first", "rekey", second)]
+    assert told == [("second", "forget", second), *rekeys], "one that was killed is told, too"
     assert await store.endpoints() == some
     await store.close()
