@@ -1,4 +1,4 @@
-"""What is wanted of connectors, routes and numbers, and what that makes different: values, without secrets to read."""
+"""What is wanted of what the store declares, and what that makes different: values, without secrets to read."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from heliograph.access.documents import is_sealed
-from heliograph.config.stored import KEPT, Key, Table, name_of
+from heliograph.config.stored import KEPT, Key, SaidAccount, Table, name_of
+from heliograph.model import LimitSet
 
 __all__ = ["Change", "Difference", "differences", "hidden"]
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """What is wanted. ``tables`` are written, ``deleted`` end; ``whole``: everything else that the store has ends, too.
+    """What is wanted. ``tables`` are written, ``deleted`` end; ``whole``: everything else that the store has ends, too,
+
+    but for accounts, which never end, and limits of keys, which stay with their keys.
 
     ``expected``: the versions that the writer has seen (0: it must not be there; None: whichever there is).
     """
 
     tables: Sequence[Table] = ()
+    accounts: Mapping[str, SaidAccount] = {}
+    limits: Mapping[str, LimitSet] = {}
     deleted: Sequence[Key] = ()
     whole: bool = False
     expected: Mapping[Key, int | None] = {}
 
     def named(self) -> Change:
         """The same, with names as they are kept. Raises ``ConfigError`` for what cannot be one."""
-        return Change(
+        return replace(
+            self,
             tables=[Table(one.kind, name_of(one.kind, one.name), one.values) for one in self.tables],
             deleted=[(kind, name_of(kind, name)) for kind, name in self.deleted],
-            whole=self.whole,
             expected={(kind, name_of(kind, name)): version for (kind, name), version in self.expected.items()},
         )
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from heliograph.access.accounts import Accounts
 from heliograph.access.actors import Actor
 from heliograph.access.changes import Change, Difference, differences, hidden
+from heliograph.access.limiting import LIMIT
 from heliograph.access.secrets import Secrets
+from heliograph.access.tenancy import Tenancy, said_accounts, said_limits
 from heliograph.config import Config
 from heliograph.config.gathering import Gathered, gathered
-from heliograph.config.stored import ARRAYS, Key, Table, declared
+from heliograph.config.stored import ARRAYS, Key, SaidAccount, Table, declared
 from heliograph.contracts import Administration, Sealer, Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, SecretLocked, StoreBusy, VersionConflict
-from heliograph.model import Account, ConfigObject
+from heliograph.model import ConfigObject, LimitSet
 
 __all__ = ["MOST", "Configuring", "Shown"]
 
@@ -92,6 +95,11 @@ class Configuring:
             raise RequestRejected("not_found", f"There is no {kind} of this name.", status=404)
         return found
 
+    async def tenants(self, *, files: bool = True) -> tuple[dict[str, SaidAccount], dict[str, LimitSet]]:
+        """Accounts and their limits as a file would say them, by name. Limits of keys stay with their keys."""
+        accounts, declared_here = await self._store.accounts(), () if files else self._config().accounts
+        return said_accounts(accounts, declared_here), said_limits(await self._store.objects(LIMIT), Accounts(accounts))
+
     async def exported(self, *, files: bool = True) -> list[Table]:
         """What the store declares, and the file, with secrets as references or sealed. Raises ``ConfigError``."""
         config, tables = self._config(), (await self._state()).tables
@@ -130,16 +138,15 @@ class Configuring:
             state = await self._state()
             _check_versions(wanted, state)
             tables = self._wanted(wanted, state)
-            await self._check(state, tables)
+            tenancy = await self._tenancy(wanted, tables.values())
+            await self._check(state, tables, tenancy.faults)
             found = differences(state.tables, tables)
-            accounts = await self._new_accounts(tables.values())
-            found += [Difference(action="create", kind="account", name=name, after={"name": name}) for name in accounts]
-            if dry_run or not found:
-                return found
+            if dry_run or not (found or tenancy.differences()):
+                return [*found, *tenancy.differences()]
             try:
-                return await self._write(state, tables, found, by)
+                return await self._write(state, tables, found, tenancy, by)
             except VersionConflict as error:
-                if (error.kind, error.name) != _GUARD and error.kind != "account":
+                if (error.kind, error.name) != _GUARD and error.kind not in ("account", LIMIT):
                     raise
         raise StoreBusy("others change the configuration again and again")
 
@@ -154,17 +161,24 @@ class Configuring:
         for table in rest:
             if table.key in files:
                 raise _managed_by_file(table.key)
-        return replace(wanted, tables=rest)
+        return replace(wanted, tables=rest, accounts=self._accounts_without_the_files(wanted.accounts))
 
-    async def _check(self, state: _State, tables: Mapping[Key, Table]) -> None:
+    def _accounts_without_the_files(self, said: Mapping[str, SaidAccount]) -> dict[str, SaidAccount]:
+        files = self._config().accounts
+        for name, one in said.items():
+            if name in files and ({**files[name].words, **one.words} != files[name].words or one.closed):
+                raise _managed_by_file(("account", name))
+        return {name: one for name, one in said.items() if name not in files}
+
+    async def _check(self, state: _State, tables: Mapping[Key, Table], others: Sequence[ConfigFault]) -> None:
         """What is wrong may stay, for everything else to be changed beside it; nothing may become wrong."""
         faults = {**(await self._gathered(self._config(), tables.values())).faults, **_too_many(tables)}
         untouched = {key for key in faults if tables.get(key) == state.tables.get(key)}
         if untouched:
             before = (await self._gathered(self._config(), state.tables.values())).faults
             faults = {key: found for key, found in faults.items() if key not in untouched or before.get(key) != found}
-        if faults:
-            raise ConfigError([fault for key in sorted(faults) for fault in faults[key]])
+        if faults or others:
+            raise ConfigError([*(fault for key in sorted(faults) for fault in faults[key]), *others])
 
     def _wanted(self, wanted: Change, state: _State) -> dict[Key, Table]:
         """Everything that the store is to have, secrets as its rows have them or, where they are new, sealed."""
@@ -187,7 +201,7 @@ class Configuring:
         return tables
 
     async def _write(
-        self, state: _State, tables: Mapping[Key, Table], found: Sequence[Difference], by: Actor
+        self, state: _State, tables: Mapping[Key, Table], found: Sequence[Difference], tenancy: Tenancy, by: Actor
     ) -> list[Difference]:
         now_us = self._now_us()
         guard = ConfigObject(kind=_GUARD[0], name=_GUARD[1], document="{}")
@@ -195,32 +209,40 @@ class Configuring:
         for one in found:
             key = one.kind, one.name
             version = state.rows[key].version if key in state.rows else 0
-            if one.kind == "account":
-                change.accounts.append((Account(id=0, name=one.name, created_us=now_us), 0))
-            elif one.after is None:
+            if one.after is None:
                 change.deleted.append((*key, version))
             else:
                 document = json.dumps(dict(tables[key].values))
                 change.objects.append((ConfigObject(kind=one.kind, name=one.name, document=document), version))
             change.audit.append(by.entry(now_us, one.action, one.kind, one.name, 0, before=one.before, after=one.after))
+        tenancy.write(change, by)
         done = await self._store.administer(change)
         versions = {(one.kind, one.name): one.version for one in done.objects}
-        return [replace(one, version=versions.get((one.kind, one.name), 0)) for one in found]
+        versions.update({("account", one.name): one.version for one in done.accounts})
+        every = [*found, *tenancy.differences()]
+        return [replace(one, version=versions.get((one.kind, one.name), 0)) for one in every]
 
-    async def _new_accounts(self, tables: Iterable[Table]) -> list[str]:
-        """Accounts that are named and not there yet. Raises ``ConfigError`` for what can't name one."""
-        named: dict[str, str] = {}
-        for table in tables:
-            names = [table.values.get("account")] if table.kind == "number" else table.values.get("accounts", ())
-            if isinstance(names, list):
-                named.update({name: table.where for name in names if isinstance(name, str)})
-        there = {account.name for account in await self._store.accounts()}
-        new = sorted(set(named) - there)
-        for name in new:
-            if not _ACCOUNT.fullmatch(name):
-                remedy = "letters, digits, _ and -; one below another is made with heliograph accounts create"
-                raise ConfigError([ConfigFault(named[name], f"{name!r:.80} cannot name a new account", remedy)])
-        return new
+    async def _tenancy(self, wanted: Change, tables: Iterable[Table]) -> Tenancy:
+        accounts = await self._store.accounts()
+        limits = await self._store.objects(LIMIT) if wanted.limits or wanted.whole else []
+        keys = {one.prefix: one.account_id for one in await self._store.keys()} if wanted.limits else {}
+        new = _new_accounts(tables, {one.name for one in accounts} | wanted.accounts.keys())
+        return Tenancy(wanted, accounts, limits, keys, new, self._now_us())
+
+
+def _new_accounts(tables: Iterable[Table], there: Collection[str]) -> list[str]:
+    """Accounts that are named and not there yet. Raises ``ConfigError`` for what can't name one."""
+    named: dict[str, str] = {}
+    for table in tables:
+        names = [table.values.get("account")] if table.kind == "number" else table.values.get("accounts", ())
+        if isinstance(names, list):
+            named.update({name: table.where for name in names if isinstance(name, str)})
+    new = sorted(named.keys() - there)
+    for name in new:
+        if not _ACCOUNT.fullmatch(name):
+            remedy = "letters, digits, _ and -; one below another is made with heliograph accounts create"
+            raise ConfigError([ConfigFault(named[name], f"{name!r:.80} cannot name a new account", remedy)])
+    return new
 
 
 def _managed_by_file(key: Key) -> RequestRejected:

@@ -12,7 +12,8 @@ from heliograph.access.actors import Actor
 from heliograph.access.limiting import LIMIT, limits_in
 from heliograph.contracts import Administration, Store
 from heliograph.errors import RequestRejected, VersionConflict
-from heliograph.model import LIMIT_NAMES, ConfigObject, LimitSet
+from heliograph.model import ConfigObject, LimitSet
+from heliograph.rules.limitwords import fault_of
 
 __all__ = ["LimitKeeper"]
 
@@ -113,12 +114,6 @@ def _sees(actor: Actor, account_id: int, accounts: Accounts) -> bool:
 
 
 def _check(limits: LimitSet) -> None:
-    if all(getattr(limits, name) is None for name in LIMIT_NAMES):
-        raise RequestRejected(
-            "field_missing", f"Give at least one limit: {', '.join(LIMIT_NAMES)}.", field=LIMIT_NAMES[0]
-        )
-    spends = [name for name in LIMIT_NAMES if name.startswith("spend") and getattr(limits, name) is not None]
-    if spends and limits.price is None:
-        raise RequestRejected(
-            "field_missing", f"Give price, what a segment costs: {spends[0]} cannot be counted without.", field="price"
-        )
+    if (fault := fault_of(limits)) is not None:
+        field, sentence = fault
+        raise RequestRejected("field_missing", sentence, field=field)

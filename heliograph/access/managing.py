@@ -20,6 +20,7 @@ __all__ = [
     "MOST_BELOW",
     "MOST_NAME_CHARACTERS",
     "MOST_TOPS",
+    "NAME",
     "changed_account",
     "new_account",
     "shown_account",
@@ -32,7 +33,8 @@ MOST_BELOW: Final = 1_000
 MOST_TOPS: Final = 10_000
 INHERIT: Final = object()
 """Stands for a setting that an account does not say (any more)."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""An account's own name, without those above it."""
 
 
 def new_account(
@@ -42,7 +44,7 @@ def new_account(
 
     So no name tells, by being taken, of accounts elsewhere. Raises ``RequestRejected``.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise _bad("name", "must have letters, digits, _ and - alone, and begin with a letter or digit")
     whole = name if parent is None else f"{parent.name}.{name}"
     if len(whole) > MOST_NAME_CHARACTERS:

@@ -18,7 +18,10 @@ __all__ = ["apply", "export"]
 
 
 def apply(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML with [[connectors]], [[routes]] and [[numbers]].")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="TOML with accounts, limits, connectors, routes and numbers."),
+    ],
     prune: Annotated[bool, typer.Option("--prune", help="Delete from the store what the file does not have.")] = False,
     dry_run: DryRun = False,
     config: Config = None,
@@ -34,10 +37,11 @@ def apply(
     from heliograph.errors import ConfigError
 
     applied = AppliedFile(file)
+    wanted = Change(tables=applied.tables, accounts=applied.accounts, limits=applied.limits, whole=prune)
 
     async def work(configuring: Configuring) -> list[Difference]:
         try:
-            return await make_change(configuring, Change(tables=applied.tables, whole=prune), dry_run=dry_run)
+            return await make_change(configuring, wanted, dry_run=dry_run)
         except ConfigError as error:
             raise applied.located(error) from None
 
@@ -50,10 +54,15 @@ def export(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Print connectors, routes and numbers, of the file and of the store, as TOML that apply takes.
+    """Print accounts, limits, connectors, routes and numbers, of the file and of the store, as TOML that apply takes.
 
-    Secrets are references (env:, file:) or sealed under the master key: who does not have it reads nothing.
+    Keys with their limits, and people, are no part of it. Secrets are references (env:, file:) or sealed under the
+    master key: who does not have it reads nothing.
     """
     from heliograph.config.applied import toml_of
 
-    print(toml_of(with_configuring(config, lambda configuring: configuring.exported(files=not of_the_store))), end="")
+    async def work(configuring: Configuring) -> str:
+        tables = await configuring.exported(files=not of_the_store)
+        return toml_of(tables, *await configuring.tenants(files=not of_the_store))
+
+    print(with_configuring(config, work), end="")

@@ -14,10 +14,24 @@ from heliograph.config.loading import KindLike, known_kinds
 from heliograph.config.settings import Config, ConnectorConfig, NumberSettings, RouteSettings
 from heliograph.errors import ConfigError, ConfigFault
 
-__all__ = ["ARRAYS", "KEPT", "Key", "Table", "declared", "faults_of", "is_reference", "name_of", "secrets_of"]
+__all__ = [
+    "ARRAYS",
+    "KEPT",
+    "LIMITS",
+    "Key",
+    "SaidAccount",
+    "Table",
+    "declared",
+    "faults_of",
+    "is_reference",
+    "name_of",
+    "secrets_of",
+]
 
 ARRAYS: Final[Mapping[str, str]] = {"connector": "connectors", "route": "routes", "number": "numbers"}
 """The kinds of objects, each with the array of tables that says the same in a file."""
+LIMITS: Final[Mapping[str, str]] = {"account": "account_limits", "key": "key_limits"}
+"""What has limits, each with the section of a file that says them by name."""
 KEPT: Final[Mapping[str, bool]] = {"set": True}
 """What is shown of a secret that is set, and what keeps the one that is there."""
 
@@ -27,6 +41,13 @@ Key = tuple[str, str]
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _REFERENCE: Final = re.compile(r"env:(?!HELIOGRAPH_)[A-Za-z_][A-Za-z0-9_]{0,127}|file:secrets/[A-Za-z0-9][\w.-]{0,127}")
 _LIKE_A_REFERENCE: Final = ("env:", "file:")
+
+
+class SaidAccount(Struct, frozen=True):
+    """What a file says of an account: all that it says itself, and whether it is closed (None: as it is)."""
+
+    words: Mapping[str, Any]
+    closed: bool | None = None
 
 
 class Table(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """What the rooms promise each other, in words that a test can check."""
 
 from heliograph.contracts.administration import (
+    NEW_ACCOUNT,
     Administered,
     Administration,
     Administrative,
@@ -43,6 +44,7 @@ from heliograph.contracts.voice import Heard, Telling, Verdict, Voice
 __all__ = [
     "ACCEPTED",
     "COUNTED_BY",
+    "NEW_ACCOUNT",
     "OPTED_OUT",
     "PUBLISHABLE",
     "Acceptance",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct, field
 
 from heliograph.contracts.claims import Claim
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 
-__all__ = ["Administered", "Administration", "Administrative", "AuditFilter", "OptOutTrail", "Recorder"]
+__all__ = ["NEW_ACCOUNT", "Administered", "Administration", "Administrative", "AuditFilter", "OptOutTrail", "Recorder"]
+
+NEW_ACCOUNT: Final = 1 << 40
+"""With its place in ``accounts`` added, the id of an account that the very change makes: as parent of accounts behind
+it, and as account of objects and entries."""
 
 Expected = int | None
 """The version that the writer has seen; 0: there must be none yet; None: whichever there is."""

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from heliograph.contracts import PUBLISHABLE, Administration
-from heliograph.errors import VersionConflict
+from msgspec.structs import replace
 
-__all__ = ["configures", "end_of", "next_version"]
+from heliograph.contracts import NEW_ACCOUNT, PUBLISHABLE, Administration
+from heliograph.errors import VersionConflict
+from heliograph.model import Account, AuditEntry, ConfigObject
+
+__all__ = ["MadeAccounts", "configures", "end_of", "next_version"]
+
+
+class MadeAccounts:
+    """Accounts of one change, in its order: what stands for those that it makes, and their ids in its place."""
+
+    def __init__(self) -> None:
+        self.kept: list[Account] = []
+
+    def placed(self, account: Account) -> Account:
+        """The account under its parent."""
+        parent_id = account.parent_id
+        if parent_id is None or parent_id < NEW_ACCOUNT:
+            return account
+        return replace(account, parent_id=self._id(parent_id))
+
+    def owned(self, one: ConfigObject) -> ConfigObject:
+        """The object with its account."""
+        return one if one.account_id < NEW_ACCOUNT else replace(one, account_id=self._id(one.account_id))
+
+    def about(self, entry: AuditEntry) -> AuditEntry:
+        """The entry with the account that it is about."""
+        return entry if entry.account_id < NEW_ACCOUNT else replace(entry, account_id=self._id(entry.account_id))
+
+    def _id(self, stand_in: int) -> int:
+        return self.kept[stand_in - NEW_ACCOUNT].id
 
 
 def configures(change: Administration) -> bool:

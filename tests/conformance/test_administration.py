@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from heliograph.contracts import Acceptance, Administration, AuditFilter, Changes, Claim, Store
+from heliograph.contracts import NEW_ACCOUNT, Acceptance, Administration, AuditFilter, Changes, Claim, Store
 from heliograph.errors import StoreError, VersionConflict
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 from heliograph.store import open_store
@@ -98,6 +98,31 @@ async def test_accounts_and_credentials(store: Store) -> None:
     assert await store.credentials("person") == [now] == [replace(changed, version=2)]
     assert await store.keys() == []
     assert not await store.revoke_key("a@example.org", NOW)
+
+
+async def test_accounts_of_one_change_stand_below_each_other(store: Store) -> None:
+    """As parents, and as accounts of objects and entries, before they have ids."""
+    there, top, below, deep = (Account(id=0, name=name, created_us=NOW) for name in ("there", "a", "a.b", "a.b.c"))
+    [kept] = (await store.administer(written(accounts=[(there, 0)]))).accounts
+    limit = ConfigObject(kind="limit", name="account:a.b", document="{}", account_id=NEW_ACCOUNT + 2)
+    told = AuditEntry(at_us=NOW, actor="ada", action="create", object_kind="limit", object_name="account:a.b")
+    change = written(
+        accounts=[
+            (replace(kept, smart_encoding=False), 1),
+            (top, 0),
+            (replace(below, parent_id=NEW_ACCOUNT + 1), 0),
+            (replace(deep, parent_id=NEW_ACCOUNT + 2), 0),
+        ],
+        objects=[(limit, 0)],
+    )
+    change.audit = [replace(told, account_id=NEW_ACCOUNT + 2)]
+    done = await store.administer(change)
+    _, one, two, three = done.accounts
+    assert [one.parent_id, two.parent_id, three.parent_id] == [None, one.id, two.id]
+    assert await store.accounts() == list(done.accounts)
+    assert [kept.account_id for kept in await store.objects("limit")] == [two.id]
+    [entry] = await store.audit(AuditFilter(object_kind="limit"))
+    assert entry.account_id == two.id
 
 
 async def test_logins_are_found_by_name(store: Store) -> None:

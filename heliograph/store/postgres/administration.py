@@ -15,7 +15,7 @@ from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 from heliograph.store.postgres.connection import Connection, translated
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
-from heliograph.store.versions import configures, end_of, next_version
+from heliograph.store.versions import MadeAccounts, configures, end_of, next_version
 
 __all__ = ["Administering", "account_of", "put_audit", "settings_of"]
 
@@ -32,14 +32,20 @@ class Administering(Reads):
                 claim = change.claim
                 if claim is not None and (taken := await _taken(connection, claim)) is not None:
                     return Administered(taken=taken)
+                made = MadeAccounts()
+                for account, expected in change.accounts:
+                    made.kept.append(await _put_account(connection, made.placed(account), expected))
+                at_us = change.at_us
                 done = Administered(
-                    accounts=tuple([await _put_account(connection, *one) for one in change.accounts]),
+                    accounts=tuple(made.kept),
                     credentials=tuple([await _put_credential(connection, *one) for one in change.credentials]),
-                    objects=tuple([await _put_object(connection, *one, change.at_us) for one in change.objects]),
+                    objects=tuple(
+                        [await _put_object(connection, made.owned(one), seen, at_us) for one, seen in change.objects]
+                    ),
                 )
                 for kind, name, expected in change.deleted:
                     await _delete_object(connection, kind, name, expected)
-                await put_audit(connection, change.audit)
+                await put_audit(connection, [made.about(entry) for entry in change.audit])
                 if configures(change):
                     await connection.execute(QUERIES["bump_config"])
                 return done

@@ -14,7 +14,7 @@ from heliograph.errors import VersionConflict
 from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
 from heliograph.store.sqlite.queries import query, read_all, write_all
 from heliograph.store.sqlite.rows import claim_of
-from heliograph.store.versions import configures, end_of, next_version
+from heliograph.store.versions import MadeAccounts, configures, end_of, next_version
 
 __all__ = [
     "account_of",
@@ -62,14 +62,17 @@ def administer(db: apsw.Connection, change: Administration) -> Administered:
             db.execute("ROLLBACK")
             return Administered(taken=claim_of(taken[0]))
         write_all(db, "put_claims", [astuple(claim)])
+    made = MadeAccounts()
+    for account, expected in change.accounts:
+        made.kept.append(_put_account(db, made.placed(account), expected))
     done = Administered(
-        accounts=tuple(_put_account(db, *one) for one in change.accounts),
+        accounts=tuple(made.kept),
         credentials=tuple(_put_credential(db, *one) for one in change.credentials),
-        objects=tuple(_put_object(db, *one, change.at_us) for one in change.objects),
+        objects=tuple(_put_object(db, made.owned(one), seen, change.at_us) for one, seen in change.objects),
     )
     for kind, name, expected in change.deleted:
         _delete_object(db, kind, name, expected)
-    put_audit(db, change.audit)
+    put_audit(db, [made.about(entry) for entry in change.audit])
     if configures(change):
         db.execute(query("bump_config"))
     db.execute("COMMIT")
