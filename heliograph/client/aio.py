@@ -15,7 +15,7 @@ from heliograph import __version__
 from heliograph.client import calls
 from heliograph.client.calls import Filter, MessageFields, OutgoingMessage
 from heliograph.client.core import Answer, Call, Exchange, Retries, Server, Timeouts
-from heliograph.client.values import Accepted, Event, Inspection, Message, Refused, Webhook
+from heliograph.client.values import Accepted, Event, Inspection, Message, PublishableToken, Refused, Webhook
 
 __all__ = ["AsyncClient"]
 
@@ -110,6 +110,29 @@ class AsyncClient:
     async def inspect(self, text: str, *, encoding: str = "auto") -> Inspection:
         """What a text needs: encoding, segments, and why."""
         return await self._run(calls.inspect(text, encoding))
+
+    # --- web pages -------------------------------------------------------------------------------
+
+    async def prepare(
+        self,
+        to: str,
+        text: str | None = None,
+        *,
+        origins: Sequence[str],
+        expires_in_s: int = 600,
+        idempotency_key: str | None = None,
+        **fields: Unpack[MessageFields],
+    ) -> PublishableToken:
+        """Prepares a message that a page of these origins can start once; its token is in the answer, once."""
+        return await self._run(calls.prepare(to, text, fields, origins, expires_in_s, idempotency_key))
+
+    async def publishable_token(self, token_id: str) -> PublishableToken:
+        """What became of a token, until a day after its end."""
+        return await self._run(calls.publishable_token(token_id))
+
+    async def revoke_publishable_token(self, token_id: str) -> None:
+        """Ends a token, everywhere at once."""
+        await self._run(calls.revoke_publishable_token(token_id))
 
     # --- webhooks --------------------------------------------------------------------------------
 

@@ -11,7 +11,16 @@ from urllib.parse import quote
 import msgspec
 
 from heliograph.client.core import Call, new_idempotency_key
-from heliograph.client.values import Accepted, Event, Inspection, Message, MessagePage, Refused, Webhook
+from heliograph.client.values import (
+    Accepted,
+    Event,
+    Inspection,
+    Message,
+    MessagePage,
+    PublishableToken,
+    Refused,
+    Webhook,
+)
 
 __all__ = [
     "Filter",
@@ -24,7 +33,10 @@ __all__ = [
     "inspect",
     "message",
     "messages",
+    "prepare",
+    "publishable_token",
     "reschedule",
+    "revoke_publishable_token",
     "send",
     "send_batch",
     "webhooks",
@@ -88,6 +100,8 @@ class Filter(TypedDict, total=False):
 
 _NAMES: Final = {"sender": "from"}
 """``from`` is a word of the language."""
+
+_TOKENS: Final = "/v1/publishable-tokens"
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -153,6 +167,32 @@ def reschedule(message_id: str, fields: MessageFields, idempotency_key: str | No
 def inspect(text: str, encoding: str) -> Call[Inspection]:
     """``POST /v1/inspect``"""
     return _post("/v1/inspect", {"text": text, "encoding": encoding}, _reader(Inspection), None)
+
+
+def prepare(
+    to: str,
+    text: str | None,
+    fields: MessageFields,
+    origins: Sequence[str],
+    expires_in_s: int,
+    idempotency_key: str | None,
+) -> Call[PublishableToken]:
+    """``POST /v1/publishable-tokens``. Without a key of the caller's own a repeat makes another one: its text is shown
+    to the first request of a key alone, and one that nobody has does nothing."""
+    message = _said(fields) | {"to": to} | ({} if text is None else {"text": text})
+    body = _encode({"message": message, "origins": list(origins), "expires_in": expires_in_s})
+    read = _reader(PublishableToken)
+    return Call(method="POST", path=_TOKENS, read=read, body=body, idempotency_key=idempotency_key)
+
+
+def publishable_token(token_id: str) -> Call[PublishableToken]:
+    """``GET /v1/publishable-tokens/{id}``"""
+    return _get(f"{_TOKENS}/{_part(token_id)}", _reader(PublishableToken))
+
+
+def revoke_publishable_token(token_id: str) -> Call[None]:
+    """``DELETE /v1/publishable-tokens/{id}``"""
+    return Call(method="DELETE", path=f"{_TOKENS}/{_part(token_id)}", read=lambda body: None)
 
 
 def webhooks() -> Call[tuple[Webhook, ...]]:

@@ -19,6 +19,7 @@ __all__ = [
     "Inspection",
     "Message",
     "MessagePage",
+    "PublishableToken",
     "Refused",
     "Segment",
     "Webhook",
@@ -170,6 +171,24 @@ class Inspection(Struct, frozen=True, kw_only=True):
     segments: tuple[InspectedSegment, ...]
     remaining: int
     forced_unicode: tuple[ForcedUnicode, ...] = ()
+
+
+class PublishableToken(Struct, frozen=True, kw_only=True):
+    """What a web page can start one prepared message with. ``token`` is there once, when it was made: give it away.
+
+    ``state`` is ``open``, ``started``, ``refused``, ``expired`` or ``revoked``; ``refusal`` is why the start was.
+    """
+
+    id: str
+    state: str
+    origins: tuple[str, ...]
+    created_at: str
+    expires_at: str
+    token: str | None = None
+    message_id: str | None = None
+    refusal: str | None = None
+    revoked_at: str | None = None
+    test: bool = False
 
 
 class Webhook(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from heliograph import AsyncClient, Client
@@ -103,6 +104,34 @@ async def test_webhooks_are_made_heard_verified_and_deleted(tmp_path: Path, clie
             assert made.id not in {one.id for one in await c.do("webhooks")}
             with pytest.raises(NotFound):
                 await c.do("delete_webhook", made.id)
+
+
+async def test_a_page_starts_what_was_prepared(tmp_path: Path, client: MakeFace) -> None:
+    origins = ["https://shop.example"]
+    async with stage(tmp_path) as s, aiohttp.ClientSession() as page:
+        c = client(s.server.url, s.key)
+        made = await c.do("prepare", HANDSET, "hello", origins=origins, sender=NUMBER, expires_in_s=60)
+        assert (made.state, made.origins, made.test) == ("open", tuple(origins), False)
+        headers = {"Authorization": f"Bearer {made.token}", "Origin": origins[0]}
+        async with page.post(f"{s.server.url}/v1/start", headers=headers) as answer:
+            assert (answer.status, await answer.json()) == (202, {"status": "accepted"})
+        found = await c.do("publishable_token", made.id)
+        assert (found.state, found.token) == ("started", None)
+        await s.until(found.message_id, "delivered")
+        other = await c.do("prepare", HANDSET, "hello", origins=origins)
+        await c.do("revoke_publishable_token", other.id)
+        assert (await c.do("publishable_token", other.id)).state == "revoked"
+        with pytest.raises(InvalidRequest) as refused:
+            await c.do("prepare", HANDSET, "hello", origins=["shop.example"])
+        assert refused.value.field == "origins[0]"
+
+
+async def test_a_token_whose_answer_was_lost_is_made_again(tmp_path: Path, client: MakeFace) -> None:
+    async with stage(tmp_path) as s, bad_line(s.server.url, "cut") as line:
+        made = await client(line.url, s.key).do("prepare", HANDSET, "hello", origins=["https://shop.example"])
+        assert made.token is not None
+        assert len(line.requests) == 2
+        assert await sent(s) == 0
 
 
 async def test_refusals_are_typed_and_not_tried_again(tmp_path: Path, client: MakeFace) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from heliograph.access import publishable
+from heliograph.access import Principal, publishable
+from heliograph.access.publishable import PublishableKeeper
 from heliograph.contracts import Administration, AuditFilter
 from tests.ingress.house import House
 from tests.ingress.tokens import BODY, MESSAGE, PATH, SHOP, made, messages, start, told
@@ -175,3 +176,22 @@ async def test_a_key_that_another_process_made_counts_at_once(api: House) -> Non
     keys._by_prefix.clear()
     keys.version = -1
     assert (await start(beside, token["token"])).status == 202
+
+
+async def test_what_an_access_token_made_ends_with_it(api: House) -> None:
+    """Of an issuer outside, of whose callers we have no key."""
+    owner = api.services.keys.accounts.named["demo"]
+    account = api.services.keys.accounts.known[owner]
+    keeper = PublishableKeeper(api.store, api.services.sealer, api.services.now_us)
+    message = b'{"to":"+4915123456789","from":"12345","text":"x"}'
+    now_us = api.services.now_us()
+    for ends_us, status in ((now_us + 3_600_000_000, 202), (now_us, 401)):
+        caller = Principal(account, frozenset(), "https://issuer.example ada", ends_us, kind="token")
+        token, text = await keeper.create(caller, message, [SHOP], 86_400_000_000)
+        assert token.expires_us == ends_us
+        assert (await start(api, text)).status == status
+    closed = Administration(at_us=1, accounts=[(replace(account, closed_us=1), None)])
+    token, text = await keeper.create(replace(caller, expires_us=None), message, [SHOP], 60_000_000)
+    await api.store.administer(closed)
+    await api.services.keys.refresh()
+    assert (await start(api, text)).status == 401
