@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from heliograph.access import KeyRing
 from heliograph.contracts import AuditFilter
 from heliograph.ingress.rest import build
 from heliograph.model import CUSTOMER_SCOPES
@@ -217,6 +218,16 @@ async def test_the_same_request_twice_makes_one_account(api: House, parent: str)
     assert again.headers["idempotent-replayed"] == "true"
     other = await api.call("POST", "/v1/accounts", {"name": "bar"}, key=parent, **more)
     assert (other.status, other.code) == (409, "idempotency_mismatch")
+
+
+async def test_a_request_is_replayed_by_another_server_that_has_not_heard_of_it(api: House, parent: str) -> None:
+    other = KeyRing(api.store, api.services.now_us)
+    await other.refresh()
+    first = await make(api, parent, {"name": "shop"}, headers={"Idempotency-Key": "once"})
+    headers = {"Authorization": f"Bearer {parent}", "Idempotency-Key": "once"}
+    app = build(replace(api.services, keys=other))
+    again = await call(app, "POST", "/v1/accounts", {"name": "shop"}, headers=headers)
+    assert (again.status, again.json, again.headers["idempotent-replayed"]) == (201, first.json, "true")
 
 
 async def test_what_the_file_declares_is_read_only(api: House, admin: str) -> None:

@@ -199,7 +199,7 @@ class Accounting:
         nothing_changes, body = dry(request), decode(call, _create, _FIELDS)
         idempotency = idempotency_of(call, principal)
         if not nothing_changes and (made := await self._writing.done_before(idempotency)) is not None:
-            return self._again(made)
+            return await self._again(root, made)
         accounts, now_us = self._keys.accounts, self._services.now_us()
         above = principal.account.name if body.parent is None and root is not None else body.parent
         parent = None if above is None else accounts.below(root, above)
@@ -211,13 +211,15 @@ class Accounting:
         change = Administration(at_us=now_us, accounts=[(account, 0)], audit=[trail])
         done = await self._writing.write(change, idempotency=idempotency, made=account.name)
         if isinstance(done, str):
-            return self._again(done)
+            return await self._again(root, done)
         kept = done.accounts[0]
         return Reply(201, _encode(self._view(kept)), (etag(kept.version),))
 
-    def _again(self, name: str) -> Reply:
-        """The answer to a request that was done before: the account as it is now."""
-        account = self._keys.accounts.below(None, name)
+    async def _again(self, root: int | None, name: str) -> Reply:
+        """The answer to a request that was done before, perhaps just now by another server: the account as it is."""
+        if name not in self._keys.accounts.named:
+            await self._keys.refresh()
+        account = self._keys.accounts.below(root, name)
         headers = (etag(account.version), (b"idempotent-replayed", b"true"))
         return Reply(201, _encode(self._view(account)), headers)
 
