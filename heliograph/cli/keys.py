@@ -39,9 +39,10 @@ async def create_key(
     test: bool = False,
 ) -> tuple[str, Any]:
     """A new key of an account, which is made when there is none: its text, and what is kept of it."""
+    from heliograph.access.ensuring import ensure_account
     from heliograph.access.keykeeping import KeyWish
 
-    owner = await store.ensure_account(account, _now_us())
+    owner = await ensure_account(store, command_actor(), account, _now_us())
     wish = KeyWish(name=name, scopes=scopes, expires_us=expires_us, addresses=addresses, test=test)
     kept, text = await _keeper(store).create(command_actor(), owner.id, wish)
     return text or "", kept

@@ -29,6 +29,7 @@ File = Annotated[
 @app.command()
 def add(account: Account, numbers: Numbers = None, file: File = None, config: Config = None) -> None:
     """Put numbers on the list: messages to them are refused from now on."""
+    from heliograph.access.ensuring import ensure_account
     from heliograph.access.optouts import opted_out
     from heliograph.cli.actor import command_actor
     from heliograph.cli.stores import with_store
@@ -37,7 +38,7 @@ def add(account: Account, numbers: Numbers = None, file: File = None, config: Co
     given = _numbers(numbers, file)
 
     async def work(store: Store) -> int:
-        owner = await store.ensure_account(account, time.time_ns() // 1000)
+        owner = await ensure_account(store, command_actor(), account, time.time_ns() // 1000)
         recipients = _recipients(given, owner.default_region)
         added = 0
         for chunk in _chunks(recipients, "adding"):
