@@ -59,7 +59,8 @@ _ORIGIN_CHARACTERS = 100
 class Principal(Struct, frozen=True):
     """Who is calling: an account, by one of its keys. ``key`` is the key's readable prefix.
 
-    ``kind`` is ``token`` for who has a token of an issuer outside; ``key`` then names issuer and subject.
+    ``kind`` is ``token`` for who has a token of an issuer outside, ``key`` then names issuer and subject; and
+    ``publishable`` for a web page, ``key`` then is the id of its token.
     """
 
     account: Account

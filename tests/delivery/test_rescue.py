@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from heliograph.contracts import Administration, AuditFilter, Changes
-from heliograph.model import DEAD_FROM_US, AuditEntry, PendingDelivery, State
+from heliograph.contracts import PUBLISHABLE, Administration, AuditFilter, Changes
+from heliograph.model import DEAD_FROM_US, ApiKey, AuditEntry, PendingDelivery, State
 from heliograph.telemetry import journal
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
@@ -148,3 +148,22 @@ async def test_the_audit_log_is_kept_for_as_long_as_is_set(tmp_path: Path) -> No
         clock.wall_us += 730 * 86_400 * 1_000_000 + 1
         await here.pipeline.rescue.purge()
         assert [one.object_name for one in await here.store.audit(AuditFilter())] == ["2", "1"]
+
+
+async def test_a_token_for_browsers_goes_a_day_after_its_end(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with house(tmp_path / "tokens.db", [], clock=clock) as here:
+        account = await here.store.ensure_account("shop", clock.now_us())
+        tokens = [
+            ApiKey(
+                id=0, account_id=account.id, prefix=f"hg_pub_live_{at}", hash=bytes([at]) * 32, scopes=(),
+                kind=PUBLISHABLE, created_us=clock.now_us(), expires_us=clock.now_us() + at * 1_000_000,
+            )
+            for at in range(3)
+        ]  # fmt: skip
+        change = Administration(at_us=clock.now_us(), credentials=[(one, 0) for one in tokens])
+        await here.store.administer(change)
+        for skipped_us, left in ((86_400_000_000, 3), (1, 2), (1_000_000, 1)):
+            clock.wall_us += skipped_us
+            await here.pipeline.rescue.purge()
+            assert len(await here.store.credentials(PUBLISHABLE)) == left
