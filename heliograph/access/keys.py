@@ -21,7 +21,7 @@ from heliograph.access.refusals import Refusals
 from heliograph.access.unseen import Unseen
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
-from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, AuditEntry, sandbox_of
+from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, sandbox_of
 from heliograph.telemetry import journal
 
 if TYPE_CHECKING:
@@ -251,20 +251,12 @@ class KeyRing:
         return self.admit(secret, peer, origin)
 
     def refused(self, principal: Principal, peer: str | None, kind: str, name: str, **detail: str) -> None:
-        """Somebody known may not do something, for want of a ``scope``, an ``address`` or another way: the audit log
-        tells it."""
-        entry = AuditEntry(
-            at_us=self._now_us(),
-            actor=principal.key,
-            actor_kind=principal.kind,
-            address=peer,
-            action="refuse",
-            object_kind=kind,
-            object_name=name,
-            account_id=principal.account.id,
-            outcome="refused",
-        )
-        self.refusals.note(entry, **detail)
+        """Somebody known may not do something: the audit log tells it.
+
+        ``kind`` and ``name`` are what they lack or were asked for: a ``scope``, a ``key`` elsewhere, an ``operation``.
+        """
+        account_id = principal.account.id
+        self.refusals.refused(principal.key, principal.kind, peer, kind, name, account_id=account_id, **detail)
 
     @staticmethod
     def is_token(text: str) -> bool:

@@ -21,6 +21,7 @@ from heliograph.access.allowing import AllowList, ranges_of
 from heliograph.access.emails import email_of
 from heliograph.access.guard import Guard
 from heliograph.access.passwords import MOST_PASSWORD_OCTETS, Passwords, Verdict
+from heliograph.access.refusals import Refusals
 from heliograph.contracts import Administration, Claim, Store
 from heliograph.delivery.idempotency import claim_of, mismatch
 from heliograph.delivery.submission import IdempotencyKey
@@ -110,13 +111,15 @@ SMPP_CUSTOMERS: Final = LoginKind(
 class Logins:
     """Checks a name and its password: an unknown name takes as long as a wrong password, and is answered alike.
 
-    ``guard`` is the one that keys have: who tries one kind of credential waits at the others, too.
+    ``guard`` is the one that keys have: who tries one kind of credential waits at the others, too. ``refusals`` are
+    theirs as well: the audit log tells who was refused.
     """
 
-    def __init__(self, store: Store, passwords: Passwords, guard: Guard) -> None:
+    def __init__(self, store: Store, passwords: Passwords, guard: Guard, refusals: Refusals) -> None:
         self._store = store
         self._passwords = passwords
         self._guard = guard
+        self._refusals = refusals
 
     async def check(self, kind: LoginKind, name: str, password: str, peer: str | None) -> ApiKey | None:
         """Whose they are, for a caller at ``peer``; None where nobody's.
@@ -134,10 +137,12 @@ class Logins:
         if found is None:
             self._guard.failed(peer, counted)
             return None
-        self._guard.passed(
-            peer, counted
-        )  # others may have failed here meanwhile: who guesses side by side learns nothing
+        # others may have failed here meanwhile: who guesses side by side learns nothing
+        self._guard.passed(peer, counted)
         if found.addresses and not AllowList(found.addresses).admits(peer):
+            self._refusals.refused(
+                kind.called(found), kind.kind, peer, "credential", "address_not_allowed", account_id=found.account_id
+            )
             raise RequestRejected(
                 "address_not_allowed",
                 f"This {kind.what} may not come from this address: use one of its own, or let the operator add this.",

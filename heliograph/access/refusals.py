@@ -65,6 +65,23 @@ class Refusals:
         told.count += 1
         told.entry, told.detail = entry, detail
 
+    def refused(
+        self, actor: str, actor_kind: str, peer: str | None, kind: str, name: str, *, account_id: int, **detail: str
+    ) -> None:
+        """Somebody known, at ``peer``, may not do something, for want of the ``kind`` ``name``."""
+        entry = AuditEntry(
+            at_us=self._now_us(),
+            actor=actor,
+            actor_kind=actor_kind,
+            address=peer,
+            action="refuse",
+            object_kind=kind,
+            object_name=name,
+            account_id=abs(account_id),  # of a sandbox: its account
+            outcome="refused",
+        )
+        self.note(entry, **detail)
+
     def locked(self, what: str, name: str, for_s: int) -> None:
         """An ``address``, a ``name`` or ``everybody`` was locked after wrong credentials."""
         entry = AuditEntry(
@@ -88,12 +105,20 @@ class Refusals:
         entries = [_worded(one.entry, count, one.detail) for one, count in due]
         if others:
             entries.append(_worded(replace(_OTHERS, at_us=now_us), others, {}))
-        if entries:
-            await self._store.administer(Administration(at_us=now_us, audit=entries))
-        for one, count in due:
+        before = [one.written_us for one, _ in due]
+        for one, count in due:  # before it is written: whoever writes beside this tells them no second time
             one.count -= count
             one.written_us = now_us
         self._others -= others
+        try:
+            if entries:
+                await self._store.administer(Administration(at_us=now_us, audit=entries))
+        except BaseException:
+            for (one, count), written_us in zip(due, before, strict=True):
+                one.count += count
+                one.written_us = written_us
+            self._others += others
+            raise
         self._told = {kind: one for kind, one in self._told.items() if one.count or now_us - one.written_us < _AGAIN_US}
 
 

@@ -26,7 +26,7 @@ class ConfigObject(Struct, frozen=True, kw_only=True):
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """Who did what to which object, from where. Written with the change, never changed, never with a secret.
 
-    ``actor_kind`` is ``key``, ``person``, ``token``, ``publishable``, ``command``, ``file`` or ``system``;
+    ``actor_kind`` is ``key``, ``person``, ``smpp``, ``token``, ``publishable``, ``command``, ``file`` or ``system``;
     ``account_id`` is whom it concerns (0: the operator alone). ``before`` and ``after`` are JSON, None where there was
     nothing. ``id`` rises and is given by the store.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from heliograph.access.refusals import MOST_KINDS, Refusals
-from heliograph.contracts import AuditFilter
+from heliograph.contracts import Administration, AuditFilter
+from heliograph.errors import StoreError
 from heliograph.model import AuditEntry
 from heliograph.store.sqlite import SqliteStore
 
@@ -71,3 +73,28 @@ async def test_a_lock_is_in_the_log(store: SqliteStore) -> None:
         "system", "192.0.2.1", "address", "refused",
     )  # fmt: skip
     assert json.loads(entry.after or "") == {"for_s": 900, "count": 1}
+
+
+async def test_two_who_write_at_once_tell_each_once(store: SqliteStore) -> None:
+    refusals = Refusals(store, lambda: NOW_US)
+    refusals.note(ENTRY)
+    refusals.note(ENTRY)
+    await asyncio.gather(refusals.write(at_once=True), refusals.write(at_once=True))
+    assert await counts(store) == [("admin", 2)]
+
+
+async def test_what_could_not_be_written_is_told_later(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = Refusals(store, lambda: NOW_US)
+    for at in range(MOST_KINDS + 1):
+        refusals.note(replace(ENTRY, object_name=f"scope-{at:02}"))
+
+    async def full(change: Administration) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "administer", full)
+        with pytest.raises(StoreError):
+            await refusals.write()
+    await refusals.write()
+    found = await counts(store)
+    assert (len(found), found[-1]) == (MOST_KINDS + 1, ("others", 1))

@@ -31,7 +31,7 @@ async def team(api: House) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def logins(api: House) -> AsyncIterator[Logins]:
     passwords = Passwords(memory_kib=64, passes=1)
-    yield Logins(api.store, passwords, api.services.keys.guard)
+    yield Logins(api.store, passwords, api.services.keys.guard, api.services.keys.refusals)
     passwords.close()
 
 
@@ -163,6 +163,10 @@ async def test_who_guesses_side_by_side_learns_no_more(api: House, team: str, lo
 async def test_a_password_is_good_at_its_addresses_alone(api: House, admin: str, logins: Logins) -> None:
     password = (await ask(api, admin, "POST", "smpp-customers", ACME)).json["password"]
     assert await tried(logins, SMPP_CUSTOMERS, "acme1", password, "198.51.100.7") == "address_not_allowed"
+    await api.services.keys.refusals.write(at_once=True)
+    [told] = await api.store.audit(AuditFilter(outcome="refused"))
+    assert (told.actor, told.actor_kind, told.address) == ("acme1", "smpp", "198.51.100.7")
+    assert (told.object_kind, told.object_name) == ("credential", "address_not_allowed")
     assert await tried(logins, SMPP_CUSTOMERS, "acme1", "guess", "198.51.100.7") == "wrong"
     assert await tried(logins, SMPP_CUSTOMERS, "acme1", password, HOME) == "in"
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
+
+import pytest
 
 from tests.ingress.house import House
+
+OWNER = {"email": "ada@example.com", "role": "owner"}
 
 
 async def refusals(api: House) -> list[dict[str, Any]]:
@@ -41,3 +46,52 @@ async def test_a_key_in_a_browser_or_at_another_address(api: House) -> None:
         (bound[:16], "key", "address_not_allowed", {"count": 1}),
         (api.key[:16], "key", "browser_origin", {"count": 1}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "method", "path", "body", "operation", "field"),
+    [
+        (("keys",), "POST", "/v1/keys", {"scopes": ["admin"]}, "POST /v1/keys", "scopes"),
+        (("accounts",), "PATCH", "/v1/accounts/demo", {"closed": True}, "PATCH /v1/accounts/{name}", None),
+        (("accounts",), "PUT", "/v1/limits/account:demo", {}, "PUT /v1/limits/{subject}", None),
+        (("accounts",), "POST", "/v1/people", OWNER, "POST /v1/people", "role"),
+        (("messages:read",), "GET", "/v1/messages?connector=main", b"", "GET /v1/messages", None),
+        (("messages:read",), "GET", "/v1/analytics?group_by=connector", b"", "GET /v1/analytics", "group_by"),
+        (("messages:send",), "POST", "/v1/sandbox/replies", {}, "POST /v1/sandbox/replies", None),
+    ],
+)
+async def test_what_a_known_caller_may_not_is_told_wherever_it_turns_out(
+    api: House, scopes: tuple[str, ...], method: str, path: str, body: Any, operation: str, field: str | None
+) -> None:
+    key = await api.make("demo", scopes)
+    answer = await api.call(method, path, body, key=key, client="192.0.2.9")
+    assert answer.status == 403, answer.body
+    [told] = await refusals(api)
+    assert (told["actor"], told["address"], told["account"]) == (key[:16], "192.0.2.9", "demo")
+    assert (told["action"], told["object_kind"], told["object_name"]) == ("refuse", "operation", operation)
+    detail = {"code": answer.code, "request": f"{method} {path.partition('?')[0]}", "count": 1}
+    assert told["after"] == detail | ({} if field is None else {"field": field})
+
+
+async def test_a_token_with_more_than_its_key_may(api: House) -> None:
+    form = {"grant_type": "client_credentials", "client_id": api.key[:16], "client_secret": api.key}
+    for scope in ("admin", "no such scope"):
+        body = urlencode({**form, "scope": scope}).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert (await api.call("POST", "/oauth/token", body, key=None, headers=headers)).status == 400
+    [told] = await refusals(api)
+    assert (told["actor"], told["object_kind"], told["object_name"]) == (api.key[:16], "scope", "admin")
+
+
+async def test_a_sandbox_is_its_account(api: House) -> None:
+    key = await api.make("demo", ("messages:read",), test=True)
+    assert (await api.call("GET", "/v1/webhooks", key=key)).code == "forbidden"
+    [told] = await refusals(api)
+    assert (told["actor"], told["account"]) == (key[:16], "demo")
+
+
+async def test_nobodys_request_is_nobodys_refusal(api: House) -> None:
+    """Unknown keys are the guard's, and what is not there is no right that somebody lacks."""
+    assert (await api.call("GET", "/v1/messages", key=None)).status == 401
+    assert (await api.call("GET", "/v1/webhooks/we_none")).status == 404
+    assert await refusals(api) == []

@@ -64,6 +64,10 @@ class Surface:
     beta: str
     folder: Path
 
+    async def key(self, account: str, scopes: Iterable[str]) -> str:
+        """Another key."""
+        return await _key(self.server, account, scopes)
+
     @property
     def store(self) -> Path:
         return self.folder / "store.db"

@@ -113,6 +113,29 @@ async def test_every_operation_that_changes_something_is_told_or_traffic(tmp_pat
         assert not [entry for entry in await maker.trail() if stage.alpha in f"{entry}"]
 
 
+async def refused(stage: Surface, key: str) -> AuditEntry | None:
+    """The last refusal of a key that the log has."""
+    await stage.server.keys.refusals.write(at_once=True)
+    found = await stage.server.store.audit(AuditFilter(actor=key[:16], outcome="refused", limit=1))
+    return found[0] if found else None
+
+
+async def test_a_key_without_the_scope_is_told_of_at_every_operation(tmp_path: Path) -> None:
+    async with surface(tmp_path) as stage, Asker(stage.url) as asker:
+        poor = await stage.key("poor", ["metrics:read"])
+        for one in operations(stage.document):
+            if not one.scopes:  # asked with a publishable token, which has none
+                continue
+            answer = await asker.ask(one, poor)
+            assert (answer.status, answer.code) == (403, "forbidden"), one.label
+            entry = await refused(stage, poor)
+            assert entry is not None, one.label
+            path = re.sub(r"{\w+}", "nothing", one.path)
+            assert json.loads(entry.after or "") == {"request": f"{one.method} {path}", "count": 1}, one.label
+            assert (entry.object_kind, entry.address) == ("scope", "127.0.0.1")
+            assert entry.object_name in one.scopes
+
+
 @pytest.mark.parametrize("label", ["POST /v1/messages", "POST /v1/inspect"])
 async def test_an_operation_that_tells_nothing_is_seen(tmp_path: Path, label: str) -> None:
     """The check sees what it is for."""

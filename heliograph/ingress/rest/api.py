@@ -28,7 +28,7 @@ from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.asking import parameters
 from heliograph.ingress.rest.audit import AUDIT_OPERATIONS, Audit
-from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of
+from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of, shown_request
 from heliograph.ingress.rest.declaring import DECLARED_OPERATIONS, Declaring
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
@@ -59,6 +59,7 @@ _Answer = Callable[[Request], Awaitable[Reply | Response]]
 
 _NOTHING_FOREIGN = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
 """The page of the API has its style inside and asks nobody for anything."""
+_FORBIDDEN = 403
 _NOT_KEPT = ((b"cache-control", b"no-store"),)
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
@@ -266,7 +267,20 @@ class _Routes:
         header = request.headers.get("authorization")
         raw = None if header is None else header.encode("latin-1")
         call = Call(request.method, request.url.path, b"", raw, peer=_peer_of(request), origin=_origin_of(request))
-        return caller(call, self._services.keys, scope, *others)
+        principal = caller(call, self._services.keys, scope, *others)
+        request.state.principal = principal
+        return principal
+
+    def _note(self, request: Request, error: RequestRejected | StoreError) -> None:
+        """A caller who is known may not do this: the audit log tells it. Who is not known was told of by the key."""
+        principal = getattr(request.state, "principal", None)
+        if principal is None or not isinstance(error, RequestRejected) or error.status != _FORBIDDEN:
+            return
+        operation = f"{request.method} {request.scope['route'].path}"
+        detail = {"code": error.code, "request": shown_request(request.method, request.url.path)}
+        if error.field is not None:
+            detail["field"] = error.field
+        self._services.keys.refused(principal, _peer_of(request), "operation", operation, **detail)
 
     def _endpoint(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
         """What FastAPI calls: every error becomes a problem here."""
@@ -284,6 +298,7 @@ class _Routes:
                 return refusal(stale(error))
             except (RequestRejected, StoreError) as error:
                 metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)
+                self._note(request, error)
                 return refusal(error)
             except Exception as error:
                 return failed(metrics, request.method, request.url.path, error)

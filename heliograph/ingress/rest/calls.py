@@ -17,7 +17,7 @@ from heliograph.access import KeyRing, Principal
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
 
-__all__ = ["Call", "caller", "decode", "idempotency_of"]
+__all__ = ["Call", "caller", "decode", "idempotency_of", "shown_request"]
 
 T = TypeVar("T")
 
@@ -57,11 +57,16 @@ def caller(call: Call, keys: KeyRing, scope: str, *others: str) -> Principal:
             status=401,
         )
     if scope not in principal.scopes and principal.scopes.isdisjoint(others):
-        keys.refused(principal, call.peer, "scope", scope, request=f"{call.method} {call.path[:_SHOWN_CHARACTERS]}")
+        keys.refused(principal, call.peer, "scope", scope, request=shown_request(call.method, call.path))
         raise RequestRejected(
             "forbidden", f"This key lacks the scope {scope}: use another key, or let the operator make one.", status=403
         )
     return principal
+
+
+def shown_request(method: str, path: str) -> str:
+    """What was asked for, as the audit log shows it."""
+    return f"{method} {path[:_SHOWN_CHARACTERS]}"
 
 
 def _by_basic(value: bytes, call: Call, keys: KeyRing) -> Principal | None:

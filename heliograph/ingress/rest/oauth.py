@@ -105,7 +105,7 @@ class OAuth:
             raise _Refused("invalid_request", f"Send grant_type={_GRANT}.")
         if grant != _GRANT:
             raise _Refused("unsupported_grant_type", f"The only grant_type here is {_GRANT}.")
-        issued = await tokens.issue(client, _scopes(form.get("scope"), client))
+        issued = await tokens.issue(client, self._scopes(form.get("scope"), client, call.peer))
         answer = {
             "access_token": issued.text,
             "token_type": "Bearer",
@@ -124,6 +124,21 @@ class OAuth:
                 "invalid_client", "client_id must be the id of a key, and client_secret the key: see heliograph keys."
             )
         return found
+
+    def _scopes(self, wanted: str | None, client: Principal, peer: str | None) -> tuple[str, ...]:
+        """What the token may do: what was asked for, as far as the key may do it; without a wish, all of that."""
+        own = tuple(one for one in SCOPES if one in client.scopes)
+        if wanted is None:
+            return own
+        asked = tuple(dict.fromkeys(wanted.split(" ")))
+        lacking = [one for one in asked if one not in own]
+        if not lacking:
+            return asked
+        if lacking[0] in SCOPES:  # others are nobody's right
+            self._services.keys.refused(client, peer, "scope", lacking[0], request=f"POST {TOKEN_PATH}")
+        raise _Refused(
+            "invalid_scope", f"This key lacks the scope {_shown(lacking[0])}: it has {' '.join(own) or 'none'}."
+        )
 
     async def keys(self, request: Request) -> Reply:
         """The keys that our tokens are verified with."""
@@ -193,19 +208,6 @@ def _basic(header: bytes) -> _Credentials:
         if colon:
             return _Credentials(unquote_plus(client_id), unquote_plus(secret))
     raise _Refused("invalid_client", "The Authorization header here is HTTP Basic, with client_id and client_secret.")
-
-
-def _scopes(wanted: str | None, client: Principal) -> tuple[str, ...]:
-    """What the token may do: what was asked for, as far as the key may do it; without a wish, all of that."""
-    own = tuple(one for one in SCOPES if one in client.scopes)
-    if wanted is None:
-        return own
-    asked = tuple(dict.fromkeys(wanted.split(" ")))
-    if lacking := [one for one in asked if one not in own]:
-        raise _Refused(
-            "invalid_scope", f"This key lacks the scope {_shown(lacking[0])}: it has {' '.join(own) or 'none'}."
-        )
-    return asked
 
 
 def _shown(text: str) -> str:
