@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,11 +32,12 @@ def url(config: Path) -> Iterator[str]:
 @pytest.fixture
 def account(config: Path, url: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
     """An account with a test key, for which no carrier is needed."""
-    made = run("keys", "create", "--test", "--account", "shop", "--config", config)
+    name = f"shop{time.monotonic_ns()}"
+    made = run("keys", "create", "--test", "--account", name, "--config", config)
     assert made.code == 0, made.err
     monkeypatch.setenv("HELIOGRAPH_URL", url)
     monkeypatch.setenv("HELIOGRAPH_KEY", made.out.strip().splitlines()[-1])
-    return "shop"
+    return name
 
 
 def create(run: Run, *words: str) -> str:
@@ -64,7 +66,9 @@ def test_a_token_is_made_used_listed_and_revoked(run: Run, account: str, config:
         (spared[:32], "revoked"),
         (used[:32], "started"),
     ]
-    assert {(one["to"], *one["origins"], one["account"]) for one in listed["tokens"]} == {("+9991000000", SHOP, "shop")}
+    assert {(one["to"], *one["origins"], one["account"]) for one in listed["tokens"]} == {
+        ("+9991000000", SHOP, account)
+    }
     table = run("publishable-tokens", "list", "--config", config).out
     assert used[:32] in table
     assert not [text for text in (used, spared, whole) if text in table]
