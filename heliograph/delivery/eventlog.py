@@ -1,4 +1,4 @@
-"""The events of an account, read from the outbox by a cursor: for those who cannot be called.
+"""The events of one account or several, read from the outbox by a cursor: for those who cannot be called.
 
 A place in it is a position of the outbox and how many facts of that row are passed. Readers go forward and never
 skip; what retention has taken is refused, not left out. The events are those of webhooks, octet for octet.
@@ -6,13 +6,13 @@ skip; what retention has taken is refused, not left out. The events are those of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from heliograph.contracts import Clock, Store
-from heliograph.delivery.wording import EVENT_TYPES, event_json
+from heliograph.contracts import Clock, MessageRecord, Store
+from heliograph.delivery.wording import EVENT_TYPES, event_json, owned_event_json
 from heliograph.errors import RequestRejected
 from heliograph.model import Fact
 
@@ -76,25 +76,37 @@ class EventLog:
                 field=field,
             )
 
-    async def page(self, account_id: int, after: Place, states: frozenset[int] | None, limit: int) -> EventPage:
-        """Up to ``limit`` events of an account behind a place, of these states (None: of all)."""
+    async def page(
+        self,
+        accounts: Collection[int],
+        after: Place,
+        states: frozenset[int] | None,
+        limit: int,
+        name: Callable[[int], str] | None = None,
+    ) -> EventPage:
+        """Up to ``limit`` events of these accounts behind a place, of these states (None: of all).
+
+        ``accounts`` is a set where they are many; with ``name`` each event says whose it is.
+        """
         facts: list[tuple[Fact, Place]] = []
         place, looked = after, 0
         while len(facts) < limit and looked < _MOST_ROWS:
             before_us = self._clock.now_us()
             rows = (await self._store.outbox(place.position - 1, _PAGE_ROWS)).rows
             if not rows:
-                return await self._worded(facts, Place(place.position, place.index, before_us), more=False)
+                return await self._worded(facts, Place(place.position, place.index, before_us), name, more=False)
             looked += len(rows)
-            place = _collect(rows, place, account_id, states, limit, facts)
-        return await self._worded(facts, place, more=True)
+            place = _collect(rows, place, accounts, states, limit, facts)
+        return await self._worded(facts, place, name, more=True)
 
-    async def _worded(self, facts: Sequence[tuple[Fact, Place]], place: Place, *, more: bool) -> EventPage:
+    async def _worded(
+        self, facts: Sequence[tuple[Fact, Place]], place: Place, name: Callable[[int], str] | None, *, more: bool
+    ) -> EventPage:
         """What is told of facts whose messages are still kept."""
         ids = {(fact.account_id, fact.message_id) for fact, _ in facts}
         records = await self._store.records(sorted(ids))
         events = [
-            Told(_type_of(fact), event_json(records[fact.message_id], fact), behind)
+            Told(_type_of(fact), _body_of(records[fact.message_id], fact, name), behind)
             for fact, behind in facts
             if fact.message_id in records
         ]
@@ -104,7 +116,7 @@ class EventLog:
 def _collect(
     rows: Sequence[tuple[int, tuple[Fact, ...]]],
     place: Place,
-    account_id: int,
+    accounts: Collection[int],
     states: frozenset[int] | None,
     limit: int,
     found: list[tuple[Fact, Place]],
@@ -114,7 +126,7 @@ def _collect(
         first = place.index if position == place.position else 0
         for index in range(first, len(facts)):
             fact = facts[index]
-            if fact.account_id != account_id or (states is not None and fact.state not in states):
+            if fact.account_id not in accounts or (states is not None and fact.state not in states):
                 continue
             behind = Place(position, index + 1, fact.at_us)
             found.append((fact, behind))
@@ -122,6 +134,10 @@ def _collect(
                 return behind
         place = Place(position + 1, 0, facts[-1].at_us if facts else place.at_us)
     return place
+
+
+def _body_of(record: MessageRecord, fact: Fact, name: Callable[[int], str] | None) -> bytes:
+    return event_json(record, fact) if name is None else owned_event_json(record, fact, name(fact.account_id))
 
 
 def _type_of(fact: Fact) -> str:

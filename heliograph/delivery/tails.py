@@ -7,7 +7,7 @@ nobody else's time. How many there may be is bounded, for an account and in all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from typing import Final
 
 from heliograph.delivery.eventlog import EventLog, EventPage, Place
@@ -33,10 +33,22 @@ class Tails:
         self._per_account = per_account
         self._in_all = in_all
         self._open: dict[int, set[Tail]] = {}
+        self._wide: set[Tail] = set()
+        """Those of them that follow other accounts than their reader's own."""
         self.listening = False
 
-    def open(self, account_id: int, after: Place, states: frozenset[int] | None) -> Tail:
-        """A tail behind a place. Raises ``RequestRejected`` (429) where there are too many."""
+    def open(
+        self,
+        account_id: int,
+        after: Place,
+        states: frozenset[int] | None,
+        followed: Callable[[], Set[int]] | None = None,
+        name: Callable[[int], str] | None = None,
+    ) -> Tail:
+        """A tail behind a place, one of ``account_id``'s. Raises ``RequestRejected`` (429) where there are too many.
+
+        It follows that account, or those that ``followed`` gives at each look; ``name`` as in :meth:`EventLog.page`.
+        """
         mine = self._open.get(account_id, set())
         if len(mine) >= self._per_account or sum(map(len, self._open.values())) >= self._in_all:
             raise RequestRejected(
@@ -45,19 +57,26 @@ class Tails:
                 status=429,
                 retry_after_s=5,
             )
-        tail = Tail(self, account_id, after, states)
+        tail = Tail(self, account_id, after, states, followed, name)
+        if followed is not None:
+            self._wide.add(tail)
         self._open.setdefault(account_id, mine).add(tail)
         self.listening = True
         return tail
 
     def told(self, facts: Sequence[Fact]) -> None:
         """These happened: wakes who waits for them."""
-        for account_id in self._open.keys() & {fact.account_id for fact in facts}:
+        whose = {fact.account_id for fact in facts}
+        for account_id in self._open.keys() & whose:
             for tail in self._open[account_id]:
+                tail.wake()
+        for tail in self._wide:
+            if not whose.isdisjoint(tail.followed()):
                 tail.wake()
 
     def forget(self, tail: Tail) -> None:
         """A tail ended."""
+        self._wide.discard(tail)
         if mine := self._open.get(tail.account_id):
             mine.discard(tail)
             if not mine:
@@ -73,8 +92,19 @@ class Tails:
 class Tail:
     """One reader. :meth:`close` gives its place among the account's tails back."""
 
-    def __init__(self, tails: Tails, account_id: int, after: Place, states: frozenset[int] | None) -> None:
+    def __init__(
+        self,
+        tails: Tails,
+        account_id: int,
+        after: Place,
+        states: frozenset[int] | None,
+        followed: Callable[[], Set[int]] | None = None,
+        name: Callable[[int], str] | None = None,
+    ) -> None:
         self.account_id = account_id
+        own = frozenset((account_id,))
+        self.followed: Callable[[], Set[int]] = followed or (lambda: own)
+        self._name = name
         self._tails = tails
         self._place = after
         self._states = states
@@ -101,7 +131,7 @@ class Tail:
         told_at = loop.time()
         while not self._ended and allowed():
             self._woken.clear()
-            page = await self._tails.log.page(self.account_id, self._place, self._states, _PAGE)
+            page = await self._tails.log.page(self.followed(), self._place, self._states, _PAGE, self._name)
             self._place = page.place
             if page.events or loop.time() - told_at >= _QUIET_S:
                 told_at = loop.time()

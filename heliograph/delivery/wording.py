@@ -55,6 +55,7 @@ __all__ = [
     "iso",
     "message_json",
     "message_view",
+    "owned_event_json",
     "states_of",
 ]
 
@@ -215,6 +216,12 @@ def _word_second(second: int) -> str:
 def event_json(source: MessageRecord | Live, fact: Fact) -> bytes:
     """The event that ``fact`` keeps, as a customer gets it, from the message's rows or from memory."""
     return _encoder.encode(event_view(source, fact))
+
+
+def owned_event_json(source: MessageRecord | Live, fact: Fact, account: str) -> bytes:
+    """:func:`event_json` whose message says whose it is: for who reads events of several accounts."""
+    view = event_view(source, fact)
+    return _encoder.encode(msgspec.structs.replace(view, data=msgspec.structs.replace(view.data, account=account)))
 
 
 def event_view(source: MessageRecord | Live, fact: Fact) -> EventView:

@@ -1,11 +1,11 @@
-"""``GET /v1/events``: the events of an account by cursor, or live as Server-Sent Events.
+"""``GET /v1/events``: the events of an account, or of those below it, by cursor, or live as Server-Sent Events.
 
 Source: WHATWG HTML, "Server-sent events" (the event stream format, read 2026-11-22).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,7 +14,8 @@ from fastapi.responses import StreamingResponse
 from msgspec import Raw, Struct
 from starlette.types import Receive, Scope, Send
 
-from heliograph.access import Principal
+from heliograph.access import KeyRing, Principal
+from heliograph.access.accounts import Accounts
 from heliograph.access.unseen import Unseen
 from heliograph.delivery.eventlog import BEGINNING, EventPage, Place
 from heliograph.delivery.tails import Tail
@@ -36,7 +37,7 @@ _USUAL: Final = 100
 _MOST_TYPES: Final = 32
 _LIST: Final = "events"
 _STREAM: Final = "text/event-stream"
-_PARAMETERS: Final = ("cursor", "types", "limit")
+_PARAMETERS: Final = ("cursor", "types", "limit", "account")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,6 +68,8 @@ EVENT_OPERATIONS: Final = (
             "without it the page begins with the oldest event that is kept.",
             "types": "Only events of these types, with commas between them.",
             "limit": "Events in the page, 1 to 500; 100 by default.",
+            "account": "tree: of your account and of all below it; or the name of one of them; their messages say "
+            "whose they are. Without it, your own alone.",
         },
         problems=("cursor_too_old", "too_many_streams"),
     ),
@@ -78,6 +81,7 @@ class Events:
 
     def __init__(self, services: Services, caller: Callable[[Request, str], Principal]) -> None:
         self._tails = services.tails
+        self._keys = services.keys
         self._cursors = services.cursors
         self._caller = caller
 
@@ -86,22 +90,27 @@ class Events:
         principal = self._caller(request, _SCOPE)
         query = parameters(request, _PARAMETERS)
         states = _states(query.get("types", ""))
+        whose = _Whose(self._keys, principal.account.id, query["account"]) if "account" in query else None
         if _STREAM in request.headers.get("accept", ""):
-            return await self._stream(request, principal, states)
+            return await self._stream(request, principal, states, whose)
         limit = limit_of(query, _USUAL, _MOST)
         after = await self._place(principal, query.get("cursor"), "cursor", BEGINNING)
-        page = await self._tails.log.page(principal.account.id, after, states, limit)
+        accounts = (principal.account.id,) if whose is None else whose()
+        page = await self._tails.log.page(accounts, after, states, limit, None if whose is None else whose.name)
         body = _Page(
             [Raw(event.body) for event in page.events], self._cursor(principal.account.id, page.place), page.more
         )
         return Reply(200, _encode(body))
 
-    async def _stream(self, request: Request, principal: Principal, states: frozenset[int] | None) -> Response:
+    async def _stream(
+        self, request: Request, principal: Principal, states: frozenset[int] | None, whose: _Whose | None
+    ) -> Response:
         if last := request.headers.get("last-event-id"):
             after = await self._place(principal, last, "Last-Event-ID", None)
         else:
             after = await self._place(principal, request.query_params.get("cursor"), "cursor", None)
-        tail = self._tails.open(principal.account.id, after, states)
+        name = None if whose is None else whose.name
+        tail = self._tails.open(principal.account.id, after, states, whose, name)
 
         def allowed() -> bool:
             try:
@@ -124,6 +133,28 @@ class Events:
         place = self._cursors.read(cursor, Place, _LIST, principal.account.id, field=field)
         self._tails.log.check(place, field)
         return place
+
+
+class _Whose:
+    """The accounts that ``account`` names, as they stand at each look. Raises ``RequestRejected`` for none of them."""
+
+    def __init__(self, keys: KeyRing, root: int, word: str) -> None:
+        self._keys = keys
+        self._root = root
+        self._word = word
+        self._as_of: Accounts | None = None
+        self._ids: Set[int] = frozenset()
+        self()
+
+    def __call__(self) -> Set[int]:
+        accounts = self._keys.accounts
+        if accounts is not self._as_of:
+            self._as_of, self._ids = accounts, frozenset(accounts.asked(self._root, self._word))
+        return self._ids
+
+    def name(self, account_id: int) -> str:
+        """Whose an event is."""
+        return self._keys.accounts.name(account_id)
 
 
 class _Stream(StreamingResponse):

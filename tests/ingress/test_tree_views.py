@@ -1,0 +1,85 @@
+"""What a parent sees of the accounts below it beside their messages; nobody sees a stranger's or a sibling's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from heliograph.model import CUSTOMER_SCOPES
+from tests.ingress.house import House
+from tests.ingress.test_accounts import MESSAGE, family, make
+from tests.ingress.test_events import listen, stream
+
+ALL = (*CUSTOMER_SCOPES, "accounts")
+TREE = {"demo", "demo.shop", "demo.shop.web"}
+
+
+@pytest.fixture
+async def parent(api: House) -> str:
+    return str(await api.make("demo", ALL))
+
+
+async def get(api: House, path: str, key: str) -> Any:
+    answer = await api.call("GET", path, key=key)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+# --- events ---------------------------------------------------------------------------------------------
+
+
+async def test_events_of_the_tree_say_whose_they_are(api: House, parent: str) -> None:
+    ids = await family(api, parent)
+
+    async def read(query: str, key: str = parent) -> list[tuple[str, str | None]]:
+        page = await get(api, f"/v1/events{query}", key)
+        return [(event["subject"], event["data"].get("account")) for event in page["events"]]
+
+    assert set(await read("?account=tree")) == {(ids[name], name) for name in TREE}
+    assert await read("?account=demo.shop.web") == [(ids["demo.shop.web"], "demo.shop.web")]
+    assert await read("") == [(ids["demo"], None)]
+    shop = await api.make("demo.shop")
+    assert set(await read("?account=tree", shop)) == {(ids[n], n) for n in ("demo.shop", "demo.shop.web")}
+    assert await read("?account=demo.shop", shop) == [(ids["demo.shop"], "demo.shop")]
+
+
+async def test_a_page_of_the_trees_events_goes_on_where_it_ended(api: House, parent: str) -> None:
+    ids = await family(api, parent)
+    seen: list[str] = []
+    cursor, more = "", True
+    while more:
+        page = await get(api, f"/v1/events?account=tree&limit=1{cursor}", parent)
+        seen += [event["subject"] for event in page["events"]]
+        cursor, more = f"&cursor={page['cursor']}", page["more"]
+    assert seen == [ids[name] for name in ("demo", "demo.shop", "demo.shop.web")]
+
+
+@pytest.mark.parametrize("path", ["/v1/events"])
+async def test_a_strangers_a_siblings_and_a_parents_name_are_nobodys(api: House, parent: str, path: str) -> None:
+    await make(api, parent, {"name": "shop"})
+    await make(api, parent, {"name": "bar"})
+    stranger, shop = await api.make("other", ALL), await api.make("demo.shop", ALL)
+    asked = [(stranger, "demo"), (stranger, "demo.shop"), (shop, "demo"), (shop, "demo.bar"), (parent, "nobody")]
+    answers = [(name, await api.call("GET", f"{path}?account={name}", key=key)) for key, name in asked]
+    assert {(one.status, one.code, one.json["field"]) for _, one in answers} == {(422, "field_invalid", "account")}
+    assert len({one.json["detail"].replace(f" {name} ", " … ") for name, one in answers}) == 1
+
+
+async def test_a_live_stream_follows_the_tree_and_accounts_that_are_new_in_it(api: House, parent: str) -> None:
+    listen(api)
+    await make(api, parent, {"name": "shop"})
+    shop = await api.make("demo.shop")
+    async with stream(api, "?account=tree", Authorization=f"Bearer {parent}") as live:
+        assert live.status == 200
+        sent = [(await api.call("POST", "/v1/messages", MESSAGE, key=shop)).json["id"]]
+        await api.call("POST", "/v1/messages", MESSAGE, key=api.stranger)
+        await make(api, parent, {"name": "web", "parent": "demo.shop"})
+        web = await api.make("demo.shop.web")
+        sent += [(await api.call("POST", "/v1/messages", MESSAGE, key=web)).json["id"]]
+        told = [json.loads((await asyncio.wait_for(live.event(), 20))["data"]) for _ in sent]
+    assert [(one["subject"], one["data"]["account"]) for one in told] == list(
+        zip(sent, ("demo.shop", "demo.shop.web"), strict=True)
+    )
