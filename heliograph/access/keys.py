@@ -225,7 +225,8 @@ class KeyRing:
             self.refused(principal, peer, "key", "browser_origin")
             raise RequestRejected(
                 "browser_origin",
-                "A key in a web page can be read by all who see the page: call from your server, and replace this key.",
+                "A key in a web page can be read by all who see the page: replace it, and call from your server, "
+                "or let your server give the page a publishable token.",
                 status=403,
             )
         if principal.allowed is not None and not principal.allowed.admits(peer):

@@ -72,7 +72,7 @@ def test_a_token_is_made_used_listed_and_revoked(run: Run, account: str, config:
     table = run("publishable-tokens", "list", "--config", config).out
     assert used[:32] in table
     assert not [text for text in (used, spared, whole) if text in table]
-    entries = json.loads(run("audit", "list", "--json", "--config", config).out)
+    entries = json.loads(run("audit", "list", "--account", account, "--json", "--config", config).out)
     told = [one for one in entries["entries"] if one["object"].startswith("publishable_token ")]
     assert [(one["action"], one["actor"].split()[0], one["object"].split()[1]) for one in told] == [
         ("revoke", "command", whole[:32]),
