@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from heliograph.access.keysets import ALGORITHMS, VerifyingKey
 
-__all__ = ["MOST_TOKEN_CHARACTERS", "BadToken", "Expected", "Token", "check", "read", "verify"]
+__all__ = ["MOST_TOKEN_CHARACTERS", "BadToken", "Expected", "LateToken", "Token", "check", "read", "verify"]
 
 MOST_TOKEN_CHARACTERS: Final = 8_192
 """What a request's headers have room for besides; a token of an issuer that lists groups has some thousand."""
@@ -39,6 +39,10 @@ class BadToken(Exception):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(why)
+
+
+class LateToken(BadToken):
+    """A token such as honest clients have: its time or its key is over. Told without work, and no guess at anything."""
 
 
 class _Header(Struct, frozen=True):
@@ -107,11 +111,11 @@ def check(token: Token, expected: Expected, now_us: int) -> int:
         raise BadToken("for another audience")
     ends_us = _moment_us(claims, "exp")
     if ends_us is None or ends_us <= now_us:
-        raise BadToken("over, or without an end")
+        raise LateToken("over, or without an end")
     for name in ("nbf", "iat"):
         begins_us = _moment_us(claims, name)
         if begins_us is not None and begins_us > now_us + _LEEWAY_S * 1_000_000:
-            raise BadToken("of the future")
+            raise LateToken("of the future")
     return ends_us
 
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from heliograph.access.accounts import Accounts
 from heliograph.access.allowing import AllowList
 from heliograph.access.guard import Guard
+from heliograph.access.invalid import InvalidToken
 from heliograph.access.refusals import Refusals
 from heliograph.access.unseen import Unseen
 from heliograph.contracts import Store
@@ -213,7 +214,10 @@ class KeyRing:
         the whole key hears them. After many failures 429 ``too_many_failures``, as :class:`Guard` says it. Raises
         ``Unseen`` for a token that was never verified, and for what may be a key that another process has just made.
         """
-        principal = self._whose(token)
+        try:
+            principal = self._whose(token)
+        except Unseen:
+            raise Unseen(partial(self._meet, token, peer)) from None
         if principal is None:
             self._look_first(token, peer)
             self.guard.failed(peer, token[:_PREFIX_CHARACTERS])
@@ -277,6 +281,24 @@ class KeyRing:
         if digest not in self._missed:
             self.guard.check(peer, text[:_PREFIX_CHARACTERS])
             raise Unseen(partial(self._look_for, digest))
+
+    async def _meet(self, token: str, peer: str | None) -> None:
+        """Verifies a token that was never seen, for a caller who need not wait."""
+        tokens, guard = self.tokens, self.guard
+        assert tokens is not None
+        try:
+            guard.check(peer, "")
+        except RequestRejected:  # unless who it says it is was good here before: its signature has the last word
+            guard.check(peer, tokens.claimed(token))
+        try:
+            await tokens.meet(token)
+            principal = tokens.principal(token)
+        except InvalidToken as invalid:
+            if invalid.counted:
+                guard.failed(peer, invalid.name)
+            raise
+        if principal.kind != "key":  # those of keys pass with the key's name, at each request
+            guard.passed(peer, principal.key)
 
     async def _look_for(self, digest: bytes) -> None:
         await self.refresh()

@@ -18,8 +18,9 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from heliograph.access.invalid import InvalidToken
 from heliograph.access.issuers import OutsideIssuer
-from heliograph.access.jwts import BadToken, Expected, Token, check, read, verify
+from heliograph.access.jwts import BadToken, Expected, LateToken, Token, check, read, verify
 from heliograph.access.keys import Principal
 from heliograph.access.keysets import VerifyingKey
 from heliograph.access.signing import SigningKeys, sign
@@ -165,7 +166,8 @@ class Tokens:
     async def meet(self, text: str) -> None:
         """Verifies a token that was never seen, away from the loop.
 
-        Raises ``RequestRejected``: 401 ``token_invalid``, for whatever reason; 503 where too many wait.
+        Raises ``RequestRejected``: 401 ``token_invalid`` (:class:`InvalidToken`), for whatever reason; 503 where too
+        many wait.
         """
         if text in self._known:
             return
@@ -179,6 +181,15 @@ class Tokens:
             task.add_done_callback(lambda done: self._met(text, done))
         await asyncio.shield(task)
 
+    def claimed(self, text: str) -> str:
+        """Whom a token says that it is from, as :attr:`Principal.key` has it: not to be believed. "" is nobody."""
+        try:
+            token = read(text)
+            principal = self._source(token.issuer).principal(token.claims)
+        except BadToken:
+            return ""
+        return "" if principal is None else principal.key
+
     def _met(self, text: str, done: asyncio.Task[None]) -> None:
         del self._meeting[text]
         if not done.cancelled():
@@ -191,14 +202,17 @@ class Tokens:
             ends_us = check(token, source.expected, self._now_us())
             key = source.find(token.kid, token.alg) or await source.look(token.kid, token.alg)
             if key is None:
-                raise BadToken("signed by a key that nobody knows")
+                raise LateToken("signed by a key that nobody knows, or no longer")
             await self._away(verify, token, key)
-        except BadToken:
+        except LateToken:
             raise invalid_token() from None
+        except BadToken:
+            raise InvalidToken(counted=True) from None
         known = _Known(source, token, key, ends_us)
         self._look_again(known)
         if known.principal is None:
-            raise invalid_token()
+            name = token.claims.get("client_id") if source is self._own else None
+            raise InvalidToken(counted=True, name=name if isinstance(name, str) else "")
         self._known[text] = known
         self._characters += len(text)
         while len(self._known) > MOST_KNOWN or self._characters > MOST_CHARACTERS:
@@ -243,9 +257,5 @@ class Tokens:
 
 
 def invalid_token() -> RequestRejected:
-    """The one refusal of every token that is not valid: why is told to nobody."""
-    return RequestRejected(
-        "token_invalid",
-        "This access token is not valid here, or no longer: get a new one from its issuer (ours: POST /oauth/token).",
-        status=401,
-    )
+    """The refusal of a token that was good once, or may be of an honest client."""
+    return InvalidToken()

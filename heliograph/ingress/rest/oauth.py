@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
@@ -116,10 +115,8 @@ class OAuth:
 
     def _client(self, call: Call, given: _Credentials) -> Principal:
         """Who asks. Unknown, revoked and wrong are told alike. Raises ``RequestRejected`` as the key itself would."""
-        keys, found = self._services.keys, None
-        if not keys.is_token(given.secret):
-            found = keys.admit(given.secret, call.peer, call.origin)
-        if found is None or not hmac.compare_digest(found.key.encode(), given.client_id.encode()):
+        found = self._services.keys.admit_named(given.client_id, given.secret, call.peer, call.origin)
+        if found is None:
             raise _Refused(
                 "invalid_client", "client_id must be the id of a key, and client_secret the key: see heliograph keys."
             )
