@@ -46,7 +46,7 @@ class Child:
 
     def __init__(
         self, name: str, command: Sequence[str], output: Path, *, cores: frozenset[int] | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None, folder: Path | None = None,
     ) -> None:  # fmt: skip
         self.name = name
         self.output = output
@@ -59,6 +59,7 @@ class Child:
                 stdout=out,
                 stderr=errors,
                 start_new_session=True,
+                cwd=folder,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             )
         self.pid = self._process.pid

@@ -18,6 +18,8 @@ class Asked(NamedTuple):
     url: str
     headers: dict[str, str]
     body: bytes | None
+    stays_open: bool = False
+    """Whether the answer goes on until one has enough of it."""
 
 
 def commands(block: str) -> list[str]:
@@ -47,6 +49,7 @@ def read(command: str, environment: Mapping[str, str]) -> Asked:
     words = shlex.split("".join(part if part.startswith("'") else re.sub(r"\$(\w+)", value, part) for part in parts))
     assert words.pop(0) == "curl"
     method, url, headers, body = "", "", {}, None
+    stays_open = False
     while words:
         word = words.pop(0)
         if word == "-H":
@@ -57,10 +60,12 @@ def read(command: str, environment: Mapping[str, str]) -> Asked:
             headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
         elif word == "-u":
             headers["Authorization"] = "Basic " + base64.b64encode(words.pop(0).encode()).decode()
+        elif word == "-N":
+            stays_open = True
         elif word == "-X":
             method = words.pop(0)
         elif word.startswith("-"):
             raise ValueError(f"{word} is no option of ours")
         else:
             url = word
-    return Asked(method or ("GET" if body is None else "POST"), url, headers, body)
+    return Asked(method or ("GET" if body is None else "POST"), url, headers, body, stays_open)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ROOT", "Block", "anchors", "blocks", "links", "pages", "table_words", "text"]
+__all__ = ["ROOT", "Block", "anchors", "blocks", "fenced", "links", "pages", "table_words", "text"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -35,9 +35,14 @@ def text(page: str) -> str:
 
 def blocks(page: str | Path, language: str) -> list[Block]:
     """The page's fenced blocks in a language, in order."""
+    return [block for block in fenced(page) if block.language == language]
+
+
+def fenced(page: str | Path) -> list[Block]:
+    """The page's fenced blocks, in order."""
     path = ROOT / page
     name = str(path.relative_to(ROOT))
-    return [Block(name, found[1], found[2]) for found in _FENCE.finditer(path.read_text()) if found[1] == language]
+    return [Block(name, found[1], found[2]) for found in _FENCE.finditer(path.read_text())]
 
 
 def links(page: Path) -> Iterator[str]:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import shlex
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -24,18 +23,12 @@ from heliograph.config import load
 from heliograph.config.applied import AppliedFile
 from heliograph.delivery.wording import MessageView
 from tests.docs.conftest import Stage
-from tests.docs.curl import commands, read
 from tests.docs.pages import ROOT, Block, blocks, pages, text
 
 RECEIVER = "docs/howto/webhooks.md"
-SANDBOX = "docs/howto/sandbox.md"
-"""Its examples are called with a test key."""
-OPERATORS = tuple(f"docs/howto/{name}.md" for name in ("audit", "configuration-in-the-store", "limits", "people"))
-"""Their examples are called with a key of the scope admin."""
 PYTHON = [block for page in pages() for block in blocks(page, "python")]
-SHELL = [block for page in pages() for block in blocks(page, "sh")]
 TOML = [block for page in pages() for block in blocks(page, "toml")]
-CALLS = [block for block in SHELL if "curl" in block.text]
+JSON = [block for page in pages() for block in blocks(page, "json")]
 
 
 def name(block: Block) -> str:
@@ -75,7 +68,7 @@ async def send(stage: Stage, **changes: Any) -> dict[str, Any]:
 
 def test_there_are_examples() -> None:
     assert {block.page for block in PYTHON} >= {"README.md", RECEIVER, "docs/howto/first-message.md"}
-    assert {block.page for block in CALLS} >= {"README.md", RECEIVER, "docs/quickstart.md"}
+    assert {block.page for block in JSON} >= {"docs/howto/first-message.md", "docs/reference/events.md"}
 
 
 @pytest.mark.parametrize("block", [block for block in PYTHON if block.page != RECEIVER], ids=name)
@@ -87,31 +80,6 @@ async def test_a_python_example_runs_and_what_it_sends_arrives(block: Block, sta
     if "send" in block.text:
         assert out.strip() or "except" in block.text
         await stage.carrier.received(1)
-
-
-@pytest.mark.parametrize("block", CALLS, ids=name)
-async def test_a_curl_example_is_answered(block: Block, stage: Stage) -> None:
-    if block.page == SANDBOX:
-        stage.key = stage.test_key
-    if block.page in OPERATORS:
-        stage.key = stage.operator_key
-    message = await send(stage)
-    headers = {"Authorization": f"Bearer {stage.key}"}
-    async with aiohttp.ClientSession() as http:
-        async with http.post(
-            f"{stage.server.url}/v1/webhooks", json={"url": "http://127.0.0.1:9"}, headers=headers
-        ) as made:
-            webhook_id = (await made.json())["id"]
-        environment = {**stage.environment, "ID": message["id"], "WEBHOOK_ID": webhook_id}
-        for command in commands(block.text):
-            asked = read(command, environment)
-            async with http.request(asked.method, asked.url, headers=asked.headers, data=asked.body) as answer:
-                said = await answer.text()
-                assert 200 <= answer.status < 300, f"{command}: {said}"
-                if "access_token" in said:
-                    environment["TOKEN"] = json.loads(said)["access_token"]
-                if '"token":' in said:
-                    environment["PUBLISHABLE_TOKEN"] = json.loads(said)["token"]
 
 
 def receiver() -> tuple[str, int]:
@@ -196,27 +164,20 @@ async def test_the_event_shown_is_the_event_told(stage: Stage) -> None:
     assert set(example["data"]) <= set(MessageView.__struct_encode_fields__)
 
 
-@pytest.mark.parametrize("block", TOML, ids=name)
+@pytest.mark.parametrize("block", JSON, ids=name)
+def test_json_shown_is_json(block: Block) -> None:
+    assert json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", [block for block in TOML if "world.toml" not in text(block.page)], ids=name)
 def test_a_configuration_shown_is_read_without_a_fault(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "heliograph.toml"
     path.write_text(block.text)
-    if "heliograph apply" in (ROOT / block.page).read_text():
+    if "heliograph apply" in text(block.page):
         assert AppliedFile(path).tables
         return
     pointed = re.findall(r'"env:(\w+)"', block.text)
     assert load(path, {"HELIOGRAPH_KEY": "k", **dict.fromkeys(pointed, "postgresql://u:p@localhost/x")})
-
-
-@pytest.mark.parametrize("block", SHELL, ids=name)
-def test_a_command_shown_exists_with_its_options(block: Block) -> None:
-    targets = re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE)
-    for command in commands(block.text):
-        for line in re.findall(r"(?:^|\$\()((?:heliograph|make) [^)]*)", command):
-            words = shlex.split(line)
-            if words[0] == "make":
-                assert words[1] in targets
-            else:
-                check_command(words[1:])
 
 
 def check_command(words: list[str]) -> None:
