@@ -67,7 +67,7 @@ class Submits:
         to = address(pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr)
         sender = address(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr)
         outcome = self._chance.outcome(to) if self._chance.ranges else USUAL
-        status = self._chance.status(to, now) or outcome.status
+        status = _said_twice(pdu) or self._chance.status(to, now) or outcome.status
         if (outcome.first_status or not outcome.first_answer) and self._is_first(pdu, to, sender):
             if not outcome.first_answer:
                 return
@@ -220,6 +220,15 @@ class Submits:
         self._deliveries.give(receipt)
         if receipt.second is not None:
             self._deliveries.give(receipt.second)
+
+
+def _said_twice(pdu: Submit) -> int:
+    """The refusal of a text in short_message and message_payload at once, of which one must be empty, or 0.
+
+    Source: SMPP 3.4 §3.2.3
+    """
+    twice = pdu.tlvs and c.TAG_MESSAGE_PAYLOAD in pdu.tlvs and isinstance(pdu, SubmitSm) and pdu.short_message
+    return c.ESME_RINVMSGLEN if twice else c.ESME_ROK
 
 
 def wording(text: str | None, octets: bytes, log_texts: bool) -> tuple[str, str]:

@@ -119,6 +119,21 @@ def test_a_receipt_that_only_its_tlv_shows() -> None:
     assert isinstance(read(pdu, receipt_by_tlv=False), InboundShort)
 
 
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        ("447700900123", "12345"),
+        ("12345", "447700900123"),
+        ("+447700900123", "12345"),
+        ("00447700900123", ""),
+        ("", ""),
+    ],
+)
+def test_the_addresses_of_a_receipt_say_nothing(source: str, destination: str) -> None:
+    pdu = receipt(source_addr_ton=1, source_addr=source, destination_addr=destination)
+    assert news(pdu) == news(receipt())
+
+
 def test_a_receipt_in_data_sm() -> None:
     pdu = DataSm(
         esm_class=c.ESM_TYPE_RECEIPT,

@@ -173,6 +173,19 @@ async def test_tlvs_that_the_carrier_cannot_take_are_left_out_once() -> None:
         assert [bool(pdu.tlvs) for pdu in s.carrier.submits] == [True, False]
 
 
+async def test_a_carrier_that_does_not_state_its_version_gets_tlvs_all_the_same() -> None:
+    async with scene(interface_version=0x33, tlvs=REGISTRATION) as s:
+        assert s.carrier.binds[0].interface_version == 0x33  # who is told no sc_interface_version
+        await s.submit([one()])
+        assert s.carrier.submits[0].tlvs == {0x1400: b"1234567890"}
+
+
+@pytest.mark.parametrize("range_", ["", "^4477"])
+async def test_the_bind_asks_for_the_numbers_that_were_set_and_for_none_by_itself(range_: str) -> None:
+    async with scene(**({"address_range": range_} if range_ else {})) as s:
+        assert [bind.address_range for bind in s.carrier.binds] == [range_]
+
+
 async def test_a_segment_that_is_refused_without_tlvs_too_has_ended() -> None:
     async with scene(tlvs=REGISTRATION) as s:
         s.carrier.answer = lambda link, pdu: c.ESME_RINVOPTPARAMVAL

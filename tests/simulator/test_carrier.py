@@ -94,7 +94,18 @@ async def test_ids_are_written_in_hex_or_decimal(
         assert ear.receipts[0].message_id == receipt_id
 
 
-@pytest.mark.parametrize(("registered", "stat", "told"), [(0, "DELIVRD", 0), (2, "DELIVRD", 0), (2, "UNDELIV", 1)])
+@pytest.mark.parametrize(
+    ("registered", "stat", "told"),
+    [
+        (0x00, "DELIVRD", 0),
+        (0x02, "DELIVRD", 0),
+        (0x02, "UNDELIV", 1),
+        (0x03, "DELIVRD", 1),
+        (0x03, "UNDELIV", 0),
+        (0x11, "DELIVRD", 1),  # with intermediate news, as Kannel asks
+        (0x10, "DELIVRD", 0),
+    ],
+)
 async def test_receipts_come_as_they_were_asked_for(registered: int, stat: str, told: int) -> None:
     receipts = ReceiptSettings(final_states=((stat, 1.0),))
     async with VirtualCarrier(receipts=receipts) as carrier, client(carrier) as (link, ear):
@@ -102,6 +113,48 @@ async def test_receipts_come_as_they_were_asked_for(registered: int, stat: str, 
         await ear.hears("response", 1)
         await carrier.settled()
         assert [receipt.stat for receipt in ear.receipts] == [stat] * told
+
+
+async def test_each_part_has_a_receipt_of_its_own_or_none() -> None:
+    parts = segment("x" * 200, Encoding.GSM7).with_udh(7)
+    async with VirtualCarrier() as carrier, client(carrier) as (link, ear):
+        for registered, (udh, part) in zip((1, 0), parts, strict=True):
+            link.submit([(submit(text=udh + part, esm_class=c.ESM_UDHI, registered_delivery=registered), registered)])
+        responses = await ear.hears("response", 2)
+        await carrier.settled()
+        assert [receipt.message_id for receipt in ear.receipts] == [responses[0].message_id]
+
+
+@pytest.mark.parametrize("mode", range(4))
+async def test_the_messaging_mode_beside_a_header_changes_nothing(mode: int) -> None:
+    parts = segment("x" * 200, Encoding.GSM7).with_udh(7)
+    async with VirtualCarrier() as carrier, client(carrier) as (link, _):
+        link.submit([(submit(text=udh + part, esm_class=mode | c.ESM_UDHI), None) for udh, part in parts])
+        [message] = await carrier.received(1)
+        assert (message.text, message.segments) == ("x" * 200, 2)
+
+
+async def test_a_receipt_says_in_tlvs_what_its_text_says() -> None:
+    async with VirtualCarrier(receipts=ReceiptSettings(text_octets=20)) as carrier, client(carrier) as (link, ear):
+        link.submit([(submit(text=b"a text of more than twenty octets"), None)])
+        [receipt] = await ear.hears("receipt", 1)
+        [response] = ear.of("response")
+        assert receipt.tlvs == {
+            c.TAG_RECEIPTED_MESSAGE_ID: response.message_id.encode() + b"\0",
+            c.TAG_MESSAGE_STATE: bytes((c.STATE_DELIVERED,)),
+        }
+        assert receipt.short_message.startswith(f"id:{response.message_id} sub:001 dlvrd:001 submit date:".encode())
+        assert receipt.short_message.endswith(b" stat:DELIVRD err:000 text:a text of more than ")
+
+
+async def test_a_text_that_is_said_twice_is_refused() -> None:
+    tlvs = {c.TAG_MESSAGE_PAYLOAD: b"long"}
+    async with VirtualCarrier() as carrier, client(carrier) as (link, ear):
+        link.submit([(submit(text=b"short", tlvs=tlvs), "both"), (submit(text=b"", tlvs=tlvs), "one")])
+        responses = await ear.hears("response", 2)
+        assert {one.context: one.status for one in responses} == {"both": c.ESME_RINVMSGLEN, "one": 0}
+        [message] = await carrier.received(1)
+        assert message.text == "long"
 
 
 async def test_no_receipts_where_there_are_none() -> None:

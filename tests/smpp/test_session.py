@@ -190,6 +190,24 @@ def test_enquire_link_is_answered_in_every_state(prepare: str) -> None:
     assert headers(session.data_to_send()) == [(c.ENQUIRE_LINK_RESP, 0, 0xFFFFFFFF)]
 
 
+def test_a_probe_is_answered_while_messages_wait_for_their_answers() -> None:
+    session = bound_client()
+    session.receive(encode(MO, 1) + encode_header(c.ENQUIRE_LINK, 2) + encode(MO, 3), 0.0)
+    assert headers(session.data_to_send()) == [(c.ENQUIRE_LINK_RESP, 0, 2)]
+    assert session.unanswered == 2
+
+
+def test_a_delivery_is_acknowledged_with_an_empty_id_and_refused_with_a_header_alone() -> None:
+    session = bound_client()
+    session.receive(b"".join(encode(MO, number) for number in (1, 2, 3, 4)), 0.0)
+    session.respond(1, 0, 0.0)
+    session.respond_all([(2, 0)], 0.0)
+    session.respond(3, c.ESME_RX_T_APPN, 0.0)
+    session.respond_all([(4, c.ESME_RX_T_APPN)], 0.0)
+    frames = FrameReader().feed(session.data_to_send())
+    assert [frame[16:] for frame in frames] == [b"\0", b"\0", b"", b""]
+
+
 def test_an_unknown_command_is_nacked_with_its_number_and_the_session_stays() -> None:
     session = bound_client()
     session.receive(encode_header(0x00000114, 77), 0.0)

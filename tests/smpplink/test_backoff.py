@@ -30,6 +30,11 @@ def test_wrong_credentials_wait_a_minute_at_least() -> None:
         assert all(60 <= wait <= 90 for wait in waits([status] * 5))
 
 
+def test_a_peer_that_is_full_or_out_of_order_waits_like_one_that_is_away() -> None:
+    for status in (c.ESME_RSYSERR, c.ESME_RMSGQFUL, c.ESME_RTHROTTLED):
+        assert waits([status] * 5) == waits([0] * 5)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=10, max_size=10))
 def test_already_bound_waits_longer_and_never_shorter(chances: list[float]) -> None:
