@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,15 @@ class Answer:
         return str(problem["code"])
 
 
+def joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header fields by name; those that come more than once with commas between them (RFC 9110 §5.2)."""
+    found: dict[str, str] = {}
+    for name, value in fields:
+        known = found.get(name.lower())
+        found[name.lower()] = value if known is None else f"{known}, {value}"
+    return found
+
+
 async def call(
     app: Any,
     method: str,
@@ -116,7 +125,7 @@ async def call(
     }
     await app(scope, receive, send)
     start = sent[0]
-    names = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+    names = joined((name.decode(), value.decode()) for name, value in start["headers"])
     return Answer(start["status"], names, b"".join(one.get("body", b"") for one in sent[1:]))
 
 
@@ -152,7 +161,7 @@ class House:
         try:
             writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + octets)
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            names = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+            names = joined((name, value) for name, _, value in (line.partition(": ") for line in head[1:] if line))
             said = await reader.readexactly(int(names["content-length"]))
             return Answer(int(head[0].split()[1]), names, said)
         finally:

@@ -146,7 +146,7 @@ async def test_the_operator_can_allow_private_addresses(api: House, url: str) ->
 async def test_every_endpoint_asks_for_a_key_and_its_scope(api: House, method: str, path: str, scope: str) -> None:
     nobody = await api.call(method, path, key=None)
     assert (nobody.status, nobody.code) == (401, "unauthorized")
-    assert nobody.headers["www-authenticate"] == 'Bearer realm="heliograph"'
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="heliograph", Basic realm="heliograph"'
     without = await api.make("demo", ("messages:send",))
     refused = await api.call(method, path, key=without)
     assert (refused.status, refused.code) == (403, "forbidden")

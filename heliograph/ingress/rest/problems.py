@@ -94,6 +94,9 @@ class Reply(Struct, frozen=True):
 _encode = msgspec.json.Encoder().encode
 
 _CHALLENGE: Final = b'Bearer realm="heliograph"'
+_BASIC: Final = (b"www-authenticate", b'Basic realm="heliograph"')
+_OF_TOKENS: Final = "token_invalid"
+"""What Basic is no way out of: its caller has tokens. All other 401 offer it, in a field of its own."""
 _CHALLENGES: Final = {
     "forbidden": _CHALLENGE + b', error="insufficient_scope"',
     "key_expired": _CHALLENGE + b', error="invalid_token"',
@@ -118,8 +121,11 @@ def limited(reply: Reply, meters: CallerMeters | None) -> Reply:
     return reply if meters is None else msgspec.structs.replace(reply, headers=(*reply.headers, *meters.headers()))
 
 
-def refusal(error: RequestRejected | StoreError) -> Reply:
-    """An error of ours as an answer. A store's own words stay inside: they may name a file or a host."""
+def refusal(error: RequestRejected | StoreError, *, basic: bool = True) -> Reply:
+    """An error of ours as an answer. A store's own words stay inside: they may name a file or a host.
+
+    ``basic``: whether HTTP Basic would be taken here, which a 401 says then (RFC 9110 §11.6.1).
+    """
     if isinstance(error, StoreError):
         problem = problem_of("overloaded", "Nothing was kept or changed: send the same request again in a moment.")
         retry_after_s: int | None = error.retry_after_s if isinstance(error, StoreBusy) else 1
@@ -132,4 +138,6 @@ def refusal(error: RequestRejected | StoreError) -> Reply:
     challenge = _CHALLENGES.get(problem.code, _CHALLENGE if problem.status == 401 else None)
     if challenge is not None:
         headers = (*headers, (b"www-authenticate", challenge))
+    if basic and problem.status == 401 and problem.code != _OF_TOKENS:
+        headers = (*headers, _BASIC)
     return Reply(problem.status, _encode(problem), headers, b"application/problem+json")

@@ -110,7 +110,7 @@ class Starting:
             await self._once(found)
         except (RequestRejected, StoreError) as error:
             metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)
-            return refusal(error)
+            return refusal(error, basic=False)
         except Exception as error:
             return failed(metrics, request.method, request.url.path, error)
         return Reply(202, _ACCEPTED)
