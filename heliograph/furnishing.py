@@ -6,20 +6,27 @@ What did not change is the same object before and after, so nobody touches its l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
 from heliograph.access import KeyRing
-from heliograph.config import Config, ConnectorConfig, NumberSettings, RouteSettings
+from heliograph.access.actors import Actor
+from heliograph.access.ensuring import ensure_account
+from heliograph.access.managing import shown_account
+from heliograph.config import AccountSettings, Config, ConnectorConfig, NumberSettings, RouteSettings
 from heliograph.config.stored import Key
 from heliograph.connectors import KINDS
-from heliograph.contracts import Clock, Connector, Store
+from heliograph.contracts import Administration, Clock, Connector, Store
 from heliograph.delivery.directory import Directory
-from heliograph.errors import ConfigError, ConfigFault
+from heliograph.errors import ConfigError, ConfigFault, StoreBusy, VersionConflict
 from heliograph.model import Account, Number, Route
 
 __all__ = ["Furnishing"]
 
+_FILE: Final = Actor(kind="file", name="configuration")
+"""Who is said to have changed an account that the file declares or names."""
+_TRIES: Final = 5
 _Made = dict[str, tuple[ConnectorConfig, Connector]]
 
 
@@ -77,11 +84,19 @@ class Furnishing:
         named = {*config.accounts, *(one.account for one in config.numbers)}
         named.update(name for route in config.routes for name in route.accounts)
         named.update(name for one in config.issuers for name in (one.account, *one.accounts) if name is not None)
+        there = {account.name: account for account in await self._store.accounts()}
         for name in sorted(named):
-            account = await self._store.ensure_account(name, self._clock.now_us())
-            declared = config.accounts.get(name)
-            if declared is None:
-                continue
+            account = there.get(name)
+            if account is None:
+                account = await ensure_account(self._store, _FILE, name, self._clock.now_us())
+            if (declared := config.accounts.get(name)) is not None:
+                await self._declare(account, declared)
+        await self._keys.refresh()
+        return {account.name: account for account in await self._store.accounts()}
+
+    async def _declare(self, account: Account, declared: AccountSettings) -> None:
+        """The account says what the file declares, and the audit log that the file does."""
+        for _ in range(_TRIES):
             wanted = replace(
                 account,
                 recipients=declared.recipients,
@@ -90,10 +105,18 @@ class Furnishing:
                 national_tables=declared.national_tables,
                 settings=declared.words,
             )
-            if wanted != account:
-                await self._store.set_account(wanted)
-        await self._keys.refresh()
-        return {account.name: account for account in await self._store.accounts()}
+            if wanted == account:
+                return
+            now_us = self._clock.now_us()
+            before, after = shown_account(account), shown_account(wanted)
+            entry = _FILE.entry(now_us, "change", "account", account.name, account.id, before=before, after=after)
+            change = Administration(at_us=now_us, accounts=[(wanted, account.version)], audit=[entry])
+            try:
+                await self._store.administer(change)
+                return
+            except VersionConflict:  # another node reads the same file
+                account = await ensure_account(self._store, _FILE, account.name, now_us)
+        raise StoreBusy(f"the account {account.name} is changed all the time", retry_after_s=1)
 
 
 def _named(config: Config) -> list[str]:
