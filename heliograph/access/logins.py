@@ -19,9 +19,8 @@ from heliograph.access.accounts import Accounts
 from heliograph.access.actors import Actor
 from heliograph.access.allowing import AllowList, ranges_of
 from heliograph.access.emails import email_of
-from heliograph.access.guard import Guard
+from heliograph.access.keys import KeyRing
 from heliograph.access.passwords import MOST_PASSWORD_OCTETS, Passwords, Verdict
-from heliograph.access.refusals import Refusals
 from heliograph.contracts import Administration, Claim, Store
 from heliograph.delivery.idempotency import claim_of, mismatch
 from heliograph.delivery.submission import IdempotencyKey
@@ -111,15 +110,14 @@ SMPP_CUSTOMERS: Final = LoginKind(
 class Logins:
     """Checks a name and its password: an unknown name takes as long as a wrong password, and is answered alike.
 
-    ``guard`` is the one that keys have: who tries one kind of credential waits at the others, too. ``refusals`` are
-    theirs as well: the audit log tells who was refused.
+    ``keys`` are those of this process: who tries one kind of credential waits at the others, too, by the same guard,
+    and the audit log tells who was refused.
     """
 
-    def __init__(self, store: Store, passwords: Passwords, guard: Guard, refusals: Refusals) -> None:
+    def __init__(self, store: Store, passwords: Passwords, keys: KeyRing) -> None:
         self._store = store
         self._passwords = passwords
-        self._guard = guard
-        self._refusals = refusals
+        self._keys = keys
 
     async def check(self, kind: LoginKind, name: str, password: str, peer: str | None) -> ApiKey | None:
         """Whose they are, for a caller at ``peer``; None where nobody's.
@@ -132,15 +130,16 @@ class Logins:
         except RequestRejected:
             spelled = ""
         counted = f"{kind.kind}:{spelled}"
-        self._guard.check(peer, counted)
+        guard = self._keys.guard
+        guard.check(peer, counted)
         found = await self._whose(kind, spelled, password)
         if found is None:
-            self._guard.failed(peer, counted)
+            guard.failed(peer, counted)
             return None
         # others may have failed here meanwhile: who guesses side by side learns nothing
-        self._guard.passed(peer, counted)
+        guard.passed(peer, counted)
         if found.addresses and not AllowList(found.addresses).admits(peer):
-            self._refusals.refused(
+            self._keys.refusals.refused(
                 kind.called(found), kind.kind, peer, "credential", "address_not_allowed", account_id=found.account_id
             )
             raise RequestRejected(
@@ -153,7 +152,8 @@ class Logins:
     async def _whose(self, kind: LoginKind, name: str, password: str) -> ApiKey | None:
         if len(password.encode()) > MOST_PASSWORD_OCTETS:
             return None
-        accounts = Accounts(await self._store.accounts())
+        await self._keys.refresh()  # an account may have been closed a moment ago
+        accounts = self._keys.accounts
         known = [
             one
             for one in await self._store.logins(kind.kind, name)

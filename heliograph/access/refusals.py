@@ -14,10 +14,13 @@ from msgspec.structs import replace
 from heliograph.contracts import Administration, Store
 from heliograph.model import AuditEntry
 
-__all__ = ["MOST_KINDS", "Refusals"]
+__all__ = ["MOST_KINDS", "MOST_OF_ONE", "Refusals"]
 
 MOST_KINDS: Final = 64
 """Different refusals in a minute; what comes beside them is counted together."""
+
+MOST_OF_ONE: Final = 32
+"""Of them by one actor, whose others are counted together: nobody hides what is refused to somebody else."""
 
 _AGAIN_US: Final = 60_000_000
 _Kind = tuple[str, str, str, str]
@@ -57,6 +60,10 @@ class Refusals:
         """``entry`` was refused; ``detail`` (plain values without a secret) stands in its ``after``."""
         kind = (entry.actor, entry.action, entry.object_kind, entry.object_name)
         told = self._told.get(kind)
+        if told is None and sum(one[0] == entry.actor for one in self._told) >= MOST_OF_ONE:
+            entry = replace(entry, object_kind=_OTHERS.object_kind, object_name=_OTHERS.object_name)
+            kind, detail = (entry.actor, entry.action, entry.object_kind, entry.object_name), {}
+            told = self._told.get(kind)
         if told is None:
             if len(self._told) >= MOST_KINDS:
                 self._others += 1

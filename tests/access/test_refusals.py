@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from heliograph.access.refusals import MOST_KINDS, Refusals
+from heliograph.access.refusals import MOST_KINDS, MOST_OF_ONE, Refusals
 from heliograph.contracts import Administration, AuditFilter
 from heliograph.errors import StoreError
 from heliograph.model import AuditEntry
@@ -55,7 +55,7 @@ async def test_the_first_is_told_at_once_and_a_flood_once_a_minute(store: Sqlite
 async def test_many_different_ones_are_counted_together(store: SqliteStore) -> None:
     refusals = Refusals(store, lambda: NOW_US)
     for at in range(10_000):
-        refusals.note(replace(ENTRY, object_name=f"scope-{at}"))
+        refusals.note(replace(ENTRY, actor=f"key-{at}", object_name=f"scope-{at}"))
     await refusals.write(at_once=True)
     found = await counts(store)
     assert len(found) == MOST_KINDS + 1
@@ -86,7 +86,7 @@ async def test_two_who_write_at_once_tell_each_once(store: SqliteStore) -> None:
 async def test_what_could_not_be_written_is_told_later(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     refusals = Refusals(store, lambda: NOW_US)
     for at in range(MOST_KINDS + 1):
-        refusals.note(replace(ENTRY, object_name=f"scope-{at:02}"))
+        refusals.note(replace(ENTRY, actor=f"key-{at}", object_name=f"scope-{at:02}"))
 
     async def full(change: Administration) -> None:
         raise StoreError("the disk is full")
@@ -98,3 +98,14 @@ async def test_what_could_not_be_written_is_told_later(store: SqliteStore, monke
     await refusals.write()
     found = await counts(store)
     assert (len(found), found[-1]) == (MOST_KINDS + 1, ("others", 1))
+
+
+async def test_who_is_refused_many_things_hides_nobody_elses(store: SqliteStore) -> None:
+    refusals = Refusals(store, lambda: NOW_US)
+    for at in range(1_000):
+        refusals.note(replace(ENTRY, object_name=f"origin-{at}"), shown="x")
+    refusals.note(replace(ENTRY, actor="another"))
+    await refusals.write(at_once=True)
+    assert (await counts(store))[MOST_OF_ONE:] == [("others", 1_000 - MOST_OF_ONE), ("admin", 1)]
+    [others] = await store.audit(AuditFilter(object_name="others"))
+    assert (others.actor, others.after) == (ENTRY.actor, f'{{"count":{1_000 - MOST_OF_ONE}}}')

@@ -31,7 +31,7 @@ async def team(api: House) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def logins(api: House) -> AsyncIterator[Logins]:
     passwords = Passwords(memory_kib=64, passes=1)
-    yield Logins(api.store, passwords, api.services.keys.guard, api.services.keys.refusals)
+    yield Logins(api.store, passwords, api.services.keys)
     passwords.close()
 
 
