@@ -51,8 +51,8 @@ from heliograph.delivery.webhooks import Webhooks
 from heliograph.errors import ConfigError, ConfigFault, HeliographError, SecretLocked, StoreError
 from heliograph.furnishing import Furnishing
 from heliograph.ingress.rest import Services, build
-from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.rest.cursors import CURSOR_KEYS, Cursors
+from heliograph.ingress.rest.services import Bounds
 from heliograph.ingress.server import HttpLimits, HttpServer
 from heliograph.ingress.tls import Tls
 from heliograph.model import Fact, IdSource, Live

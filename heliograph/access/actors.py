@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from heliograph.access.keys import Principal
+from heliograph.access.principals import Principal
 from heliograph.errors import RequestRejected
 from heliograph.model import AuditEntry
 

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from heliograph.access.jwts import Expected
-from heliograph.access.keys import Principal
 from heliograph.access.keysets import MOST_SET_OCTETS, KeySet, VerifyingKey, read_set
+from heliograph.access.principals import Principal
 from heliograph.contracts import HttpFailure
 from heliograph.errors import RequestRejected
 from heliograph.model import Account

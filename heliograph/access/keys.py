@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from heliograph.access.accounts import Accounts
 from heliograph.access.allowing import AllowList
 from heliograph.access.guard import Guard
 from heliograph.access.invalid import InvalidToken
+from heliograph.access.principals import Principal
 from heliograph.access.refusals import Refusals
 from heliograph.access.unseen import Unseen
 from heliograph.contracts import Store
@@ -33,7 +33,6 @@ __all__ = [
     "OVERLAP_S",
     "TEST_PREFIX",
     "KeyRing",
-    "Principal",
     "check_scopes",
     "is_test_key",
     "make_key",
@@ -55,22 +54,6 @@ _MOST_MISSED = 4_096
 _NOTED_EVERY_US = 60_000_000
 _TOLD_EVERY_US = 60_000_000
 _ORIGIN_CHARACTERS = 100
-
-
-class Principal(Struct, frozen=True):
-    """Who is calling: an account, by one of its keys. ``key`` is the key's readable prefix.
-
-    ``kind`` is ``token`` for who has a token of an issuer outside, ``key`` then names issuer and subject; and
-    ``publishable`` for a web page, ``key`` then is the id of its token.
-    """
-
-    account: Account
-    scopes: frozenset[str]
-    key: str
-    expires_us: int | None = None
-    allowed: AllowList | None = None
-    """From where the key may be used; None is anywhere."""
-    kind: str = "key"
 
 
 def make_key(

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 import msgspec
 
 from heliograph.access.accounts import Accounts
-from heliograph.access.keys import Principal
 from heliograph.access.metering import CallerMeters, Meter, Reached
+from heliograph.access.principals import Principal
 from heliograph.contracts import Acceptance, Changes, Clock, Store
 from heliograph.errors import StoreError
 from heliograph.model import ConfigObject, LimitSet, UsageRow

@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from heliograph.access.actors import Actor
 from heliograph.access.documents import opened, sealed
-from heliograph.access.keys import KeyRing, Principal
+from heliograph.access.keys import KeyRing
+from heliograph.access.principals import Principal
 from heliograph.contracts import PUBLISHABLE, Administration, Claim, Sealer, Store
 from heliograph.delivery.idempotency import Outcome, claim_of, mismatch, outcome_of
 from heliograph.delivery.submission import IdempotencyKey

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from heliograph.access.jwts import Expected
-from heliograph.access.keys import Principal
 from heliograph.access.keysets import VerifyingKey
+from heliograph.access.principals import Principal
 from heliograph.access.signing import SigningKeys
 
 __all__ = ["OwnIssuer", "Source"]

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from heliograph.access.invalid import InvalidToken
 from heliograph.access.issuers import OutsideIssuer
 from heliograph.access.jwts import BadToken, Expected, LateToken, Token, check, read, verify
-from heliograph.access.keys import Principal
 from heliograph.access.keysets import VerifyingKey
+from heliograph.access.principals import Principal
 from heliograph.access.signing import SigningKeys, sign
 from heliograph.access.sources import OwnIssuer, Source
 from heliograph.access.unseen import Unseen

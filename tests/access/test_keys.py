@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from heliograph.access import KeyRing, make_key, ranges_of, successor_of
-from heliograph.access.keys import Principal, check_scopes
+from heliograph.access.keys import check_scopes
+from heliograph.access.principals import Principal
 from heliograph.access.unseen import Unseen
 from heliograph.errors import ConfigError, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from heliograph.access import limiting
 from heliograph.access.accounts import Accounts
-from heliograph.access.keys import Principal
 from heliograph.access.limiting import Limiter
+from heliograph.access.principals import Principal
 from heliograph.contracts import Changes, Committed, SystemClock
 from heliograph.errors import RequestRejected, StoreBusy
 from heliograph.model import Account, ConfigObject, LimitSet, UsageRow

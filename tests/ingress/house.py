@@ -29,8 +29,8 @@ from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
 from heliograph.ingress.rest import Services, build
-from heliograph.ingress.rest.build import Bounds
 from heliograph.ingress.rest.cursors import Cursors
+from heliograph.ingress.rest.services import Bounds
 from heliograph.ingress.server import HttpServer
 from heliograph.model import CUSTOMER_SCOPES, IdSource, Route
 from heliograph.outbound import DirectHttp

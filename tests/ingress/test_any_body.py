@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from heliograph.access import KeyRing
-from heliograph.access.keys import Principal
+from heliograph.access.principals import Principal
 from heliograph.delivery.submission import Accepted, Received, Submission
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heliograph.ingress.rest.api import OPERATIONS
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.model import SCOPES
 from tests.ingress.house import House
 

@@ -11,7 +11,8 @@ import pytest
 
 from heliograph.ingress.rest.answers import codes_of
 from heliograph.ingress.rest.api import OPERATIONS
-from heliograph.ingress.rest.openapi import Operation, document
+from heliograph.ingress.rest.openapi import document
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import PROBLEMS
 
 DOCUMENT: Mapping[str, Any] = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS)))

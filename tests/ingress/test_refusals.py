@@ -12,7 +12,7 @@ import pytest
 
 from heliograph.contracts import ListFilter
 from heliograph.errors import StoreBusy
-from heliograph.ingress.rest.build import Bounds
+from heliograph.ingress.rest.services import Bounds
 from heliograph.model import OptOut
 from tests.ingress.house import Answer, House, call, house
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import Request
@@ -18,14 +18,12 @@ from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.administering import DRY_RUN, Administering, dry, would
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
 from heliograph.model import Account
 from heliograph.rules.inheritance import said_by
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["ACCOUNT_OPERATIONS", "AccountBody", "AccountPatch", "AccountView", "AccountWords", "Accounting"]
 

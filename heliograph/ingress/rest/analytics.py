@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from fastapi import Request
@@ -18,12 +18,10 @@ from heliograph.delivery.figures import METRICS, Group, Totals, grouped
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import moment_us, parameters, words
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.model import TrafficType
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["ANALYTICS_OPERATIONS", "Analytics", "AnalyticsRow", "AnalyticsView"]
 

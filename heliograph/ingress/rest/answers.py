@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import PROBLEMS, problem_of
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.openapi import Operation
 
 __all__ = ["DATE_PROBLEMS", "SEND_PROBLEMS", "codes_of", "problem_examples", "problem_responses"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -37,7 +37,8 @@ from heliograph.ingress.rest.limits import LIMIT_OPERATIONS, Limits
 from heliograph.ingress.rest.lists import LIST_OPERATIONS, Lists
 from heliograph.ingress.rest.logins import LOGIN_OPERATIONS, login_endpoints
 from heliograph.ingress.rest.oauth import TOKEN_PATH, OAuth
-from heliograph.ingress.rest.openapi import Operation, document
+from heliograph.ingress.rest.openapi import document
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, limited, refusal
 from heliograph.ingress.rest.publishable import PUBLISHABLE_OPERATIONS, Publishable
@@ -45,13 +46,11 @@ from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sandbox import SANDBOX_OPERATIONS, SandboxEndpoints
 from heliograph.ingress.rest.scheduling import SCHEDULE_OPERATIONS, Scheduling
 from heliograph.ingress.rest.sending import BatchBody, SendBody, SendReply, check_encoding
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.starting import START_OPERATIONS, START_PATH, Starting
 from heliograph.ingress.rest.versions import stale
 from heliograph.ingress.rest.webhooks import Hooks
 from heliograph.model import normalize_id
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["OPERATIONS", "cold_api"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from fastapi import Request
@@ -18,12 +18,10 @@ from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, moment_us, parameters, words
 from heliograph.ingress.rest.export import FORMATS, csv_lines
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.model import AuditEntry
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["AUDIT_OPERATIONS", "Audit"]
 

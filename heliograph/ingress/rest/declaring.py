@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from fastapi import Request
@@ -18,12 +18,10 @@ from heliograph.ingress.rest import declared as d
 from heliograph.ingress.rest.administering import DRY_RUN, dry
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, check_depth, decode
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["DECLARED_OPERATIONS", "Declaring", "rejected"]
 

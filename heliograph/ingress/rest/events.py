@@ -6,7 +6,7 @@ Source: WHATWG HTML, "Server-sent events" (the event stream format, read 2026-11
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Set
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from fastapi import Request, Response
@@ -22,12 +22,10 @@ from heliograph.delivery.tails import Tail
 from heliograph.delivery.wording import EventView, states_of
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.targets import check_events
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["EVENT_OPERATIONS", "EventPages", "Events"]
 

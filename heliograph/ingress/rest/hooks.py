@@ -10,7 +10,7 @@ from heliograph.delivery.outbox.health import Health, Tried
 from heliograph.delivery.outbox.kept import is_replay, webhook_id_of
 from heliograph.delivery.outbox.redacting import shown_answer, shown_body, shown_headers
 from heliograph.delivery.wording import iso
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.model import DEAD_FROM_US, Endpoint, PendingDelivery, event_id
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Request
@@ -18,13 +18,11 @@ from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
 from heliograph.model import CUSTOMER_SCOPES, ApiKey
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["KEY_OPERATIONS", "Keys"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from fastapi import Request
@@ -16,14 +16,12 @@ from heliograph.access.limitkeeping import LimitKeeper
 from heliograph.delivery.wording import iso
 from heliograph.ingress.rest.administering import DRY_RUN, dry, would
 from heliograph.ingress.rest.calls import Call, decode
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
 from heliograph.model import ConfigObject, LimitSet
 from heliograph.rules.prices import MILLIONTHS
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["LIMIT_OPERATIONS", "Limits"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi import Request
@@ -19,12 +18,10 @@ from heliograph.delivery.wording import MessageView, message_view
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, moment_us, parameters, words
 from heliograph.ingress.rest.export import FORMATS, Exports, Source
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.model import State
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["LIST_OPERATIONS", "Lists", "MessageList"]
 

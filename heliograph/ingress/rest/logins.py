@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import Request
@@ -14,13 +14,11 @@ from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.logins import PEOPLE, SMPP_CUSTOMERS, LoginKeeper, LoginKind
 from heliograph.delivery.wording import iso
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
 from heliograph.model import ApiKey
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["LOGIN_OPERATIONS", "LoginEndpoints", "login_endpoints"]
 

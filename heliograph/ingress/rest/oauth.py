@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
@@ -20,10 +20,8 @@ from heliograph.access.tokens import Tokens
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.calls import Call
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.model import SCOPES
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["KEYS_PATH", "METADATA_PATH", "TOKEN_PATH", "OAuth"]
 

@@ -7,42 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from heliograph import __version__
 from heliograph.ingress.rest.answers import problem_examples, problem_responses
 from heliograph.ingress.rest.examples import example_of
 from heliograph.ingress.rest.fields import CHOICES, FIELDS
 from heliograph.ingress.rest.oauth import TOKEN_PATH
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import PROBLEMS, Problem
 from heliograph.model import SCOPES
 
-__all__ = ["Operation", "document"]
-
-
-class Operation(Struct, frozen=True):
-    """One operation: its body and answer are Structs, ``scope`` is what a key needs ("": a publishable token).
-
-    ``list_name``: the answer is a list of them under this name. ``query`` maps parameters to their meaning;
-    ``example`` is a body that does something sensible; ``media`` are kinds of files that answer, too.
-    ``problems`` are the codes that it can answer with beside those that follow from its form; ``also`` are other
-    statuses with the same answer, ``named`` is a name that its path may have.
-    """
-
-    method: str
-    path: str
-    summary: str
-    scope: str
-    body: type | None
-    answer: type | None
-    status: int = 200
-    list_name: str | None = None
-    query: Mapping[str, str] = {}
-    example: Any = None
-    media: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    also: tuple[int, ...] = ()
-    named: str = ""
+__all__ = ["document"]
 
 
 _ID_EXAMPLE = "m0r4q8kd1v7e2n5b9s3f"

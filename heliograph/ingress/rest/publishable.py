@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Request
@@ -19,15 +19,13 @@ from heliograph.errors import RequestRejected, SecretLocked
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.sending import SEND_FIELDS, SEND_SCOPE, PreparedBody, submission_of
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
 from heliograph.model import ApiKey
 from heliograph.rules.origins import MOST_ORIGIN_CHARACTERS, origin_fault
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["ENTRANCE", "PUBLISHABLE_OPERATIONS", "Publishable", "prepared_in"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from fastapi import Request
@@ -17,16 +17,14 @@ from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.rules.magic import sandbox_number
 from heliograph.sandbox import SandboxWorld
 from heliograph.sandbox.clock import MOST_ADVANCE_S, advance
 from heliograph.sandbox.outbox import Captured, captured
 from heliograph.sms.numbers import BadRecipient, recipient
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["SANDBOX_OPERATIONS", "SandboxEndpoints"]
 

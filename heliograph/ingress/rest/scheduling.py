@@ -20,7 +20,7 @@ from heliograph.ingress.rest.asking import limit_of
 from heliograph.ingress.rest.calls import Call, decode
 from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.dates import DATE_FIELDS, DateBody, wish_of
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.model import normalize_id
 

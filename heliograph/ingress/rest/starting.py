@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from fastapi import Request
@@ -20,15 +20,13 @@ from heliograph.access.publishable import PUBLISHABLE_PREFIX, Pass, Passes, star
 from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, decode
-from heliograph.ingress.rest.openapi import Operation
+from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.publishable import ENTRANCE, prepared_in
 from heliograph.ingress.rest.replies import failed
 from heliograph.ingress.rest.sending import submission_of
+from heliograph.ingress.rest.services import Services
 from heliograph.rules.origins import MOST_ORIGIN_CHARACTERS
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["START_OPERATIONS", "START_PATH", "Starting"]
 

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from fastapi import Request
@@ -35,11 +35,9 @@ from heliograph.ingress.rest.hooks import (
     webhook_view,
 )
 from heliograph.ingress.rest.problems import Reply
+from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.model import DEAD_FROM_US, Endpoint
-
-if TYPE_CHECKING:
-    from heliograph.ingress.rest.build import Services
 
 __all__ = ["Hooks"]
 
