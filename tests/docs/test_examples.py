@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,20 @@ def name(block: Block) -> str:
 
 
 @asynccontextmanager
-async def running(program: str, environment: dict[str, str], folder: Path) -> AsyncIterator[Process]:
+async def running(
+    program: str, environment: dict[str, str], folder: Path, *inherited: socket.socket
+) -> AsyncIterator[Process]:
     """A Python program of its own, ended when it is not needed any more."""
     file = folder / "example.py"
     file.write_text(program)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("HELIOGRAPH_")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(file), env=clean | environment, stdout=PIPE, stderr=PIPE
+        sys.executable,
+        str(file),
+        env=clean | environment,
+        stdout=PIPE,
+        stderr=PIPE,
+        pass_fds=[one.fileno() for one in inherited],
     )
     try:
         yield process
@@ -82,61 +89,73 @@ async def test_a_python_example_runs_and_what_it_sends_arrives(block: Block, sta
         await stage.carrier.received(1)
 
 
-def receiver() -> tuple[str, int]:
-    """The receiver of the page, on a port that is free."""
+ADOPTING = """\
+import os
+import socket
+from http.server import HTTPServer
+
+
+def adopt(server):
+    server.socket.close()
+    server.socket = socket.socket(fileno=int(os.environ["LISTENER"]))
+
+
+HTTPServer.server_bind = adopt
+"""
+"""Lets the receiver of the page listen where the test listens already: on a port that nobody else can have by then."""
+
+
+@asynccontextmanager
+async def receiving(listener: socket.socket, secret: str, folder: Path) -> AsyncIterator[asyncio.StreamReader]:
+    """What the receiver of the page prints."""
     [block] = blocks(RECEIVER, "python")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return block.text.replace("9000", str(port)), port
+    environment = {"HELIOGRAPH_WEBHOOK_SECRET": secret, "LISTENER": str(listener.fileno())}
+    async with running(ADOPTING + block.text, environment, folder, listener) as process:
+        assert process.stdout is not None
+        yield process.stdout
 
 
-async def test_the_receiver_verifies_and_prints_what_happened(stage: Stage, tmp_path: Path) -> None:
-    program, port = receiver()
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A socket that listens on a port of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made
+
+
+async def test_the_receiver_verifies_and_prints_what_happened(
+    stage: Stage, tmp_path: Path, listener: socket.socket
+) -> None:
     headers = {"Authorization": f"Bearer {stage.key}"}
-    body = {"url": f"http://127.0.0.1:{port}/sms", "events": ["message.delivered", "message.received"]}
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"
+    body = {"url": url, "events": ["message.delivered", "message.received"]}
     async with (
         aiohttp.ClientSession() as http,
         http.post(f"{stage.server.url}/v1/webhooks", json=body, headers=headers) as answer,
     ):
         secret = (await answer.json())["secret"]
-    async with running(program, {"HELIOGRAPH_WEBHOOK_SECRET": secret}, tmp_path) as process:
-        await _listening(port)
+    async with receiving(listener, secret, tmp_path) as printed:
         message = await send(stage)
-        assert process.stdout is not None
-        told = (await process.stdout.readline()).decode().split()
+        told = (await printed.readline()).decode().split()
         assert told[:4] == ["message.delivered", message["id"], "12345", "+14155550123"]
         stage.carrier.reply("+14155550123", "12345", "STOP please")
-        told = (await process.stdout.readline()).decode().split()
+        told = (await printed.readline()).decode().split()
         assert (told[0], told[2:]) == ("message.received", ["+14155550123", "12345", "STOP", "please"])
 
 
-async def test_the_receiver_verifies_callbacks_with_the_secret_that_is_shown(stage: Stage, tmp_path: Path) -> None:
-    program, port = receiver()
+async def test_the_receiver_verifies_callbacks_with_the_secret_that_is_shown(
+    stage: Stage, tmp_path: Path, listener: socket.socket
+) -> None:
     headers = {"Authorization": f"Bearer {stage.key}"}
     async with (
         aiohttp.ClientSession() as http,
         http.get(f"{stage.server.url}/v1/webhooks/callbacks", headers=headers) as answer,
     ):
         secret = (await answer.json())["secret"]
-    async with running(program, {"HELIOGRAPH_WEBHOOK_SECRET": secret}, tmp_path) as process:
-        await _listening(port)
-        callback = {"url": f"http://127.0.0.1:{port}/order/4711", "events": ["message.delivered"]}
-        message = await send(stage, callback=callback)
-        assert process.stdout is not None
-        told = (await process.stdout.readline()).decode().split()
+    async with receiving(listener, secret, tmp_path) as printed:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/order/4711"
+        message = await send(stage, callback={"url": url, "events": ["message.delivered"]})
+        told = (await printed.readline()).decode().split()
         assert told[:2] == ["message.delivered", message["id"]]
-
-
-async def _listening(port: int) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                await writer.wait_closed()
-                return
-            await asyncio.sleep(0.02)
 
 
 async def test_the_answer_shown_is_the_answer_given(stage: Stage) -> None:
