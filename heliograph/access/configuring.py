@@ -26,7 +26,7 @@ from heliograph.config.gathering import Gathered, gathered
 from heliograph.config.stored import ARRAYS, Key, SaidAccount, Table, declared
 from heliograph.contracts import Administration, Sealer, Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, SecretLocked, StoreBusy, VersionConflict
-from heliograph.model import ConfigObject, LimitSet
+from heliograph.model import Account, ConfigObject, LimitSet
 
 __all__ = ["MOST", "Configuring", "Shown"]
 
@@ -138,8 +138,12 @@ class Configuring:
             state = await self._state()
             _check_versions(wanted, state)
             tables = self._wanted(wanted, state)
-            tenancy = await self._tenancy(wanted, tables.values())
+            accounts = await self._store.accounts()
+            new, unfit = _new_accounts(tables.values(), {one.name for one in accounts} | wanted.accounts.keys())
+            tenancy = await self._tenancy(wanted, accounts, new)
             await self._check(state, tables, tenancy.faults)
+            if unfit:
+                raise ConfigError(unfit)
             found = differences(state.tables, tables)
             if dry_run or not (found or tenancy.differences()):
                 return [*found, *tenancy.differences()]
@@ -222,27 +226,24 @@ class Configuring:
         every = [*found, *tenancy.differences()]
         return [replace(one, version=versions.get((one.kind, one.name), 0)) for one in every]
 
-    async def _tenancy(self, wanted: Change, tables: Iterable[Table]) -> Tenancy:
-        accounts = await self._store.accounts()
+    async def _tenancy(self, wanted: Change, accounts: Sequence[Account], new: Sequence[str]) -> Tenancy:
         limits = await self._store.objects(LIMIT) if wanted.limits or wanted.whole else []
         keys = {one.prefix: one.account_id for one in await self._store.keys()} if wanted.limits else {}
-        new = _new_accounts(tables, {one.name for one in accounts} | wanted.accounts.keys())
         return Tenancy(wanted, accounts, limits, keys, new, self._now_us())
 
 
-def _new_accounts(tables: Iterable[Table], there: Collection[str]) -> list[str]:
-    """Accounts that are named and not there yet. Raises ``ConfigError`` for what can't name one."""
+def _new_accounts(tables: Iterable[Table], there: Collection[str]) -> tuple[list[str], list[ConfigFault]]:
+    """Accounts that are named and not there yet, and what can't name one."""
     named: dict[str, str] = {}
     for table in tables:
         names = [table.values.get("account")] if table.kind == "number" else table.values.get("accounts", ())
         if isinstance(names, list):
             named.update({name: table.where for name in names if isinstance(name, str)})
     new = sorted(named.keys() - there)
-    for name in new:
-        if not _ACCOUNT.fullmatch(name):
-            remedy = "letters, digits, _ and -; one below another is made with heliograph accounts create"
-            raise ConfigError([ConfigFault(named[name], f"{name!r:.80} cannot name a new account", remedy)])
-    return new
+    remedy = "letters, digits, _ and -; one below another is made with heliograph accounts create"
+    unfit = [name for name in new if not _ACCOUNT.fullmatch(name)]
+    faults = [ConfigFault(named[name], f"{name!r:.80} cannot name a new account", remedy) for name in unfit]
+    return [name for name in new if name not in unfit], faults
 
 
 def _managed_by_file(key: Key) -> RequestRejected:
