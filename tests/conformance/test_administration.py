@@ -215,3 +215,28 @@ async def test_entries_stand_and_fall_with_what_they_tell_of(store: Store, make:
             Changes(acceptances=[Acceptance([], endpoints=[make.endpoint("e3")], audit=[entry(unspeakable)])])
         )
     assert await store.endpoints() == []  # what cannot be told is not done
+
+
+async def test_entries_of_several_accounts_are_one_list_newest_first(store: Store) -> None:
+    owners = [1, 2, 9, 1, 3, 9, 2, 1]
+    entries = [entry_of(n, account_id=owner) for n, owner in enumerate(owners)]
+    await store.administer(written(*entries))
+
+    async def names(**asked: object) -> list[str]:
+        return [one.object_name for one in await store.audit(AuditFilter(**asked))]  # type: ignore[arg-type]
+
+    mine = [str(n) for n, owner in reversed(list(enumerate(owners))) if owner != 9]
+    assert await names(accounts=(1, 2, 3)) == mine
+    assert await names(accounts=(3, 2, 1, *range(100, 10_100))) == mine
+    assert await names(accounts=(1, 2, 3), limit=2) == mine[:2]
+    third = (await store.audit(AuditFilter(accounts=(1, 2, 3))))[2]
+    assert await names(accounts=(1, 2, 3), limit=2, before_id=third.id) == mine[3:5]
+    assert await names(accounts=(1, 2, 3), object_name="4") == ["4"]
+    assert await names(accounts=(1, 2, 3), object_name="2") == []
+    assert await names(accounts=()) == []
+
+
+def entry_of(number: int, account_id: int) -> AuditEntry:
+    return AuditEntry(
+        at_us=NOW, actor="k", action="create", object_kind="key", object_name=str(number), account_id=account_id
+    )

@@ -30,7 +30,7 @@ async def test_a_key_without_the_scope(api: House) -> None:
     assert (await api.lean("/v1/messages", sent, headers={"Authorization": f"Bearer {poor}"})).code == "forbidden"
     first, second = await refusals(api)
     assert (first["actor"], first["actor_kind"], first["account"]) == (api.key[:16], "key", "demo")
-    assert (first["address"], first["action"], first["object_name"]) == ("192.0.2.1", "refuse", "admin")
+    assert (first["address"], first["action"], first["object_name"]) == ("192.0.2.1", "refuse", "accounts")
     assert first["after"] == {"request": "GET /v1/audit", "count": 1_000}
     assert (second["actor"], second["object_name"]) == (poor[:16], "messages:send")
     assert second["after"] == {"request": "POST /v1/messages", "count": 1}

@@ -57,7 +57,7 @@ async def test_a_page_of_the_trees_events_goes_on_where_it_ended(api: House, par
     assert seen == [ids[name] for name in ("demo", "demo.shop", "demo.shop.web")]
 
 
-@pytest.mark.parametrize("path", ["/v1/events"])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/audit"])
 async def test_a_strangers_a_siblings_and_a_parents_name_are_nobodys(api: House, parent: str, path: str) -> None:
     await make(api, parent, {"name": "shop"})
     await make(api, parent, {"name": "bar"})
@@ -83,3 +83,64 @@ async def test_a_live_stream_follows_the_tree_and_accounts_that_are_new_in_it(ap
     assert [(one["subject"], one["data"]["account"]) for one in told] == list(
         zip(sent, ("demo.shop", "demo.shop.web"), strict=True)
     )
+
+
+# --- the audit log --------------------------------------------------------------------------------------
+
+
+async def test_a_parent_sees_what_was_changed_below_it_and_not_who_the_operator_is(api: House, parent: str) -> None:
+    admin = await api.make("operator", ("admin",))
+    stranger = await api.make("other", ALL)
+    await family(api, parent)
+    web = await api.make("demo.shop.web", ALL)
+    await make(api, web, {"name": "deep"})
+    await make(api, stranger, {"name": "shop"})
+    limits = await api.call("PUT", "/v1/limits/account:demo.shop", {"segments_per_day": 9}, key=admin)
+    assert limits.status == 200, limits.body
+
+    async def read(query: str, key: str = parent) -> list[tuple[str, str, str, str]]:
+        entries = (await get(api, f"/v1/audit{query}", key))["entries"]
+        assert all(("address" in one) == (one["actor_kind"] == "key") for one in entries)
+        return [(one["object_name"], one["account"], one["actor_kind"], one["actor"]) for one in entries]
+
+    limited = ("account:demo.shop", "demo.shop", "operator", "operator")
+    deep = ("demo.shop.web.deep", "demo.shop.web", "key", web[:16])
+    made = [("demo.shop.web", "demo.shop", "key", parent[:16]), ("demo.shop", "demo", "key", parent[:16])]
+    assert await read("?account=tree") == [limited, deep, *made]
+    assert await read("?account=tree&object_kind=account") == [deep, *made]
+    assert await read("") == made[1:]
+    assert await read("?account=demo.shop") == [limited, made[0]]
+    assert await read(f"?account=tree&actor={web[:16]}") == [deep]
+    shop = await api.make("demo.shop", ALL)
+    assert await read("?account=tree", shop) == [
+        limited,
+        deep,
+        ("demo.shop.web", "demo.shop", "operator", "operator"),
+    ]
+    for actor in (admin[:16], parent[:16], stranger[:16], "hg_live_nobodys0", "operator"):
+        assert await read(f"?account=tree&actor={actor}", shop) == []
+    assert len((await get(api, "/v1/audit", admin))["entries"]) == 5
+
+
+async def test_who_did_something_is_known_when_its_key_is_revoked(api: House, parent: str) -> None:
+    former = await api.make("demo", ALL)
+    await make(api, former, {"name": "shop"})
+    await api.store.revoke_key(former[:16], api.services.now_us())
+    await api.services.keys.refresh()
+    (entry,) = (await get(api, "/v1/audit", parent))["entries"]
+    assert entry["actor"] == former[:16]
+
+
+async def test_the_audit_log_of_a_tree_in_pages_and_as_a_file(api: House, parent: str) -> None:
+    await family(api, parent)
+    first = await get(api, "/v1/audit?account=tree&limit=1", parent)
+    await make(api, parent, {"name": "late"})
+    second = await get(api, f"/v1/audit?account=tree&limit=5&cursor={first['next']}", parent)
+    assert [one["object_name"] for page in (first, second) for one in page["entries"]] == ["demo.shop.web", "demo.shop"]
+    for query in ("", "account=demo.shop&"):
+        answer = await api.call("GET", f"/v1/audit?{query}cursor={first['next']}", key=parent)
+        assert answer.code == "cursor_invalid"
+    lines = (await api.call("GET", "/v1/audit?account=tree&format=ndjson", key=parent)).body.splitlines()
+    assert [json.loads(line)["account"] for line in lines] == ["demo", "demo.shop", "demo"]
+    sender = await api.make("demo")
+    assert (await api.call("GET", "/v1/audit?account=tree", key=sender)).code == "forbidden"

@@ -78,8 +78,12 @@ class Administering(Reads):
 
     async def audit(self, asked: AuditFilter) -> list[AuditEntry]:
         """Entries of the trail, newest first."""
-        accounts = None if asked.accounts is None else list(asked.accounts)
-        return [AuditEntry(**dict(row)) for row in await self._fetch("audit", accounts, *astuple(asked)[1:])]
+        wanted = astuple(asked)[1:]
+        if asked.accounts is None:
+            rows = await self._fetch("audit", *wanted)
+        else:
+            rows = await self._fetch("audit_of", *wanted, list(asked.accounts))
+        return [AuditEntry(**dict(row)) for row in rows]
 
     async def purge_audit(self, before_us: int, limit: int) -> int:
         """Drops up to ``limit`` of the oldest entries."""

@@ -706,11 +706,27 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 -- name: audit
 SELECT at_us, actor, action, object_kind, object_name, id, account_id, actor_kind, address, outcome, before, after
 FROM audit
-WHERE ($1::int4[] IS NULL OR account_id = ANY ($1)) AND ($2::text IS NULL OR actor = $2)
-    AND ($3::text IS NULL OR action = $3) AND ($4::text IS NULL OR object_kind = $4)
-    AND ($5::text IS NULL OR object_name = $5) AND ($6::text IS NULL OR outcome = $6)
-    AND at_us >= $7 AND at_us < $8 AND id < $9
-ORDER BY id DESC LIMIT $10
+WHERE ($1::text IS NULL OR actor = $1)
+    AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR object_kind = $3)
+    AND ($4::text IS NULL OR object_name = $4) AND ($5::text IS NULL OR outcome = $5)
+    AND at_us >= $6 AND at_us < $7 AND id < $8
+ORDER BY id DESC LIMIT $9
+
+-- name: audit_of
+-- Each account by its own index, so that entries of others are not walked over.
+SELECT at_us, actor, action, object_kind, object_name, id, account_id, actor_kind, address, outcome, before, after
+FROM audit WHERE id = ANY (ARRAY(
+    SELECT found.id FROM unnest($10::int4[]) AS a (account_id) CROSS JOIN LATERAL (
+        SELECT t.id FROM audit AS t
+        WHERE t.account_id = a.account_id AND ($1::text IS NULL OR t.actor = $1)
+            AND ($2::text IS NULL OR t.action = $2) AND ($3::text IS NULL OR t.object_kind = $3)
+            AND ($4::text IS NULL OR t.object_name = $4) AND ($5::text IS NULL OR t.outcome = $5)
+            AND t.at_us >= $6 AND t.at_us < $7 AND t.id < $8
+        ORDER BY t.id DESC LIMIT $9
+    ) AS found
+    ORDER BY found.id DESC LIMIT $9
+))
+ORDER BY id DESC
 
 -- name: purge_audit
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_us < $1 ORDER BY id LIMIT $2)

@@ -164,8 +164,11 @@ def open_publishable(db: apsw.Connection, account_id: int, now_us: int) -> int:
 
 
 def audit(db: apsw.Connection, asked: AuditFilter) -> list[AuditEntry]:
-    accounts = None if asked.accounts is None else json.dumps(asked.accounts)
-    rows = db.execute(query("audit"), (accounts, *astuple(asked)[1:]))
+    wanted = astuple(asked)[1:]
+    if asked.accounts is None:
+        rows = db.execute(query("audit"), wanted)
+    else:
+        rows = db.execute(query("audit_of"), (*wanted, json.dumps(asked.accounts)))
     return [AuditEntry(**dict(zip(AuditEntry.__struct_fields__, row, strict=True))) for row in rows]
 
 

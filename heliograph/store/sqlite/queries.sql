@@ -620,12 +620,22 @@ at_us, actor, action, object_kind, object_name, id, account_id, actor_kind, addr
 -- name: insert_audit
 INSERT INTO audit ({AUDIT}) VALUES {rows}
 
+-- name: AUDIT_WANTED
+(?1 IS NULL OR actor = ?1) AND (?2 IS NULL OR action = ?2) AND (?3 IS NULL OR object_kind = ?3)
+    AND (?4 IS NULL OR object_name = ?4) AND (?5 IS NULL OR outcome = ?5) AND at_us >= ?6 AND at_us < ?7 AND id < ?8
+
 -- name: audit
 SELECT {AUDIT} FROM audit
-WHERE (?1 IS NULL OR account_id IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR actor = ?2)
-    AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR object_kind = ?4) AND (?5 IS NULL OR object_name = ?5)
-    AND (?6 IS NULL OR outcome = ?6) AND at_us >= ?7 AND at_us < ?8 AND id < ?9
-ORDER BY id DESC LIMIT ?10
+WHERE {AUDIT_WANTED}
+ORDER BY id DESC LIMIT ?9
+
+-- name: audit_of
+-- Each account by its own index, so that entries of others are not walked over.
+SELECT {AUDIT} FROM audit WHERE id IN (
+    SELECT found.id FROM json_each(?10) AS a CROSS JOIN audit AS found ON found.id IN (
+        SELECT id FROM audit WHERE account_id = a.value AND {AUDIT_WANTED} ORDER BY id DESC LIMIT ?9)
+    ORDER BY found.id DESC LIMIT ?9)
+ORDER BY id DESC
 
 -- name: purge_audit
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_us < ? ORDER BY id LIMIT ?)

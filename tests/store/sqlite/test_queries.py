@@ -55,6 +55,12 @@ def test_logins_are_found_by_an_index(db: apsw.Connection) -> None:
     assert plan(db, "logins") == ["SEARCH keys USING INDEX keys_called (kind=? AND <expr>=?)"]
 
 
+def test_entries_of_several_accounts_are_found_by_their_index(db: apsw.Connection) -> None:
+    steps = plan(db, "audit_of")
+    assert [step for step in steps if "USING INDEX audit_account (account_id=? AND id<?)" in step]
+    assert not [step for step in steps if step.startswith(("SCAN audit", "SCAN found"))]
+
+
 @pytest.mark.parametrize("name", HOT)
 def test_hot_queries_scan_no_large_table(db: apsw.Connection, name: str) -> None:
     steps = plan(db, name)
