@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from heliograph.cli import listen
 from heliograph.cli.options import Json, Key, Url
+
+if TYPE_CHECKING:
+    from heliograph.cli.api import Api
 
 __all__ = ["app"]
 
@@ -41,20 +44,32 @@ def create(
 
 
 @app.command("list")
-def list_webhooks(url: Url = "http://127.0.0.1:8080", key: Key = "", json: Json = False) -> None:
+def list_webhooks(
+    account: Annotated[
+        str | None, typer.Option(help="tree: also of all accounts below yours; or the name of one of them.")
+    ] = None,
+    url: Url = "http://127.0.0.1:8080",
+    key: Key = "",
+    json: Json = False,
+) -> None:
     """List webhooks and how they do."""
     from heliograph.cli.api import Api
     from heliograph.cli.output import print_json, print_table
 
-    found = Api(url, key).get("/v1/webhooks")
+    found = _listed(Api(url, key), {} if account is None else {"account": account})
     if json:
-        print_json(found)
+        print_json({"webhooks": found})
         return
     rows = [
         (one["id"], one["url"], one["health"]["state"], one["health"]["last_error"], ",".join(one["events"]) or "all")
-        for one in found["webhooks"]
+        for one in found
     ]
-    print_table(("id", "url", "health", "last error", "events"), rows, empty="No webhooks.")
+    names = ("id", "url", "health", "last error", "events")
+    if account is None:
+        print_table(names, rows, empty="No webhooks.")
+    else:
+        owned = [(one["account"], *row) for one, row in zip(found, rows, strict=True)]
+        print_table(("account", *names), owned, empty="No webhooks.")
 
 
 @app.command()
@@ -189,3 +204,14 @@ def _came_back(delivery: dict[str, Any]) -> str:
     """The answer's status, or why there was none."""
     answer = delivery.get("answer")
     return str(answer["status"]) if answer else str(delivery.get("error") or "")
+
+
+def _listed(api: Api, query: dict[str, str]) -> list[dict[str, Any]]:
+    """All pages."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = api.get("/v1/webhooks", query)
+        found += page["webhooks"]
+        if page["next"] is None:
+            return found
+        query = {**query, "cursor": page["next"]}

@@ -587,6 +587,12 @@ class Store(Administrative, PublishableTokens, Protocol):
         """Endpoints that are not deleted, their secrets opened. Raises ``SecretLocked``."""
         ...
 
+    async def webhooks_of(
+        self, accounts: Sequence[int], *, after: tuple[int, str] = (0, ""), limit: int
+    ) -> list[Endpoint]:
+        """Webhooks of these accounts, not deleted ones, by (``created_us``, id) behind ``after``; without secrets."""
+        ...
+
     async def seal(self, *, every: bool = False) -> int:
         """Seals secrets that stand in clear, with ``every`` also those under another key than the present one.
 

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from heliograph.access.actors import Actor
 from heliograph.access.optouts import opted_in, opted_out
-from heliograph.contracts import AuditFilter, Store
+from heliograph.contracts import Acceptance, AuditFilter, Changes, Store
 from heliograph.model import ApiKey, AuditEntry, OptOut
 from heliograph.store import open_store
-from tests.conformance.values import NOW
+from tests.conformance.values import NOW, Make
 
 
 def key(prefix: str, account_id: int = 1) -> ApiKey:
@@ -165,3 +165,18 @@ async def test_an_opt_out_by_any_process_is_told(store: Store, url: str) -> None
                 told.clear()
     finally:
         await command.close()
+
+
+async def test_webhooks_of_several_accounts_come_in_order_and_in_pages(store: Store, make: Make) -> None:
+    made = [make.endpoint(f"e{n}", account_id=(1, 2, 9)[n % 3], created_us=NOW + n // 2) for n in range(9)]
+    made.append(make.endpoint("callbacks", account_id=1, kind="callback"))
+    await store.commit(Changes(acceptances=[Acceptance([], endpoints=made)]))
+    await store.commit(Changes(acceptances=[Acceptance([], deleted_endpoints=[(2, "e4", NOW)])]))
+    wanted = (2, 1, *range(100, 10_100))
+    found = await store.webhooks_of(wanted, limit=100)
+    assert [one.id for one in found] == ["e0", "e1", "e3", "e6", "e7"]
+    assert {(one.secret, one.old_secret) for one in found} == {("", None)}
+    first = await store.webhooks_of(wanted, limit=2)
+    rest = await store.webhooks_of(wanted, after=(first[-1].created_us, first[-1].id), limit=100)
+    assert [*first, *rest] == found
+    assert await store.webhooks_of((3,), limit=100) == []

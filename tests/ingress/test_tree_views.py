@@ -57,7 +57,7 @@ async def test_a_page_of_the_trees_events_goes_on_where_it_ended(api: House, par
     assert seen == [ids[name] for name in ("demo", "demo.shop", "demo.shop.web")]
 
 
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/audit"])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/audit", "/v1/webhooks"])
 async def test_a_strangers_a_siblings_and_a_parents_name_are_nobodys(api: House, parent: str, path: str) -> None:
     await make(api, parent, {"name": "shop"})
     await make(api, parent, {"name": "bar"})
@@ -144,3 +144,36 @@ async def test_the_audit_log_of_a_tree_in_pages_and_as_a_file(api: House, parent
     assert [json.loads(line)["account"] for line in lines] == ["demo", "demo.shop", "demo"]
     sender = await api.make("demo")
     assert (await api.call("GET", "/v1/audit?account=tree", key=sender)).code == "forbidden"
+
+
+# --- webhooks -------------------------------------------------------------------------------------------
+
+
+async def test_webhooks_below_are_listed_with_their_accounts_and_without_secrets(api: House, parent: str) -> None:
+    await make(api, parent, {"name": "shop"})
+    keys = {name: await api.make(name) for name in ("demo", "demo.shop", "other")}
+    made = {}
+    for name, key in keys.items():
+        answer = await api.call("POST", "/v1/webhooks", {"url": f"https://{name}.example/"}, key=key)
+        made[name] = answer.json["id"]
+
+    async def listed(query: str, key: str = parent) -> list[tuple[str, str | None]]:
+        found = (await get(api, f"/v1/webhooks{query}", key))["webhooks"]
+        assert not any("secret" in one for one in found)
+        return [(one["id"], one.get("account")) for one in found]
+
+    assert await listed("?account=tree") == [(made["demo"], "demo"), (made["demo.shop"], "demo.shop")]
+    assert await listed("?account=demo.shop") == [(made["demo.shop"], "demo.shop")]
+    assert await listed("") == [(made["demo"], None)]
+    assert await listed("?account=tree", keys["demo.shop"]) == [(made["demo.shop"], "demo.shop")]
+    page = await get(api, "/v1/webhooks?account=tree&limit=1", parent)
+    rest = await get(api, f"/v1/webhooks?account=tree&limit=1&cursor={page['next']}", parent)
+    last = await get(api, f"/v1/webhooks?account=tree&limit=1&cursor={rest['next']}", parent)
+    assert [one["id"] for one in page["webhooks"] + rest["webhooks"]] == [made["demo"], made["demo.shop"]]
+    assert last == {"webhooks": [], "next": None}
+    assert (await api.call("GET", f"/v1/webhooks?cursor={page['next']}", key=parent)).code == "cursor_invalid"
+    for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/test")):
+        answer = await api.call(
+            method, f"/v1/webhooks/{made['demo.shop']}{path}", {} if method == "PATCH" else b"", key=parent
+        )
+        assert answer.status == 404

@@ -15,10 +15,13 @@ from heliograph.model import DEAD_FROM_US, Endpoint, PendingDelivery, event_id
 
 __all__ = [
     "HOOK_OPERATIONS",
+    "HOOK_PAGE",
+    "MOST_HOOKS_LISTED",
     "CallbacksView",
     "ReplayBody",
     "SecretBody",
     "WebhookBody",
+    "WebhookList",
     "WebhookPatch",
     "delivery_of_kept",
     "delivery_of_tried",
@@ -89,6 +92,14 @@ class WebhookView(Struct, frozen=True, omit_defaults=True):
     paused_at: str | UnsetType = UNSET
     old_secret_until: str | UnsetType = UNSET
     health: HealthView | UnsetType = UNSET
+    account: str | UnsetType = UNSET
+
+
+class WebhookList(Struct, frozen=True):
+    """Webhooks in the order in which they were made. ``next`` is the cursor of the next page, or null."""
+
+    webhooks: list[WebhookView]
+    next: str | None
 
 
 class CallbacksView(Struct, frozen=True):
@@ -127,6 +138,13 @@ class ReplayView(Struct, frozen=True):
 
 
 _SCOPE: Final = "webhooks"
+MOST_HOOKS_LISTED: Final = 100
+HOOK_PAGE: Final = {
+    "account": "tree: of your account and of all below it; or the name of one of them; each says whose it is. Without "
+    "it, your own alone.",
+    "cursor": "What the page before gave as next; account must be the same.",
+    "limit": f"Webhooks in the page, 1 to {MOST_HOOKS_LISTED}, which is also the default.",
+}
 HOOK_OPERATIONS: Final = (
     Operation(
         "POST",
@@ -139,7 +157,7 @@ HOOK_OPERATIONS: Final = (
         example={"url": "https://example.com/sms", "events": ["message.delivered", "message.received"]},
         problems=("conflict",),
     ),
-    Operation("GET", "/v1/webhooks", "List webhooks", _SCOPE, None, WebhookView, list_name="webhooks"),
+    Operation("GET", "/v1/webhooks", "List webhooks", _SCOPE, None, WebhookList, query=HOOK_PAGE),
     Operation("GET", "/v1/webhooks/callbacks", "Show the secret of callbacks", _SCOPE, None, CallbacksView),
     Operation("GET", "/v1/webhooks/{id}", "Show a webhook and how it does", _SCOPE, None, WebhookView),
     Operation(

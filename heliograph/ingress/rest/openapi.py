@@ -28,7 +28,7 @@ _NAMES = {
     "email": "The person's address.",
     "system_id": "The name that the customer binds with.",
 }
-_LISTS = {"events": "EventList", "keys": "KeyList", "limits": "LimitList", "webhooks": "WebhookList"} | {
+_LISTS = {"events": "EventList", "keys": "KeyList", "limits": "LimitList"} | {
     "people": "PersonList",
     "smpp_customers": "SmppCustomerList",
 }

@@ -23,12 +23,15 @@ from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.hooks import (
+    HOOK_PAGE,
+    MOST_HOOKS_LISTED,
     CallbacksView,
     DeliveryList,
     ReplayBody,
     ReplayView,
     SecretBody,
     WebhookBody,
+    WebhookList,
     WebhookPatch,
     delivery_of_kept,
     delivery_of_tried,
@@ -117,9 +120,27 @@ class Hooks:
     async def list(self, request: Request) -> Reply:
         principal = self._caller(request, _SCOPE)
         services, now_us = self._services, self._services.now_us()
-        found = await services.webhooks.list(principal.account.id)
-        views = [webhook_view(one, services.outbox.health(one.id), now_us=now_us) for one in found]
-        return Reply(200, _encode({"webhooks": views}))
+        given = parameters(request, HOOK_PAGE)
+        limit = limit_of(given, MOST_HOOKS_LISTED, MOST_HOOKS_LISTED)
+        accounts, about = services.keys.accounts, ("webhooks", principal.account.id, given.get("account"))
+        after = (0, "")
+        if "cursor" in given:
+            after = services.cursors.read(given["cursor"], tuple[int, str], *about)
+        found = await services.store.webhooks_of(
+            accounts.asked(principal.account.id, given.get("account")), after=after, limit=limit
+        )
+        views = [
+            webhook_view(
+                one,
+                services.outbox.health(one.id),
+                now_us=now_us,
+                account=accounts.name(one.account_id) if "account" in given else UNSET,
+            )
+            for one in found
+        ]
+        last = (found[-1].created_us, found[-1].id) if len(found) == limit else None
+        following = None if last is None else services.cursors.give(last, *about)
+        return Reply(200, _encode(WebhookList(views, following)))
 
     async def callbacks(self, request: Request) -> Reply:
         principal = self._caller(request, _SCOPE)

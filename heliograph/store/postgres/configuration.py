@@ -103,9 +103,13 @@ class Configuration(Administering):
 
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
         """Endpoints that are not deleted."""
-        rows = await self._fetch("endpoints", account_id)
-        kept = [Endpoint(**{**dict(row), "events": tuple(row["events"]), "tags": tuple(row["tags"])}) for row in rows]
-        return [open_endpoint(one, self._sealer) for one in kept]
+        return [open_endpoint(_endpoint_of(row), self._sealer) for row in await self._fetch("endpoints", account_id)]
+
+    async def webhooks_of(
+        self, accounts: Sequence[int], *, after: tuple[int, str] = (0, ""), limit: int
+    ) -> list[Endpoint]:
+        """Webhooks of several accounts, in the order in which they were made; without secrets."""
+        return [_endpoint_of(row) for row in await self._fetch("webhooks_of", list(accounts), *after, limit)]
 
     # --- opt-outs -----------------------------------------------------------------------------
     def may_be_opted_out(self, account_id: int, recipient: str) -> bool:
@@ -160,3 +164,7 @@ def _pieces(rows: Iterable[Any]) -> Iterable[list[Any]]:
     everything = list(rows)
     for start in range(0, len(everything), _OPT_OUTS_A_STATEMENT):
         yield everything[start : start + _OPT_OUTS_A_STATEMENT]
+
+
+def _endpoint_of(row: Any) -> Endpoint:
+    return Endpoint(**{**dict(row), "events": tuple(row["events"]), "tags": tuple(row["tags"])})

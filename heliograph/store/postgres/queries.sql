@@ -760,6 +760,13 @@ FROM endpoints AS e LEFT JOIN positions AS p ON p.endpoint_id = e.id
 WHERE e.deleted_us IS NULL AND ($1::int4 IS NULL OR e.account_id = $1)
 ORDER BY e.created_us, e.id
 
+-- name: webhooks_of
+SELECT id, account_id, kind, url, events, '' AS secret, batch, created_us, deleted_us, tags, paused_us, old_until_us
+FROM endpoints
+WHERE deleted_us IS NULL AND kind = 'webhook' AND account_id = ANY ($1::int4[])
+    AND (created_us, id) > ($2::int8, $3::text)
+ORDER BY created_us, id LIMIT $4
+
 -- name: add_opt_outs
 WITH added AS (
     INSERT INTO opt_outs (account_id, recipient, created_us, source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import apsw
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ __all__ = [
     "revoke_key",
     "rotate_key",
     "set_account",
+    "webhooks_of",
 ]
 
 _HOUR_US = 3_600_000_000
@@ -130,6 +132,14 @@ def note_key_uses(db: apsw.Connection, prefixes: Sequence[str], at_us: int) -> N
 
 
 def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:
+    return _endpoints_in(db.execute(query("endpoints"), (account_id,)))
+
+
+def webhooks_of(db: apsw.Connection, accounts: Sequence[int], after: tuple[int, str], limit: int) -> list[Endpoint]:
+    return _endpoints_in(db.execute(query("webhooks_of"), (json.dumps(list(accounts)), *after, limit)))
+
+
+def _endpoints_in(rows: Iterable[Any]) -> list[Endpoint]:
     return [
         Endpoint(
             id=number, account_id=of, kind=kind, url=url, events=tuple(json.loads(events)), secret=secret,
@@ -138,7 +148,7 @@ def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:
         )
         for number, of, kind, url, events, secret, batch, position, created_us, deleted_us, tags, paused_us,
             old_secret, old_until_us
-            in db.execute(query("endpoints"), (account_id,))
+            in rows
     ]  # fmt: skip
 
 

@@ -663,6 +663,13 @@ SELECT id, account_id, kind, url, events, secret, batch, position, created_us, d
 FROM endpoints
 WHERE deleted_us IS NULL AND (?1 IS NULL OR account_id = ?1) ORDER BY created_us, id
 
+-- name: webhooks_of
+SELECT id, account_id, kind, url, events, '', batch, position, created_us, deleted_us, tags, paused_us, NULL, old_until_us
+FROM endpoints
+WHERE deleted_us IS NULL AND kind = 'webhook' AND account_id IN (SELECT value FROM json_each(?1))
+    AND (created_us, id) > (?2, ?3)
+ORDER BY created_us, id LIMIT ?4
+
 -- name: secrets
 SELECT id, account_id, secret, old_secret FROM endpoints WHERE id > ?1 ORDER BY id LIMIT ?2
 

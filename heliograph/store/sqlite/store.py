@@ -425,6 +425,11 @@ class SqliteStore:
             lambda db: [open_endpoint(one, self._sealer) for one in admin.endpoints(db, account_id)]
         )
 
+    async def webhooks_of(
+        self, accounts: Sequence[int], *, after: tuple[int, str] = (0, ""), limit: int
+    ) -> list[Endpoint]:
+        return await self._shows.run(lambda db: admin.webhooks_of(db, accounts, after, limit))
+
     async def seal(self, *, every: bool = False) -> int:
         sealer = self._sealer
         if sealer is None or sealer.key_id is None:
