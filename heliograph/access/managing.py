@@ -28,8 +28,8 @@ __all__ = [
 
 MOST_NAME_CHARACTERS: Final = 64
 """Of the whole name, with the names of those above it."""
-MOST_BELOW: Final = 1_000
-"""Accounts below one top: its people look at all of them together."""
+MOST_BELOW: Final = 10_000
+"""Accounts below one top: a list of all of them looks at an index for each."""
 MOST_TOPS: Final = 10_000
 INHERIT: Final = object()
 """Stands for a setting that an account does not say (any more)."""

@@ -531,6 +531,16 @@ class Store(Administrative, PublishableTokens, Protocol):
         """
         ...
 
+    async def messages_within(self, accounts: Sequence[int], asked: ListFilter) -> MessagePage:
+        """As :meth:`messages`, of all these accounts in one list. No message of another one is read in vain for it
+        but those between two of theirs, so it costs a look at an index for each account, and what it gives.
+        """
+        ...
+
+    async def owner_within(self, accounts: Sequence[int], message_id: str) -> int | None:
+        """Which of these accounts has the message; None where none has."""
+        ...
+
     async def scheduled(
         self, account_id: int, *, after: tuple[int, str], before_us: int, limit: int
     ) -> list[MessageRecord]:

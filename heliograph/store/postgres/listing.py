@@ -34,6 +34,11 @@ class Way:
     lowest: str
     label: str | None
 
+    @property
+    def searched(self) -> bool:
+        """Whether messages may be passed over on the way."""
+        return _is_searched(self.asked, self.label)
+
     @classmethod
     def of(cls, account_id: int, asked: ListFilter) -> Way:
         """The way that a filter takes."""

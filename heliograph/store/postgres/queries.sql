@@ -570,6 +570,57 @@ JOIN messages AS m ON m.account_id = l.account_id AND m.id = l.message_id
 WHERE l.account_id BETWEEN -2147483647 AND 2147483647 AND m.id >= $3 AND {wanted}
 ORDER BY l.message_id DESC LIMIT $4
 
+-- name: newest_within
+-- The newest of each account say which of them can be on the page, and how far back it can reach.
+WITH heads AS MATERIALIZED (
+    SELECT a.account_id, h.id FROM unnest($1::int4[]) AS a (account_id) CROSS JOIN LATERAL (
+        SELECT m.id FROM messages AS m WHERE m.account_id = a.account_id AND m.id < $2 AND m.id >= $3
+        ORDER BY m.id DESC LIMIT 1
+    ) AS h
+    ORDER BY h.id DESC LIMIT $4
+), reach AS MATERIALIZED (
+    SELECT CASE WHEN count(*) < $4 THEN $3 ELSE min(id) END AS id FROM heads
+)
+SELECT h.account_id, n.id FROM heads AS h CROSS JOIN LATERAL (
+    SELECT m.id FROM messages AS m
+    WHERE m.account_id = h.account_id AND m.id < $2 AND m.id >= (SELECT id FROM reach)
+    ORDER BY m.id DESC LIMIT $4
+) AS n
+ORDER BY n.id DESC LIMIT $4
+
+-- name: search_within
+SELECT found.* FROM unnest($1::int4[]) AS a (account_id) CROSS JOIN LATERAL (
+    SELECT {message} FROM messages AS m
+    WHERE m.account_id = a.account_id AND m.id < $2 AND m.id >= $3 AND {wanted}
+    ORDER BY m.id DESC LIMIT $4
+) AS found
+ORDER BY found.id DESC LIMIT $4
+
+-- name: recipient_within
+WITH theirs AS MATERIALIZED (
+    SELECT {message} FROM messages AS m
+    WHERE m.recipient = $6 AND m.account_id = ANY ($1::int4[]) AND m.id < $2 AND m.id >= $3
+)
+SELECT * FROM theirs AS m WHERE {wanted}
+ORDER BY id DESC LIMIT $4
+
+-- name: label_within
+-- Where the label is all that is asked for, $14 labels of each account are enough.
+SELECT {message}
+FROM unnest($1::int4[]) AS a (account_id) CROSS JOIN LATERAL (
+    SELECT account_id, message_id FROM message_labels
+    WHERE account_id = a.account_id AND label = $13 AND message_id < $2 AND message_id >= $3
+    ORDER BY message_id DESC LIMIT $14
+) AS l
+JOIN messages AS m ON m.account_id = l.account_id AND m.id = l.message_id
+WHERE m.id >= $3 AND {wanted}
+ORDER BY l.message_id DESC LIMIT $4
+
+-- name: owner_within
+SELECT m.account_id FROM unnest($1::int4[]) AS a (account_id)
+CROSS JOIN LATERAL (SELECT account_id FROM messages WHERE account_id = a.account_id AND id = $2) AS m
+LIMIT 1
+
 -- name: list_floor
 SELECT id FROM messages WHERE account_id = $1 AND id < $2 AND id >= $3 ORDER BY id DESC OFFSET $4 LIMIT 1
 

@@ -46,6 +46,7 @@ from heliograph.store.postgres.rows import (
     segment_of,
     unpack_facts,
 )
+from heliograph.store.postgres.widelists import WideList
 
 __all__ = ["Reads"]
 
@@ -307,6 +308,16 @@ class Reads:
             before = floor
         records = await self._records(lives, {})
         return MessagePage(tuple(records), lives[-1].message.id if full else floor)
+
+    async def messages_within(self, accounts: Sequence[int], asked: ListFilter) -> MessagePage:
+        """Newest first, of several accounts (see :mod:`~heliograph.store.postgres.widelists`)."""
+        lives, following = await WideList(self._fetch, self._by_message, accounts, asked).page()
+        return MessagePage(tuple(await self._records(lives, {})), following)
+
+    async def owner_within(self, accounts: Sequence[int], message_id: str) -> int | None:
+        """Which of the accounts has a message."""
+        rows = await self._fetch("owner_within", list(accounts), message_id)
+        return rows[0][0] if rows else None
 
     async def scheduled(
         self, account_id: int, *, after: tuple[int, str], before_us: int, limit: int

@@ -1,4 +1,4 @@
-"""Lists of messages, newest first: first what no run holds yet, then run by run, as the filter's index leads.
+"""Lists of messages, of one account or several, newest first: what no run holds yet, then run by run as an index leads.
 
 Each step is a job of its own, so that others get their turn; a page ends after some steps, found or not.
 """
@@ -6,8 +6,9 @@ Each step is a job of its own, so that others get their turn; a page ends after 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
@@ -28,12 +29,21 @@ _FOREVER = (1 << 63) - 1
 _AHEAD_US = 60_000_000
 """Ids run ahead of the clock where it was set back: by as much as this is looked for."""
 
+_WITHIN: Final[Mapping[str, str]] = {
+    "list_tail": "list_tail_within",
+    "list_account": "list_account_within",
+    "list_sender": "list_sender_within",
+    "list_recipient": "list_recipient_within",
+    "list_label": "list_label_within",
+}
+"""The query for one account → the one for several."""
+
 
 @dataclass(slots=True)
 class Listing:
     """A listing under way: ``run`` is the next run to look into (None: begin with what no run holds yet)."""
 
-    account_id: int
+    accounts: Sequence[int]
     asked: ListFilter
     found: list[MessageRecord] = field(default_factory=list)
     run: int | None = None
@@ -55,6 +65,10 @@ class Listing:
         full = len(self.found) >= self.asked.limit
         return MessagePage(tuple(self.found), self.found[-1].message.id if full else self.stopped_at)
 
+    def query(self, name: str) -> str:
+        """What asks the same of as many accounts as there are."""
+        return name if len(self.accounts) == 1 else _WITHIN[name]
+
     @property
     def lowest(self) -> int:
         """The least key that is asked for."""
@@ -69,7 +83,7 @@ def list_step(db: apsw.Connection, listing: Listing) -> None:
     floor = max(listing.bottom, listing.run - RUNS_A_STEP)
     name, led = _way(listing.asked)
     wanted = _wanted(listing) | {"run": listing.run, "floor": floor, "before": listing.below, "lowest": listing.lowest}
-    listing.found += records_of(db, ask(db, name, wanted), attempts=False)
+    listing.found += records_of(db, ask(db, listing.query(name), wanted), attempts=False)
     listing.run = floor
     listing.steps += 1
     if floor > listing.bottom and listing.steps >= (_MOST_LED_STEPS if led else _MOST_STEPS):
@@ -86,7 +100,7 @@ def _tail(db: apsw.Connection, listing: Listing) -> list[MessageRecord]:
     db.execute("BEGIN")
     last_run, indexed = ask(db, "last_run")
     tail = _wanted(listing) | {"after": max(indexed, lowest - 1), "before": before}
-    rows = ask(db, "list_tail", tail) if before > indexed else []
+    rows = ask(db, listing.query("list_tail"), tail) if before > indexed else []
     listing.run = last_run if before > indexed else db.execute(query("run_before"), (before,)).get
     if lowest:
         listing.bottom = max(0, db.execute(query("run_before"), (lowest,)).get - 1)
@@ -105,10 +119,14 @@ def _way(asked: ListFilter) -> tuple[str, bool]:
     return ("list_account", False) if asked.sender is None else ("list_sender", False)
 
 
+def _whose(accounts: Sequence[int]) -> dict[str, Any]:
+    return {"account": accounts[0]} if len(accounts) == 1 else {"accounts": json.dumps(list(accounts))}
+
+
 def _wanted(listing: Listing) -> dict[str, Any]:
     asked = listing.asked
     return {
-        "account": listing.account_id,
+        **_whose(listing.accounts),
         "left": asked.limit - len(listing.found),
         "states": json.dumps(asked.states) if asked.states else None,
         "recipient": asked.recipient,

@@ -513,6 +513,56 @@ SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
     WHERE r.run <= :run AND r.run > :floor AND i.key < :before AND i.key >= :lowest AND {WANTED}
     ORDER BY r.run DESC, i.key DESC LIMIT :left) m
 
+-- name: list_tail_within
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT * FROM messages m WHERE m.key > :after AND m.key < :before
+    AND +m.account_id IN (SELECT value FROM json_each(:accounts)) AND {WANTED}
+    ORDER BY m.key DESC LIMIT :left) m
+
+-- name: list_account_within
+-- Runs that have something of theirs, and in those every message is looked at.
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM runs r
+    CROSS JOIN messages m ON m.key >= max(r.first_key, :lowest) AND m.key <= min(r.last_key, :before - 1)
+    WHERE r.run <= :run AND r.run > :floor AND r.run IN (
+        SELECT i.run FROM json_each(:accounts) a
+        CROSS JOIN run_accounts i ON i.account_id = a.value AND i.run <= :run AND i.run > :floor)
+    AND +m.account_id IN (SELECT value FROM json_each(:accounts)) AND {WANTED}
+    ORDER BY r.run DESC, m.key DESC LIMIT :left) m
+
+-- name: list_sender_within
+-- Not EXISTS, of which SQLite would make a join with an index of its own over all senders.
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM runs r
+    CROSS JOIN messages m ON m.key >= max(r.first_key, :lowest) AND m.key <= min(r.last_key, :before - 1)
+    WHERE r.run <= :run AND r.run > :floor AND (
+        SELECT 1 FROM run_senders i WHERE i.run = r.run AND i.sender = :sender
+        AND +i.account_id IN (SELECT value FROM json_each(:accounts)) LIMIT 1) = 1
+    AND +m.account_id IN (SELECT value FROM json_each(:accounts)) AND {WANTED}
+    ORDER BY r.run DESC, m.key DESC LIMIT :left) m
+
+-- name: list_recipient_within
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM runs r
+    CROSS JOIN run_recipients i ON i.run = r.run AND i.recipient = :recipient
+    CROSS JOIN messages m ON m.key = i.key
+    WHERE r.run <= :run AND r.run > :floor AND i.key < :before AND i.key >= :lowest
+    AND +i.account_id IN (SELECT value FROM json_each(:accounts)) AND {WANTED}
+    ORDER BY i.key DESC LIMIT :left) m
+
+-- name: list_label_within
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT})) FROM (
+    SELECT m.* FROM runs r
+    CROSS JOIN run_labels i ON i.run = r.run AND i.label = :label
+    CROSS JOIN messages m ON m.key = i.key
+    WHERE r.run <= :run AND r.run > :floor AND i.key < :before AND i.key >= :lowest
+    AND +i.account_id IN (SELECT value FROM json_each(:accounts)) AND {WANTED}
+    ORDER BY i.key DESC LIMIT :left) m
+
+-- name: owner_within
+SELECT account_id FROM messages
+WHERE key = ?1 AND tail = ?2 AND +account_id IN (SELECT value FROM json_each(?3))
+
 -- name: first_key_after_run
 SELECT first_key FROM runs WHERE run > ? ORDER BY run LIMIT 1
 

@@ -30,6 +30,12 @@ def records(db: apsw.Connection, ids: Sequence[tuple[int, str]]) -> dict[str, Me
     return {record.message.id: record for record in found}
 
 
+def owner_within(db: apsw.Connection, accounts: Sequence[int], message_id: str) -> int | None:
+    """Which of the accounts has a message."""
+    found: int | None = db.execute(query("owner_within"), (*split(message_id), json.dumps(list(accounts)))).get
+    return found
+
+
 def records_of(db: apsw.Connection, rows: JsonRows, *, attempts: bool) -> list[MessageRecord]:
     """Messages of rows of {MESSAGE}, {CONTENT} and perhaps {ATTEMPTS}."""
     found = [record_of(row, attempts=attempts, on_wire=False) for row in rows]

@@ -345,10 +345,16 @@ class SqliteStore:
         return await self._shows.run(lambda db: shows.records(db, ids)) if ids else {}
 
     async def messages(self, account_id: int, asked: ListFilter) -> MessagePage:
-        listing = Listing(account_id, asked)
+        return await self.messages_within((account_id,), asked)
+
+    async def messages_within(self, accounts: Sequence[int], asked: ListFilter) -> MessagePage:
+        listing = Listing(accounts, asked)
         while not listing.done:
             await self._shows.run(lambda db: list_step(db, listing))
         return listing.page
+
+    async def owner_within(self, accounts: Sequence[int], message_id: str) -> int | None:
+        return await self._shows.run(lambda db: shows.owner_within(db, accounts, message_id))
 
     async def scheduled(
         self, account_id: int, *, after: tuple[int, str], before_us: int, limit: int

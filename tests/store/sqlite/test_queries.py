@@ -18,7 +18,7 @@ NAMES = sorted(_queries().keys() - FRAGMENTS)
 HOT = [
     "update_messages", "versions", "correlate", "live", "records", "taken_claims", "opted_out", "references",
     "claimable", "backlog", "owned_backlog", "expired_waiting", "list_tail", "list_account", "list_recipient",
-    "list_sender", "list_label",
+    "list_sender", "list_label", "list_tail_within", "list_account_within", "list_sender_within", "owner_within",
     "recent_writer", "due_deliveries", "orphans", "run_before",
 ]  # fmt: skip
 LARGE = re.compile(r"SCAN (m|s|messages|contents|correlations|claims|refs|c|i|o)\b")
