@@ -627,6 +627,10 @@ class Store(Administrative, PublishableTokens, Protocol):
         """Removes them; gives how many there were. ``told`` as in :meth:`add_opt_outs`."""
         ...
 
+    async def first_opt_outs(self, accounts: Sequence[int], limit: int) -> list[OptOut]:
+        """The first of all opt-outs of these accounts, by (account, recipient)."""
+        ...
+
     async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:
         """In order of recipient."""
         ...

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from heliograph.contracts import Changes, ListFilter, NewMessage, Store
-from heliograph.delivery.treelists import message_of, messages_of
-from heliograph.model import State
+from heliograph.delivery.treelists import message_of, messages_of, opt_outs_of
+from heliograph.model import OptOut, State
 from tests.conformance.values import NOW, SECOND, Make
 
 
@@ -110,3 +110,21 @@ async def test_a_filter_over_ten_thousand_accounts_gives_what_it_wants_page_by_p
     stranger = next(new.message.id for new in news if new.message.account_id == 9)
     assert await message_of(store, wanted, news[9].message.id) is not None
     assert await message_of(store, wanted, stranger) is None
+
+
+async def test_opt_outs_of_several_accounts_are_one_list_in_pages(store: Store) -> None:
+    owners = [5, 1, 9, 2, 1, 5, 5, -1]
+    rows = [OptOut(account_id=owner, recipient=f"+49{n}", created_us=NOW) for n, owner in enumerate(owners)]
+    await store.add_opt_outs(rows)
+    wanted = tuple(one for one in range(10_100, -2, -1) if one != 9)
+    expected = sorted((one.account_id, one.recipient) for one in rows if one.account_id != 9)
+    for limit in (1, 2, 3, 100):
+        seen: list[tuple[int, str]] = []
+        after = None
+        while page := await opt_outs_of(store, wanted, after, limit):
+            assert len(page) <= limit
+            seen += [(one.account_id, one.recipient) for one in page]
+            after = seen[-1]
+        assert seen == expected
+    assert await opt_outs_of(store, (2,), (1, "+49"), 5) == [rows[3]]
+    assert await opt_outs_of(store, (3, 4), None, 5) == []

@@ -228,6 +228,7 @@ async def test_the_document_describes_every_endpoint(api: House) -> None:
         "/v1/webhooks/{id}/replay": ["post"],
         "/v1/webhooks/{id}/deliveries": ["get"],
         "/v1/events": ["get"],
+        "/v1/opt-outs": ["get"],
         "/v1/sandbox/messages": ["get"],
         "/v1/sandbox/replies": ["post"],
         "/v1/sandbox/clock": ["post"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from heliograph.model import CUSTOMER_SCOPES
+from heliograph.model import CUSTOMER_SCOPES, OptOut
 from tests.ingress.house import House
 from tests.ingress.test_accounts import MESSAGE, family, make
 from tests.ingress.test_events import listen, stream
@@ -57,7 +57,7 @@ async def test_a_page_of_the_trees_events_goes_on_where_it_ended(api: House, par
     assert seen == [ids[name] for name in ("demo", "demo.shop", "demo.shop.web")]
 
 
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/audit", "/v1/webhooks"])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/audit", "/v1/webhooks", "/v1/opt-outs"])
 async def test_a_strangers_a_siblings_and_a_parents_name_are_nobodys(api: House, parent: str, path: str) -> None:
     await make(api, parent, {"name": "shop"})
     await make(api, parent, {"name": "bar"})
@@ -177,3 +177,36 @@ async def test_webhooks_below_are_listed_with_their_accounts_and_without_secrets
             method, f"/v1/webhooks/{made['demo.shop']}{path}", {} if method == "PATCH" else b"", key=parent
         )
         assert answer.status == 404
+
+
+# --- opt-outs -------------------------------------------------------------------------------------------
+
+
+async def test_opt_outs_below_are_listed_with_their_accounts(api: House, parent: str) -> None:
+    await make(api, parent, {"name": "shop"})
+    numbers = {"demo": ["+491", "+493"], "demo.shop": ["+491", "+492"], "other": ["+491"]}
+    keys = {name: await api.make(name) for name in numbers}
+    ids = api.services.keys.accounts.named
+    rows = [OptOut(account_id=ids[name], recipient=to, created_us=1) for name, all in numbers.items() for to in all]
+    await api.store.add_opt_outs(rows)
+
+    async def listed(query: str, key: str = parent) -> list[tuple[str | None, str]]:
+        found = (await get(api, f"/v1/opt-outs{query}", key))["opt_outs"]
+        return [(one.get("account"), one["recipient"]) for one in found]
+
+    tree = [(name, to) for name in ("demo", "demo.shop") for to in numbers[name]]
+    assert await listed("?account=tree") == sorted(tree, key=lambda one: (ids[one[0]], one[1]))
+    assert await listed("?account=demo.shop") == [("demo.shop", "+491"), ("demo.shop", "+492")]
+    assert await listed("") == [(None, "+491"), (None, "+493")]
+    assert await listed("?account=tree", keys["demo.shop"]) == [("demo.shop", "+491"), ("demo.shop", "+492")]
+    seen, cursor = [], ""
+    while True:
+        page = await get(api, f"/v1/opt-outs?account=tree&limit=3{cursor}", parent)
+        seen += [(one["account"], one["recipient"]) for one in page["opt_outs"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert seen == await listed("?account=tree")
+    assert (await api.call("GET", "/v1/opt-outs?limit=501", key=parent)).json["field"] == "limit"
+    answer = await api.call("GET", f"/v1/opt-outs?account=demo{cursor}", key=parent)
+    assert answer.code == "cursor_invalid"

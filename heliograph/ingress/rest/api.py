@@ -39,6 +39,7 @@ from heliograph.ingress.rest.logins import LOGIN_OPERATIONS, login_endpoints
 from heliograph.ingress.rest.oauth import TOKEN_PATH, OAuth
 from heliograph.ingress.rest.openapi import document
 from heliograph.ingress.rest.operations import Operation
+from heliograph.ingress.rest.optouts import OPT_OUT_OPERATIONS, OptOuts
 from heliograph.ingress.rest.page import docs_page
 from heliograph.ingress.rest.problems import Reply, limited, refusal
 from heliograph.ingress.rest.publishable import PUBLISHABLE_OPERATIONS, Publishable
@@ -125,6 +126,7 @@ OPERATIONS = (
     *ACCOUNT_OPERATIONS,
     *HOOK_OPERATIONS,
     *EVENT_OPERATIONS,
+    *OPT_OUT_OPERATIONS,
     *KEY_OPERATIONS,
     *PUBLISHABLE_OPERATIONS,
     *START_OPERATIONS,
@@ -179,6 +181,7 @@ class _Routes:
         self._lists = Lists(services, self._caller)
         self._scheduling = Scheduling(services.schedules, services.store, services.cursors)
         self._events = Events(services, self._caller)
+        self._opt_outs = OptOuts(services, self._caller)
         self._analytics = Analytics(services, self._caller)
         self._hooks = Hooks(services, self._caller, _call)
         self._keys = Keys(services, self._caller, _call)
@@ -214,6 +217,7 @@ class _Routes:
             ("GET", "/v1/audit"): self._audit.show,
             **self._accounts.answers(),
             ("GET", "/v1/events"): self._events.read,
+            ("GET", "/v1/opt-outs"): self._opt_outs.list,
             **self._sandbox.answers(),
         }
         for operation in OPERATIONS:

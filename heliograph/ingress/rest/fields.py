@@ -293,9 +293,23 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "request": "The request: url, headers without signature, events without texts and with masked numbers.",
         "answer": "The answer: its status and the beginning of its body.",
     },
-    "WebhookList": {"webhooks": "All of the account's."},
+    "WebhookList": {
+        "webhooks": "In the order in which they were made.",
+        "next": "The cursor of the next page; null: that was all.",
+    },
+    "OptOutList": {
+        "opt_outs": "Account by account, in order of the numbers.",
+        "next": "The cursor of the next page; null: that was all.",
+    },
+    "OptOutView": {
+        "recipient": "Who may not be written to.",
+        "created_at": "When it came on the list.",
+        "source": "How it came on the list.",
+        "account": "Whose list it is on, where account asks for it.",
+    },
     "WebhookView": {
         "id": "The webhook's id.",
+        "account": "Whose it is, where account asks for it.",
         "url": "Where events are posted to.",
         "events": "Which events; none means all.",
         "batch": "How many events a request may bring.",

@@ -141,6 +141,10 @@ class Configuration(Administering):
         """In order of recipient."""
         return [OptOut(**dict(row)) for row in await self._fetch("opt_outs", account_id, after or "", limit)]
 
+    async def first_opt_outs(self, accounts: Sequence[int], limit: int) -> list[OptOut]:
+        """Of several accounts, in order of account and recipient."""
+        return [OptOut(**dict(row)) for row in await self._fetch("first_opt_outs", list(accounts), limit)]
+
     async def _refresh_opt_outs(self, monotonic: float) -> None:
         """Learns what any process has added since the last look."""
         row = (await self._fetch("optout_version"))[0]

@@ -845,6 +845,13 @@ RETURNING o.account_id, o.recipient
 SELECT account_id, recipient, created_us, source FROM opt_outs
 WHERE account_id = $1 AND recipient > $2 ORDER BY recipient LIMIT $3
 
+-- name: first_opt_outs
+SELECT found.* FROM unnest($1::int4[]) AS a (account_id) CROSS JOIN LATERAL (
+    SELECT account_id, recipient, created_us, source FROM opt_outs
+    WHERE account_id = a.account_id ORDER BY recipient LIMIT $2
+) AS found
+ORDER BY found.account_id, found.recipient LIMIT $2
+
 -- name: optout_version
 SELECT optout_version, pg_snapshot_xmin(pg_current_snapshot())::text::int8 AS xmin FROM meta
 

@@ -23,6 +23,7 @@ __all__ = [
     "endpoints",
     "ensure_account",
     "ensure_connectors",
+    "first_opt_outs",
     "keys",
     "note_key_uses",
     "opt_outs",
@@ -193,7 +194,15 @@ def _tell(db: apsw.Connection, changed: set[tuple[int, str]], told: OptOutTrail)
 
 
 def opt_outs(db: apsw.Connection, account_id: int, after: str | None, limit: int) -> list[OptOut]:
+    return _opt_outs_in(ask(db, "list_optouts", (account_id, after or "", limit)))
+
+
+def first_opt_outs(db: apsw.Connection, accounts: Sequence[int], limit: int) -> list[OptOut]:
+    return _opt_outs_in(ask(db, "first_optouts", (json.dumps(list(accounts)), limit)))
+
+
+def _opt_outs_in(rows: Iterable[Any]) -> list[OptOut]:
     return [
         OptOut(account_id=of, recipient=recipient, created_us=created_us, source=source)
-        for of, recipient, created_us, source in ask(db, "list_optouts", (account_id, after or "", limit))
+        for of, recipient, created_us, source in rows
     ]

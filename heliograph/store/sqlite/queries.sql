@@ -742,6 +742,10 @@ DELETE FROM optouts WHERE (account_id, recipient) IN (VALUES {rows})
 SELECT json_group_array(json_array(account_id, recipient, created_us, source)) FROM (
     SELECT * FROM optouts WHERE account_id = ?1 AND recipient > ?2 ORDER BY recipient LIMIT ?3)
 
+-- name: first_optouts
+SELECT json_group_array(json_array(account_id, recipient, created_us, source)) FROM (
+    SELECT * FROM optouts WHERE account_id IN (SELECT value FROM json_each(?1)) ORDER BY account_id, recipient LIMIT ?2)
+
 -- ===== retention and care =====
 
 -- name: content_window

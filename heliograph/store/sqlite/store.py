@@ -469,6 +469,9 @@ class SqliteStore:
         pairs = list(pairs)
         return await self._writer.run(lambda db: admin.remove_opt_outs(db, pairs, told))
 
+    async def first_opt_outs(self, accounts: Sequence[int], limit: int) -> list[OptOut]:
+        return await self._shows.run(lambda db: admin.first_opt_outs(db, accounts, limit))
+
     async def opt_outs(self, account_id: int, after: str | None, limit: int) -> list[OptOut]:
         return await self._shows.run(lambda db: admin.opt_outs(db, account_id, after, limit))
 
