@@ -12,11 +12,28 @@ from heliograph.ingress.rest.reference import page
 ROOT = Path(__file__).parents[2]
 
 
+def refuses(call: ast.Call, inside: str) -> bool:
+    """Whether a call makes a refusal: by name, or in the constructor of a class that is one."""
+    name = getattr(call.func, "id", "")
+    return name in ("RequestRejected", "problem_of") or (
+        inside == "RequestRejected" and ast.unparse(call.func) == "super().__init__"
+    )
+
+
+def calls(tree: ast.AST, inside: str = "") -> Iterator[tuple[ast.Call, str]]:
+    """Every call, with the first base of the class that it stands in."""
+    for node in ast.iter_child_nodes(tree):
+        base = getattr(node.bases[0], "id", "") if isinstance(node, ast.ClassDef) and node.bases else inside
+        if isinstance(node, ast.Call):
+            yield node, inside
+        yield from calls(node, base)
+
+
 def used_codes() -> Iterator[tuple[str, str]]:
     """(file, code) of every refusal in the source whose code is written out."""
     for path in (ROOT / "heliograph").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("RequestRejected", "problem_of"):
+        for node, inside in calls(ast.parse(path.read_text(encoding="utf-8"))):
+            if refuses(node, inside):
                 arms = [node.args[0]] if node.args else []
                 if arms and isinstance(arms[0], ast.IfExp):
                     arms = [arms[0].body, arms[0].orelse]
