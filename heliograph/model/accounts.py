@@ -24,8 +24,8 @@ __all__ = [
 CUSTOMER_SCOPES = ("messages:send", "messages:read", "inspect", "webhooks")
 """Everything that a customer may do: the default of a new key."""
 
-SCOPES = (*CUSTOMER_SCOPES, "keys", "accounts", "routes:read", "metrics:read", "admin")
-"""``keys`` is no default: a key that can make keys outlives its own end."""
+SCOPES = (*CUSTOMER_SCOPES, "verify", "keys", "accounts", "routes:read", "metrics:read", "admin")
+"""``keys`` is no default: a key that can make keys outlives its own end. Nothing asks for ``verify`` yet."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
