@@ -320,16 +320,17 @@ def main(argument: str) -> None:
     """Runs the job and prints its figures."""
     job = msgspec.json.decode(argument, type=Job)
 
-    async def run() -> Figures:
-        return await Driver(job).run()
+    async def run() -> None:
+        figures = await Driver(job).run()
+        # while the loop still hears of SIGTERM: behind it a signal would end this without a word
+        print(msgspec.json.encode(figures).decode(), flush=True)
 
     try:
         import uvloop
 
-        figures = uvloop.run(run())
+        uvloop.run(run())
     except ModuleNotFoundError:
-        figures = asyncio.run(run())
-    print(msgspec.json.encode(figures).decode(), flush=True)
+        asyncio.run(run())
 
 
 if __name__ == "__main__":

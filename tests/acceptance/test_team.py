@@ -116,7 +116,10 @@ async def test_a_team_sets_itself_up_and_what_it_may_not_is_refused(tmp_path: Pa
         assert (await team.ask(lead, "GET", "messages?account=tree"))[0] == 200
 
         # all of it is in the trail, and nothing that is secret
-        assert (await team.ask(lead, "GET", "audit"))[1]["code"] == "forbidden"
+        own = (await team.ask(lead, "GET", "audit?account=tree&limit=200"))[1]["entries"]
+        assert {one["account"] for one in own} == {"acme", "acme.shop"}
+        assert {one["actor"] for one in own} >= {lead[:16], "operator"}
+        assert (await team.ask(stranger, "GET", "audit?account=acme"))[1]["code"] == "field_invalid"
         _, trail, _ = await team.ask(operator, "GET", "audit?limit=200")
         done = {(one["action"], one["object_kind"], one["object_name"]) for one in trail["entries"]}
         assert done >= {
