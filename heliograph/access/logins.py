@@ -31,8 +31,6 @@ __all__ = ["LEAST_PASSWORD", "MOST_LOGINS", "PEOPLE", "SMPP_CUSTOMERS", "LoginKe
 
 MOST_LOGINS: Final = 500
 """Open ones of a kind in an account."""
-_MOST_ACCOUNTS: Final = 5
-"""Accounts of one person that a password is tried with."""
 LEAST_PASSWORD: Final = 12
 """Characters of a password that a person chooses. Source: NIST SP 800-63B §5.1.1 asks for 8, OWASP for 12 and more."""
 
@@ -119,8 +117,13 @@ class Logins:
         self._passwords = passwords
         self._keys = keys
 
-    async def check(self, kind: LoginKind, name: str, password: str, peer: str | None) -> ApiKey | None:
+    async def check(
+        self, kind: LoginKind, name: str, password: str, peer: str | None, account: str | None = None
+    ) -> ApiKey | None:
         """Whose they are, for a caller at ``peer``; None where nobody's.
+
+        ``account`` names the one that a person in several means; without it the oldest is meant. So every attempt is
+        one look at one password, and its time tells nothing.
 
         Raises ``RequestRejected``: 429 ``too_many_failures``, as :class:`Guard` says it, without a look at the password
         or at the answer; 403 ``address_not_allowed``, which only who has the password hears; 503 under a flood.
@@ -132,7 +135,7 @@ class Logins:
         counted = f"{kind.kind}:{spelled}"
         guard = self._keys.guard
         guard.check(peer, counted)
-        found = await self._whose(kind, spelled, password)
+        found = await self._whose(kind, spelled, password, account)
         if found is None:
             guard.failed(peer, counted)
             return None
@@ -149,22 +152,23 @@ class Logins:
             )
         return found
 
-    async def _whose(self, kind: LoginKind, name: str, password: str) -> ApiKey | None:
+    async def _whose(self, kind: LoginKind, name: str, password: str, account: str | None) -> ApiKey | None:
         if len(password.encode()) > MOST_PASSWORD_OCTETS:
             return None
         await self._keys.refresh()  # an account may have been closed a moment ago
         accounts = self._keys.accounts
-        known = [
-            one
-            for one in await self._store.logins(kind.kind, name)
-            if one.revoked_us is None and accounts.open(one.account_id) is not None
-        ]
-        for one in known[:_MOST_ACCOUNTS]:
-            if await self._passwords.check(password, one.hash.decode()) != Verdict.WRONG:
-                return one
-        if not known:
-            await self._passwords.check(password, None)
-        return None
+        found = next(
+            (
+                one
+                for one in await self._store.logins(kind.kind, name)
+                if one.revoked_us is None
+                and accounts.open(one.account_id) is not None
+                and account in (None, accounts.name(one.account_id))
+            ),
+            None,
+        )
+        verdict = await self._passwords.check(password, None if found is None else found.hash.decode())
+        return None if verdict == Verdict.WRONG else found
 
 
 class LoginKeeper:

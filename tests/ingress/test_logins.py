@@ -204,14 +204,27 @@ async def test_a_renewed_password_is_shown_once(api: House, team: str, logins: L
 
 
 async def test_a_person_is_in_several_accounts_and_neither_learns_of_the_other(
-    api: House, team: str, logins: Logins
+    api: House, team: str, logins: Logins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = await api.make("other", (*CUSTOMER_SCOPES, "accounts"))
     one = await ask(api, team, "POST", "people", ADA)
     two = await ask(api, stranger, "POST", "people", ADA)
     assert (one.status, two.status) == (201, 201)
-    accounts = [await logins.check(PEOPLE, "ada@example.com", made.json["password"], HOME) for made in (one, two)]
+    accounts = [
+        await logins.check(PEOPLE, "ada@example.com", made.json["password"], HOME, made.json["account"])
+        for made in (one, two)
+    ]
     assert [found is not None and found.account_id for found in accounts] == [1, 2]
+    looks: list[str | None] = []
+    check = Passwords.check
+    with monkeypatch.context() as watched:
+        watched.setattr(Passwords, "check", lambda self, given, kept: looks.append(kept) or check(self, given, kept))
+        first, second = one.json["account"], two.json["account"]
+        for password, account in [(one, None), (one, first), (two, None), (two, first), (one, second), (one, "none")]:
+            given = password.json["password"]
+            found = await logins.check(PEOPLE, "ada@example.com", given, HOME, account)
+            assert (found is not None) == (password is one and account in (None, first))
+    assert len(looks) == 6  # one for each attempt: its time does not tell in how many accounts a person is
     admin = await api.make("demo", (*CUSTOMER_SCOPES, "admin"))
     both = await ask(api, admin, "GET", "people/ada@example.com")
     assert (both.status, both.code) == (409, "conflict")
