@@ -16,7 +16,7 @@ from heliograph.access.actors import Actor
 from heliograph.access.allowing import ranges_of
 from heliograph.access.keys import MOST_NAME_CHARACTERS, is_test_key, make_key, successor_of
 from heliograph.contracts import Administration, Claim, Store
-from heliograph.delivery.idempotency import claim_of, mismatch
+from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import ConfigError, RequestRejected
 from heliograph.model import CUSTOMER_SCOPES, SCOPES, ApiKey
@@ -183,19 +183,14 @@ class KeyKeeper:
             change.claim = claim_of(idempotency, msgspec.json.encode({"key": key.prefix}).decode(), change.at_us)
         done = await self._store.administer(change)
         if done.taken is not None:
-            return await self._of_claim(actor, done.taken, idempotency), None
+            return await self._of_claim(actor, same(done.taken, idempotency)), None
         return done.credentials[0], text
 
     async def _earlier(self, actor: Actor, idempotency: IdempotencyKey | None) -> ApiKey | None:
-        if idempotency is None:
-            return None
-        asked = (idempotency.account_id, "http", idempotency.key)
-        claim = (await self._store.claims([asked], self._now_us())).get(asked)
-        return None if claim is None else await self._of_claim(actor, claim, idempotency)
+        claim = await earlier(self._store, idempotency, self._now_us())
+        return None if claim is None else await self._of_claim(actor, claim)
 
-    async def _of_claim(self, actor: Actor, claim: Claim, idempotency: IdempotencyKey | None) -> ApiKey:
-        if idempotency is None or claim.body_hash != idempotency.body_hash:
-            raise mismatch()
+    async def _of_claim(self, actor: Actor, claim: Claim) -> ApiKey:
         return await self.get(actor, msgspec.json.decode(claim.made or "{}").get("key", ""))
 
 

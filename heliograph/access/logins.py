@@ -22,7 +22,7 @@ from heliograph.access.emails import email_of
 from heliograph.access.keys import KeyRing
 from heliograph.access.passwords import MOST_PASSWORD_OCTETS, Passwords, Verdict
 from heliograph.contracts import Administration, Claim, Store
-from heliograph.delivery.idempotency import claim_of, mismatch
+from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import ConfigError, RequestRejected, VersionConflict
 from heliograph.model import ROLES, ApiKey, scopes_of_role
@@ -261,7 +261,7 @@ class LoginKeeper:
                 "conflict", f"This {self.kind.field} is taken: choose another.", field=self.kind.field, status=409
             ) from None
         if done_now.taken is not None:
-            return await self._of(actor, done_now.taken, idempotency), None
+            return await self._of(actor, same(done_now.taken, idempotency)), None
         return done_now.credentials[0], shown_password
 
     async def change(
@@ -310,7 +310,7 @@ class LoginKeeper:
             change.claim = claim_of(idempotency, msgspec.json.encode({"name": after.prefix}).decode(), now_us)
         written = await self._store.administer(change)
         if written.taken is not None:
-            return await self._of(actor, written.taken, idempotency), None
+            return await self._of(actor, same(written.taken, idempotency)), None
         return written.credentials[0], made
 
     async def end(self, actor: Actor, name: str, expected: int | None = None) -> ApiKey:
@@ -391,15 +391,10 @@ class LoginKeeper:
         )
 
     async def _earlier(self, actor: Actor, idempotency: IdempotencyKey | None) -> ApiKey | None:
-        if idempotency is None:
-            return None
-        asked = (idempotency.account_id, "http", idempotency.key)
-        claim = (await self._store.claims([asked], self._now_us())).get(asked)
-        return None if claim is None else await self._of(actor, claim, idempotency)
+        claim = await earlier(self._store, idempotency, self._now_us())
+        return None if claim is None else await self._of(actor, claim)
 
-    async def _of(self, actor: Actor, claim: Claim, idempotency: IdempotencyKey | None) -> ApiKey:
-        if idempotency is None or claim.body_hash != idempotency.body_hash:
-            raise mismatch()
+    async def _of(self, actor: Actor, claim: Claim) -> ApiKey:
         return await self.get(actor, msgspec.json.decode(claim.made or "{}").get("name", ""))
 
 

@@ -21,7 +21,7 @@ from heliograph.access.documents import opened, sealed
 from heliograph.access.keys import KeyRing
 from heliograph.access.principals import Principal
 from heliograph.contracts import PUBLISHABLE, Administration, Claim, Sealer, Store
-from heliograph.delivery.idempotency import Outcome, claim_of, mismatch, outcome_of
+from heliograph.delivery.idempotency import Outcome, claim_of, earlier, outcome_of, place_of, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
 from heliograph.model import Account, ApiKey
@@ -150,7 +150,7 @@ class PublishableKeeper:
             change.claim = claim_of(idempotency, msgspec.json.encode({"token": name}).decode(), now_us)
         done_now = await self._store.administer(change)
         if done_now.taken is not None:
-            return await self._of_claim(principal.account, done_now.taken, idempotency), None
+            return await self._of_claim(principal.account, same(done_now.taken, idempotency)), None
         return done_now.credentials[0], text
 
     async def page(self, account: Account, *, before: str = "", limit: int = 50) -> list[ApiKey]:
@@ -185,21 +185,16 @@ class PublishableKeeper:
 
     async def outcomes(self, tokens: Sequence[ApiKey]) -> dict[str, Outcome]:
         """What became of those that were used, by id."""
-        asked = {(one.account_id, "http", one.key): name for name, one in ((t.prefix, start_key(t)) for t in tokens)}
+        asked = {place_of(start_key(token)): token.prefix for token in tokens}
         found = await self._store.claims(list(asked), self._now_us()) if asked else {}
         return {asked[place]: outcome_of(claim) for place, claim in found.items()}
 
     async def earlier(self, account: Account, idempotency: IdempotencyKey | None) -> ApiKey | None:
         """What this very request made before; None where it is new. Raises ``RequestRejected`` (409)."""
-        if idempotency is None:
-            return None
-        asked = (idempotency.account_id, "http", idempotency.key)
-        claim = (await self._store.claims([asked], self._now_us())).get(asked)
-        return None if claim is None else await self._of_claim(account, claim, idempotency)
+        claim = await earlier(self._store, idempotency, self._now_us())
+        return None if claim is None else await self._of_claim(account, claim)
 
-    async def _of_claim(self, account: Account, claim: Claim, idempotency: IdempotencyKey | None) -> ApiKey:
-        if idempotency is None or claim.body_hash != idempotency.body_hash:
-            raise mismatch()
+    async def _of_claim(self, account: Account, claim: Claim) -> ApiKey:
         return await self.get(account, msgspec.json.decode(claim.made or "{}").get("token", ""))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +13,11 @@ from heliograph.delivery.submission import Accepted, IdempotencyKey, Received
 from heliograph.errors import RequestRejected
 from heliograph.model import id_from_number, id_number
 
-__all__ = ["Outcome", "claim_of", "created", "mismatch", "outcome_of", "replay"]
+__all__ = ["Outcome", "Place", "claim_of", "created", "earlier", "mismatch", "outcome_of", "place_of", "replay", "same"]
+
+_SCOPE: Final = "http"
+Place = tuple[int, str, str]
+"""What a claim is found by in the store."""
 
 _Refusal = tuple[int, str, str, str | None, int]
 """(place in the request, code, detail, field, status)."""
@@ -31,13 +36,34 @@ def claim_of(key: IdempotencyKey, made: str | None, now_us: int) -> Claim:
     """The key, for as long as it holds. ``made`` is JSON of what is created with it, without secrets and answers."""
     return Claim(
         account_id=key.account_id,
-        scope="http",
+        scope=_SCOPE,
         key=key.key,
         body_hash=key.body_hash,
         created_us=now_us,
         expires_us=now_us + key.life_us,
         made=made,
     )
+
+
+def place_of(key: IdempotencyKey) -> Place:
+    """Where the claim of a key is."""
+    return key.account_id, _SCOPE, key.key
+
+
+async def earlier(store: Store, key: IdempotencyKey | None, now_us: int) -> Claim | None:
+    """The claim of the same request, where it was done before. Raises ``RequestRejected`` (409) for another's."""
+    if key is None:
+        return None
+    place = place_of(key)
+    claim = (await store.claims([place], now_us)).get(place)
+    return None if claim is None else same(claim, key)
+
+
+def same(claim: Claim, key: IdempotencyKey | None) -> Claim:
+    """The claim, where it is of the request with this key. Raises ``RequestRejected`` (409)."""
+    if key is None or claim.body_hash != key.body_hash:
+        raise mismatch()
+    return claim
 
 
 def created(results: Sequence[Accepted | RequestRejected], ids: Sequence[str]) -> str:
@@ -69,9 +95,7 @@ async def replay(store: Store, claim: Claim, key: IdempotencyKey | None) -> Rece
 
     Raises ``RequestRejected`` (409) where the key belongs to another request, (410) where its messages are gone.
     """
-    if key is None or claim.body_hash != key.body_hash:
-        raise mismatch()
-    made = msgspec.json.decode(claim.made or "{}", type=_Created)
+    made = msgspec.json.decode(same(claim, key).made or "{}", type=_Created)
     ids = _ids_of(made.first, made.count)
     records = await store.records([(claim.account_id, one) for one in ids])
     refused = {

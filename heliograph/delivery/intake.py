@@ -20,7 +20,7 @@ from heliograph.delivery.allowance import Allowance
 from heliograph.delivery.decide import Decider, Draft, opted_out
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.dispatch import Dispatch
-from heliograph.delivery.idempotency import claim_of, created, mismatch, replay
+from heliograph.delivery.idempotency import claim_of, created, earlier, mismatch, replay
 from heliograph.delivery.lane import Admission
 from heliograph.delivery.slices import Slices
 from heliograph.delivery.submission import Accepted, IdempotencyKey, Received, Submission
@@ -452,14 +452,12 @@ class Intake:
         """No limit holds back the answer to a request that was accepted before."""
         try:
             key = request.idempotency
-            if key is not None:
-                asked = (key.account_id, "http", key.key)
-                if (claim := (await self._store.claims([asked], self._clock.now_us())).get(asked)) is not None:
-                    received = await replay(self._store, claim, key)
-                    if not request.answer.done():
-                        request.answer.set_result(received)
-                    return
-            raise why
+            claim = await earlier(self._store, key, self._clock.now_us())
+            if claim is None:
+                raise why
+            received = await replay(self._store, claim, key)
+            if not request.answer.done():
+                request.answer.set_result(received)
         except (RequestRejected, StoreError) as error:
             _fail([request], error)
 

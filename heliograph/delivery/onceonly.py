@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store
-from heliograph.delivery.idempotency import claim_of, mismatch
+from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
 
 __all__ = ["OnceOnly"]
 
-_SCOPE = "http"
 _RUNNING_S = 1
 
 
@@ -26,10 +25,7 @@ class OnceOnly:
 
     async def earlier(self, key: IdempotencyKey | None) -> Claim | None:
         """The claim of the same request, where it was done before."""
-        if key is None:
-            return None
-        asked = (key.account_id, _SCOPE, key.key)
-        return _same((await self._store.claims([asked], self._clock.now_us())).get(asked), key)
+        return await earlier(self._store, key, self._clock.now_us())
 
     async def write(self, acceptance: Acceptance, key: IdempotencyKey | None, made: str) -> Claim | None:
         """Commits it; gives the earlier claim where the same request was quicker, and then writes nothing.
@@ -39,7 +35,8 @@ class OnceOnly:
         if key is not None:
             acceptance.claim = claim_of(key, made, self._clock.now_us())
         committed = await self._store.commit(Changes(acceptances=[acceptance]))
-        return None if key is None else _same(committed.lost.get(0), key)
+        lost = committed.lost.get(0)
+        return None if lost is None else same(lost, key)
 
     async def used(self, key: IdempotencyKey | None) -> bool:
         """For requests that create nothing: True when the key was used for the same request before."""
@@ -65,9 +62,3 @@ class OnceOnly:
             yield
         finally:
             self._running.discard(name)
-
-
-def _same(claim: Claim | None, key: IdempotencyKey) -> Claim | None:
-    if claim is not None and claim.body_hash != key.body_hash:
-        raise mismatch()
-    return claim

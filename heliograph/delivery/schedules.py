@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from heliograph.contracts import Acceptance, Changes, Clock, Store, Update
 from heliograph.delivery.dispatch import Dispatch
-from heliograph.delivery.idempotency import claim_of, mismatch
+from heliograph.delivery.idempotency import claim_of, earlier
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected, StoreBusy, StoreError
@@ -213,13 +213,7 @@ class Schedules:
 
         Asked after the message was read: whoever had the key first has changed the message's version since.
         """
-        if idempotency is None:
-            return False
-        asked = (idempotency.account_id, "http", idempotency.key)
-        claim = (await self._store.claims([asked], self._clock.now_us())).get(asked)
-        if claim is not None and claim.body_hash != idempotency.body_hash:
-            raise mismatch()
-        return claim is not None
+        return await earlier(self._store, idempotency, self._clock.now_us()) is not None
 
     async def _kept(self, changes: Changes, live: Live, idempotency: IdempotencyKey | None) -> bool:
         """Commits; False where the message had another version by then, or the key was used by then."""

@@ -9,8 +9,8 @@ import msgspec
 from fastapi import Request
 from msgspec import Struct
 
-from heliograph.contracts import Administered, Administration, Store
-from heliograph.delivery.idempotency import claim_of, mismatch
+from heliograph.contracts import Administered, Administration, Claim, Store
+from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected, VersionConflict
 from heliograph.ingress.rest.asking import parameters
@@ -21,7 +21,6 @@ __all__ = ["DRY_RUN", "Administering", "DryRun", "dry", "would"]
 
 DRY_RUN: Final[Mapping[str, str]] = {"dry_run": "true: nothing is changed; the answer says what would be."}
 """The parameter of every change."""
-_MOST_ETAG: Final = 12
 _encode = msgspec.json.Encoder().encode
 
 
@@ -64,23 +63,18 @@ class Administering:
         except VersionConflict as error:
             raise (stale(error) if matched else _overtaken(error)) from None
         if done.taken is not None:
-            if idempotency is None or done.taken.body_hash != idempotency.body_hash:
-                raise mismatch()
-            return str(msgspec.json.decode(done.taken.made or "{}").get("made", ""))
+            return _made_by(same(done.taken, idempotency))
         await self._changed()
         return done
 
     async def done_before(self, idempotency: IdempotencyKey | None) -> str | None:
         """The name of what this very request made before; None where it is new. Raises ``RequestRejected`` (409)."""
-        if idempotency is None:
-            return None
-        asked = (idempotency.account_id, "http", idempotency.key)
-        claim = (await self._store.claims([asked], self._now_us())).get(asked)
-        if claim is None:
-            return None
-        if claim.body_hash != idempotency.body_hash:
-            raise mismatch()
-        return str(msgspec.json.decode(claim.made or "{}").get("made", ""))
+        claim = await earlier(self._store, idempotency, self._now_us())
+        return None if claim is None else _made_by(claim)
+
+
+def _made_by(claim: Claim) -> str:
+    return str(msgspec.json.decode(claim.made or "{}").get("made", ""))
 
 
 def _overtaken(error: VersionConflict) -> RequestRejected:
