@@ -36,6 +36,10 @@ class Accounts:
         found = self.kept.get(abs(account_id))
         return "" if found is None else found.name
 
+    def sees(self, root: int | None, account_id: int) -> bool:
+        """Whether an account is ``root`` or below it; None is the operator, who sees all."""
+        return root is None or self.tree.holds(root, account_id)
+
     def within(self, root: int) -> Sequence[int]:
         """The account and everyone below; below a sandbox are sandboxes alone."""
         return self.tree.within(root) if root > 0 else [-one for one in self.tree.within(-root)]
@@ -46,7 +50,7 @@ class Accounts:
         404: a stranger's name and one that nobody has are answered alike.
         """
         account_id = self.named.get(name)
-        if account_id is None or (root is not None and not self.tree.holds(root, account_id)):
+        if account_id is None or not self.sees(root, account_id):
             raise no_account()
         return self.kept[account_id]
 

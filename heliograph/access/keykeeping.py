@@ -13,12 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from heliograph.access.actors import Actor
-from heliograph.access.allowing import ranges_of
-from heliograph.access.keys import MOST_NAME_CHARACTERS, is_test_key, make_key, successor_of
+from heliograph.access.keys import is_test_key, make_key, successor_of
+from heliograph.access.wishes import checked_name, checked_ranges
 from heliograph.contracts import Administration, Claim, Store
 from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
-from heliograph.errors import ConfigError, RequestRejected
+from heliograph.errors import RequestRejected
 from heliograph.model import CUSTOMER_SCOPES, SCOPES, ApiKey
 
 __all__ = ["MOST_KEYS", "KeyKeeper", "KeyWish"]
@@ -146,19 +146,11 @@ class KeyKeeper:
             )
         if not wish.scopes:
             raise RequestRejected("field_invalid", "A key needs at least one scope.", field="scopes")
-        if len(wish.name) > MOST_NAME_CHARACTERS or not wish.name.isprintable():
-            raise RequestRejected(
-                "field_invalid", f"name has up to {MOST_NAME_CHARACTERS} characters that can be printed.", field="name"
-            )
+        checked_name(wish.name)
         if wish.expires_us is not None and wish.expires_us <= self._now_us():
             raise RequestRejected("field_invalid", "expires_at has passed: name a later time.", field="expires_at")
         actor.check_scopes(wish.scopes)
-        try:
-            addresses = ranges_of(wish.addresses)
-        except ConfigError as error:
-            raise RequestRejected(
-                "field_invalid", f"{error.faults[0].what}: {error.faults[0].remedy}.", field="addresses"
-            ) from None
+        addresses = checked_ranges(wish.addresses)
         return replace(wish, scopes=tuple(dict.fromkeys(wish.scopes)), addresses=addresses)
 
     async def _put(self, actor: Actor, action: str, before: ApiKey, after: ApiKey, expected: int | None) -> ApiKey:

@@ -33,7 +33,7 @@ class LimitKeeper:
     async def list(self, actor: Actor) -> list[ConfigObject]:
         """Limits that the actor may see, by name."""
         accounts = Accounts(await self._store.accounts())
-        return [one for one in await self._store.objects(LIMIT) if _sees(actor, one.account_id, accounts)]
+        return [one for one in await self._store.objects(LIMIT) if accounts.sees(actor.account_id, one.account_id)]
 
     async def get(self, actor: Actor, name: str) -> ConfigObject:
         """The limits of ``account:NAME`` or ``key:ID``."""
@@ -98,7 +98,7 @@ class LimitKeeper:
             owner = next((one.account_id for one in await self._store.keys() if one.prefix == whose), None)
         if owner is None and gone:
             owner = (await self.get(actor, name)).account_id
-        if owner is None or not _sees(actor, owner, accounts):
+        if owner is None or not accounts.sees(actor.account_id, owner):
             raise RequestRejected("not_found", f"There is no {kind} of this name.", field="name", status=404)
         if actor.account_id == owner:
             raise RequestRejected(
@@ -107,10 +107,6 @@ class LimitKeeper:
                 status=403,
             )
         return owner
-
-
-def _sees(actor: Actor, account_id: int, accounts: Accounts) -> bool:
-    return actor.account_id is None or accounts.tree.holds(actor.account_id, account_id)
 
 
 def _check(limits: LimitSet) -> None:

@@ -17,14 +17,15 @@ from msgspec.structs import replace
 
 from heliograph.access.accounts import Accounts
 from heliograph.access.actors import Actor
-from heliograph.access.allowing import AllowList, ranges_of
+from heliograph.access.allowing import AllowList
 from heliograph.access.emails import email_of
 from heliograph.access.keys import KeyRing
 from heliograph.access.passwords import MOST_PASSWORD_OCTETS, Passwords, Verdict
+from heliograph.access.wishes import checked_name, checked_ranges
 from heliograph.contracts import Administration, Claim, Store
 from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
-from heliograph.errors import ConfigError, RequestRejected, VersionConflict
+from heliograph.errors import RequestRejected, VersionConflict
 from heliograph.model import ROLES, ApiKey, scopes_of_role
 
 __all__ = ["LEAST_PASSWORD", "MOST_LOGINS", "PEOPLE", "SMPP_CUSTOMERS", "LoginKeeper", "LoginKind", "Logins"]
@@ -184,7 +185,11 @@ class LoginKeeper:
     async def list(self, actor: Actor) -> list[ApiKey]:
         """Those that the actor may see and that are not ended, by name."""
         accounts = Accounts(await self._store.accounts())
-        found = [one for one in await self._all() if one.revoked_us is None and _sees(actor, one.account_id, accounts)]
+        found = [
+            one
+            for one in await self._all()
+            if one.revoked_us is None and accounts.sees(actor.account_id, one.account_id)
+        ]
         return sorted(found, key=self.kind.called)
 
     async def get(self, actor: Actor, name: str) -> ApiKey:
@@ -205,7 +210,7 @@ class LoginKeeper:
             return own
         accounts = Accounts(await self._store.accounts())
         account_id = accounts.named.get(name)
-        if account_id is None or not _sees(actor, account_id, accounts):
+        if account_id is None or not accounts.sees(actor.account_id, account_id):
             raise RequestRejected("not_found", "There is no account of this name.", field="account", status=404)
         return account_id
 
@@ -244,8 +249,8 @@ class LoginKeeper:
             hash=(await self._passwords.hash(made)).encode(),
             scopes=(),
             created_us=now_us if before is None else before.created_us,
-            name=_title(title),
-            addresses=_ranges(addresses),
+            name=checked_name(title),
+            addresses=checked_ranges(addresses),
             kind=self.kind.kind,
             settings=dict(settings),
         )
@@ -283,9 +288,9 @@ class LoginKeeper:
             self._check(actor, merged)
             after = replace(after, settings=merged)
         if title is not None:
-            after = replace(after, name=_title(title))
+            after = replace(after, name=checked_name(title))
         if addresses is not None:
-            after = replace(after, addresses=_ranges(addresses))
+            after = replace(after, addresses=checked_ranges(addresses))
         if password is not None:
             made, _ = self._password(password)
             after = replace(after, hash=(await self._passwords.hash(made)).encode())
@@ -398,26 +403,8 @@ class LoginKeeper:
         return await self.get(actor, msgspec.json.decode(claim.made or "{}").get("name", ""))
 
 
-def _sees(actor: Actor, account_id: int, accounts: Accounts) -> bool:
-    return actor.account_id is None or accounts.tree.holds(actor.account_id, account_id)
-
-
 def _owns(one: ApiKey) -> bool:
     return one.kind == PEOPLE.kind and one.revoked_us is None and one.settings.get("role") == "owner"
-
-
-def _title(text: str) -> str:
-    if len(text) > 64 or not text.isprintable():
-        raise RequestRejected("field_invalid", "name has up to 64 characters that can be printed.", field="name")
-    return text
-
-
-def _ranges(addresses: Sequence[str]) -> tuple[str, ...]:
-    try:
-        return ranges_of(tuple(addresses))
-    except ConfigError as error:
-        fault = error.faults[0]
-        raise RequestRejected("field_invalid", f"{fault.what}: {fault.remedy}.", field="addresses") from None
 
 
 def _shown(one: ApiKey) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from heliograph.contracts import Administration
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.administering import DRY_RUN, Administering, dry, would
-from heliograph.ingress.rest.asking import limit_of, parameters
+from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -148,7 +148,7 @@ class Accounting:
 
     def _who(self, request: Request) -> tuple[Principal, Actor]:
         principal = self._caller(request, _SCOPE, OPERATOR_SCOPE)
-        return principal, Actor.of(principal, None if request.client is None else request.client.host)
+        return principal, Actor.of(principal, peer_of(request))
 
     async def _call(self, request: Request) -> Call:
         return await self._read(request, self._services.bounds.body_octets)

@@ -26,7 +26,7 @@ from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.accounts import ACCOUNT_OPERATIONS, Accounting
 from heliograph.ingress.rest.analytics import ANALYTICS_OPERATIONS, Analytics
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
-from heliograph.ingress.rest.asking import parameters
+from heliograph.ingress.rest.asking import parameters, peer_of
 from heliograph.ingress.rest.audit import AUDIT_OPERATIONS, Audit
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of, shown_request
 from heliograph.ingress.rest.declaring import DECLARED_OPERATIONS, Declaring
@@ -269,7 +269,7 @@ class _Routes:
     def _known(self, request: Request, scope: str, *others: str) -> Principal:
         header = request.headers.get("authorization")
         raw = None if header is None else header.encode("latin-1")
-        call = Call(request.method, request.url.path, b"", raw, peer=_peer_of(request), origin=_origin_of(request))
+        call = Call(request.method, request.url.path, b"", raw, peer=peer_of(request), origin=_origin_of(request))
         principal = caller(call, self._services.keys, scope, *others)
         request.state.principal = principal
         return principal
@@ -283,7 +283,7 @@ class _Routes:
         detail = {"code": error.code, "request": shown_request(request.method, request.url.path)}
         if error.field is not None:
             detail["field"] = error.field
-        self._services.keys.refused(principal, _peer_of(request), "operation", operation, **detail)
+        self._services.keys.refused(principal, peer_of(request), "operation", operation, **detail)
 
     def _endpoint(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
         """What FastAPI calls: every error becomes a problem here."""
@@ -410,7 +410,7 @@ async def _call(request: Request, most_octets: int) -> Call:
         await _body(request, most_octets),
         headers.get(b"authorization"),
         headers.get(b"idempotency-key"),
-        _peer_of(request),
+        peer_of(request),
         headers.get(b"origin"),
     )
 
@@ -431,10 +431,6 @@ async def _body(request: Request, most_octets: int) -> bytes:
 def _origin_of(request: Request) -> bytes | None:
     origin = request.headers.get("origin")
     return None if origin is None else origin.encode("latin-1")
-
-
-def _peer_of(request: Request) -> str | None:
-    return None if request.client is None else request.client.host
 
 
 def _response(reply: Reply) -> Response:

@@ -1,4 +1,4 @@
-"""What stands behind the question mark: parameters of lists and counts, each with its bounds."""
+"""Who asks from where, and what stands behind the question mark: parameters of lists and counts, with their bounds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from fastapi import Request
 
 from heliograph.errors import RequestRejected
 
-__all__ = ["check_names", "limit_of", "moment_us", "parameters", "words"]
+__all__ = ["check_names", "limit_of", "moment_us", "parameters", "peer_of", "words"]
 
 _MOST_CHARACTERS = 512
 _LIMIT = re.compile(r"[0-9]{1,6}", re.ASCII)
+
+
+def peer_of(request: Request) -> str | None:
+    """The address at the other end of the connection. What headers say of others before it is never believed."""
+    return None if request.client is None else request.client.host
 
 
 def parameters(request: Request, known: Iterable[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from heliograph.config.stored import ARRAYS, Table, name_of
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected
 from heliograph.ingress.rest import declared as d
 from heliograph.ingress.rest.administering import DRY_RUN, dry
-from heliograph.ingress.rest.asking import limit_of, parameters
+from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
 from heliograph.ingress.rest.calls import Call, check_depth, decode
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -131,7 +131,7 @@ class Declaring:
     ) -> Callable[[Request], Awaitable[Reply]]:
         async def answered(request: Request) -> Reply:
             principal = self._caller(request, OPERATOR_SCOPE)
-            actor = Actor.of(principal, None if request.client is None else request.client.host)
+            actor = Actor.of(principal, peer_of(request))
             try:
                 return await answer(request, actor, kind)
             except ConfigError as error:

@@ -16,7 +16,7 @@ from heliograph.access.keykeeping import KeyKeeper, KeyWish
 from heliograph.access.keys import OVERLAP_S, is_test_key
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
-from heliograph.ingress.rest.asking import parameters
+from heliograph.ingress.rest.asking import parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -162,7 +162,7 @@ class Keys:
     def _who(self, request: Request) -> tuple[Principal, Actor]:
         principal = self._caller(request, *_SCOPES)
         below = self._services.keys.accounts.tree.below(principal.account.id) if "accounts" in principal.scopes else ()
-        return principal, Actor.of(principal, None if request.client is None else request.client.host, below)
+        return principal, Actor.of(principal, peer_of(request), below)
 
     async def _call(self, request: Request) -> Call:
         return await self._read(request, self._services.bounds.body_octets)

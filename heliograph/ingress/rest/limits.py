@@ -15,6 +15,7 @@ from heliograph.access.limiting import limits_in
 from heliograph.access.limitkeeping import LimitKeeper
 from heliograph.delivery.wording import iso
 from heliograph.ingress.rest.administering import DRY_RUN, dry, would
+from heliograph.ingress.rest.asking import peer_of
 from heliograph.ingress.rest.calls import Call, decode
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -96,7 +97,7 @@ class Limits:
 
     def _who(self, request: Request) -> Actor:
         principal = self._caller(request, _SCOPE, OPERATOR_SCOPE)
-        return Actor.of(principal, None if request.client is None else request.client.host)
+        return Actor.of(principal, peer_of(request))
 
     def _view(self, one: ConfigObject) -> LimitView:
         limiter = self._services.limiter

@@ -13,6 +13,7 @@ from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.logins import PEOPLE, SMPP_CUSTOMERS, LoginKeeper, LoginKind
 from heliograph.delivery.wording import iso
+from heliograph.ingress.rest.asking import peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -231,7 +232,7 @@ class LoginEndpoints:
 
     def _who(self, request: Request) -> tuple[Principal, Actor]:
         principal = self._caller(request, *self._words.scopes)
-        return principal, Actor.of(principal, None if request.client is None else request.client.host)
+        return principal, Actor.of(principal, peer_of(request))
 
     def _name(self, request: Request) -> str:
         name: str = request.path_params[self._words.parameter]

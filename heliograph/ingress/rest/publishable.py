@@ -17,7 +17,7 @@ from heliograph.delivery.idempotency import Outcome
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected, SecretLocked
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
-from heliograph.ingress.rest.asking import limit_of, parameters
+from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -212,7 +212,7 @@ class Publishable:
 
     async def revoke(self, request: Request) -> Reply:
         principal = self._caller(request, SEND_SCOPE)
-        actor = Actor.of(principal, None if request.client is None else request.client.host)
+        actor = Actor.of(principal, peer_of(request))
         await self._keeper.revoke(actor, principal.account, request.path_params["id"], expected_of(request))
         return Reply(204, b"")
 

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from heliograph.access.publishable import PUBLISHABLE_PREFIX, Pass, Passes, start_key
 from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected, StoreError
+from heliograph.ingress.rest.asking import peer_of
 from heliograph.ingress.rest.calls import Call, decode
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply, refusal
@@ -115,7 +116,7 @@ class Starting:
 
     async def _admit(self, request: Request) -> Pass:
         header = request.headers.get("authorization", "")
-        peer = None if request.client is None else request.client.host
+        peer = peer_of(request)
         if header[:7].lower() == "bearer ":
             text = header[7:].strip()
             found = None
@@ -145,7 +146,7 @@ class Starting:
         origin = request.headers.get("origin")
         if origin in found.token.settings["origins"]:
             return
-        peer = None if request.client is None else request.client.host
+        peer = peer_of(request)
         shown = "none" if origin is None else origin[:MOST_ORIGIN_CHARACTERS]
         self._services.keys.refused(found.principal, peer, "origin", shown)
         raise RequestRejected(

@@ -20,7 +20,7 @@ from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.webhooks import CALLBACKS
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
-from heliograph.ingress.rest.asking import limit_of, parameters
+from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.hooks import (
     HOOK_PAGE,
@@ -88,7 +88,7 @@ class Hooks:
 
     def _by(self, request: Request, principal: Principal) -> Recorder:
         """Words entries of the audit log for who asks."""
-        return Actor.of(principal, None if request.client is None else request.client.host).entry
+        return Actor.of(principal, peer_of(request)).entry
 
     async def _found(self, request: Request) -> tuple[Principal, Endpoint]:
         principal = self._caller(request, _SCOPE)
