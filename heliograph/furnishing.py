@@ -55,7 +55,6 @@ class Furnishing:
         ids = await self._store.ensure_connectors(_named(config))
         before, (made, failed) = self._made, self._make(config, files, ids)
         accounts = await self._ensure_accounts(config)
-        self._directory.set_accounts(list(accounts.values()))
         self._directory.set_routes([_route(one, ids, accounts) for one in config.routes])
         self._directory.set_numbers([_number(one, ids, accounts) for one in config.numbers])
         self._directory.set_connectors([one for _, one in made.values()])
@@ -91,8 +90,8 @@ class Furnishing:
                 account = await ensure_account(self._store, _FILE, name, self._clock.now_us())
             if (declared := config.accounts.get(name)) is not None:
                 await self._declare(account, declared)
-        await self._keys.refresh()
-        return {account.name: account for account in await self._store.accounts()}
+        await self._keys.refresh()  # the directory hears of them, too
+        return {account.name: account for account in self._keys.accounts.kept.values()}
 
     async def _declare(self, account: Account, declared: AccountSettings) -> None:
         """The account says what the file declares, and the audit log that the file does."""

@@ -15,7 +15,6 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from heliograph.access.accounts import Accounts
 from heliograph.access.actors import Actor
 from heliograph.access.changes import Change, Difference, differences, hidden
 from heliograph.access.limiting import LIMIT
@@ -98,7 +97,7 @@ class Configuring:
     async def tenants(self, *, files: bool = True) -> tuple[dict[str, SaidAccount], dict[str, LimitSet]]:
         """Accounts and their limits as a file would say them, by name. Limits of keys stay with their keys."""
         accounts, declared_here = await self._store.accounts(), () if files else self._config().accounts
-        return said_accounts(accounts, declared_here), said_limits(await self._store.objects(LIMIT), Accounts(accounts))
+        return said_accounts(accounts, declared_here), said_limits(await self._store.objects(LIMIT), accounts)
 
     async def exported(self, *, files: bool = True) -> list[Table]:
         """What the store declares, and the file, with secrets as references or sealed. Raises ``ConfigError``."""
@@ -145,8 +144,8 @@ class Configuring:
             if unfit:
                 raise ConfigError(unfit)
             found = differences(state.tables, tables)
-            if dry_run or not (found or tenancy.differences()):
-                return [*found, *tenancy.differences()]
+            if dry_run or not (found or tenancy.differences):
+                return [*found, *tenancy.differences]
             try:
                 return await self._write(state, tables, found, tenancy, by)
             except VersionConflict as error:
@@ -223,8 +222,7 @@ class Configuring:
         done = await self._store.administer(change)
         versions = {(one.kind, one.name): one.version for one in done.objects}
         versions.update({("account", one.name): one.version for one in done.accounts})
-        every = [*found, *tenancy.differences()]
-        return [replace(one, version=versions.get((one.kind, one.name), 0)) for one in every]
+        return [replace(one, version=versions.get((one.kind, one.name), 0)) for one in (*found, *tenancy.differences)]
 
     async def _tenancy(self, wanted: Change, accounts: Sequence[Account], new: Sequence[str]) -> Tenancy:
         limits = await self._store.objects(LIMIT) if wanted.limits or wanted.whole else []

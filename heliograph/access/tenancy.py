@@ -14,7 +14,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from heliograph.access.accounts import Accounts
 from heliograph.access.actors import Actor
 from heliograph.access.changes import Change, Difference
 from heliograph.access.limiting import LIMIT, limits_in
@@ -22,7 +21,7 @@ from heliograph.access.managing import MOST_BELOW, MOST_NAME_CHARACTERS, MOST_TO
 from heliograph.config.stored import LIMITS, SaidAccount
 from heliograph.contracts import NEW_ACCOUNT, Administration
 from heliograph.errors import ConfigFault
-from heliograph.model import Account, ConfigObject
+from heliograph.model import Account, ConfigObject, LimitSet
 from heliograph.rules.inheritance import said_by, saying
 from heliograph.rules.tree import MOST_LEVELS
 
@@ -40,7 +39,6 @@ class _Written(Struct, frozen=True):
     before: Account | ConfigObject | None
     after: Account | ConfigObject | None
 
-    @property
     def difference(self) -> Difference:
         """As it is told."""
         before, after = _shown(self.before), _shown(self.after)
@@ -72,21 +70,18 @@ class Tenancy:
             self._account(name, said[name], now_us)
         self._check_tree()
         self._limits(wanted, {one.name: one for one in limits}, keys)
-
-    def differences(self) -> list[Difference]:
+        self.differences = [one.difference() for one in self._written]
         """What would be different."""
-        return [one.difference for one in self._written]
 
     def write(self, change: Administration, by: Actor) -> None:
         """Adds all of it, with its trail."""
-        for one in self._written:
+        for one, found in zip(self._written, self.differences, strict=True):
             if isinstance(one.after, Account):
                 change.accounts.append((one.after, 0 if one.before is None else one.before.version))
             elif one.after is not None:
                 change.objects.append((one.after, 0 if one.before is None else one.before.version))
             elif one.before is not None:
                 change.deleted.append((one.kind, one.name, one.before.version))
-            found = one.difference
             entry = by.entry(
                 change.at_us, found.action, one.kind, one.name, one.account_id, before=found.before, after=found.after
             )
@@ -173,10 +168,10 @@ def said_accounts(accounts: Iterable[Account], but: Collection[str] = ()) -> dic
     }
 
 
-def said_limits(limits: Iterable[ConfigObject], accounts: Accounts) -> dict[str, Any]:
-    """Limits of accounts as a file would say them, by name."""
-    found = {one.name: limits_in(one) for one in limits if one.name.startswith(f"{_ACCOUNT}:")}
-    return {name: found[name] for name in sorted(found) if name.partition(":")[2] in accounts.named}
+def said_limits(limits: Iterable[ConfigObject], accounts: Iterable[Account]) -> dict[str, LimitSet]:
+    """Limits of these accounts as a file would say them, by name."""
+    names = {f"{_ACCOUNT}:{one.name}" for one in accounts}
+    return {one.name: limits_in(one) for one in sorted(limits, key=lambda one: one.name) if one.name in names}
 
 
 def _ending(there: Mapping[str, ConfigObject], wanted: Change) -> Iterator[str]:

@@ -29,7 +29,7 @@ from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected
 from heliograph.model import Account
 
-__all__ = ["MOST_CHARACTERS", "MOST_KNOWN", "Issued", "Tokens", "invalid_token"]
+__all__ = ["MOST_CHARACTERS", "MOST_KNOWN", "Issued", "Tokens"]
 
 MOST_KNOWN: Final = 10_000
 """Tokens that are known; those that were not used for longest are verified again when they come."""
@@ -148,7 +148,7 @@ class Tokens:
             self._look_again(known)
         principal = known.principal
         if principal is None or principal.expires_us is None or principal.expires_us <= self._now_us():
-            raise invalid_token()
+            raise InvalidToken()
         self._known.move_to_end(text)
         return principal
 
@@ -205,7 +205,7 @@ class Tokens:
                 raise LateToken("signed by a key that nobody knows, or no longer")
             await self._away(verify, token, key)
         except LateToken:
-            raise invalid_token() from None
+            raise InvalidToken() from None
         except BadToken:
             raise InvalidToken(counted=True) from None
         known = _Known(source, token, key, ends_us)
@@ -254,8 +254,3 @@ class Tokens:
         kid, algorithm, key = await self.signing.signer()
         text = await self._away(sign, claims, kid, algorithm, key)
         return Issued(text, ends_s - now_s, tuple(scopes))
-
-
-def invalid_token() -> RequestRejected:
-    """The refusal of a token that was good once, or may be of an honest client."""
-    return InvalidToken()

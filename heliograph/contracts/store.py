@@ -562,10 +562,6 @@ class Store(Administrative, PublishableTokens, Protocol):
         """The account of that name, made when there is none."""
         ...
 
-    async def set_account(self, account: Account) -> None:
-        """Keeps new settings (all but id, name and time) of an existing account."""
-        ...
-
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each connector name, made where there is none (from 1)."""
         ...

@@ -14,6 +14,7 @@ from heliograph.access import KeyRing, make_key, ranges_of, successor_of
 from heliograph.access.keys import check_scopes
 from heliograph.access.principals import Principal
 from heliograph.access.unseen import Unseen
+from heliograph.contracts import Administration
 from heliograph.errors import ConfigError, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.store.sqlite import SqliteStore
@@ -260,7 +261,8 @@ async def test_new_settings_of_an_account_reach_its_keys(store: SqliteStore) -> 
     await store.add_key(key)
     ring = KeyRing(store, Wall())
     await ring.refresh()
-    await store.set_account(replace(account, default_region="DE"))
+    german = replace(account, default_region="DE")
+    await store.administer(Administration(at_us=NOW_US, accounts=[(german, None)]))
     await ring.refresh()
     principal = ring.admit(text, None)
     assert principal is not None

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from heliograph.access.actors import Actor
 from heliograph.access.optouts import opted_in, opted_out
-from heliograph.contracts import Acceptance, AuditFilter, Changes, Store
+from heliograph.contracts import Acceptance, Administration, AuditFilter, Changes, Store
 from heliograph.model import ApiKey, AuditEntry, OptOut
 from heliograph.store import open_store
 from tests.conformance.values import NOW, Make
@@ -31,7 +31,7 @@ async def test_accounts_are_made_once(store: Store) -> None:
     assert await store.config_version() == version
     two = await store.ensure_account("Demo", NOW)
     changed = replace(one, recipients="possible", default_region="DE", smart_encoding=False, national_tables=True)
-    await store.set_account(changed)
+    await store.administer(Administration(at_us=NOW, accounts=[(changed, None)]))
     assert await store.config_version() > version
     assert await store.accounts() == [replace(changed, version=2), two]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest_asyncio
@@ -16,9 +15,9 @@ from heliograph.config import load
 from heliograph.model import SCOPES
 from heliograph.simulator import VirtualCarrier
 
-__all__ = ["Stage"]
+__all__ = ["CONFIG", "CUSTOMERS", "Stage"]
 
-_CONFIG = """\
+CONFIG = """\
 [http]
 listen = "127.0.0.1:0"
 [store]
@@ -41,7 +40,7 @@ account = "demo"
 allow_private_addresses = true
 """
 
-_CUSTOMERS = tuple(scope for scope in SCOPES if scope != "admin")
+CUSTOMERS = tuple(scope for scope in SCOPES if scope != "admin")
 
 
 @dataclass
@@ -51,15 +50,11 @@ class Stage:
     server: Heliograph
     carrier: VirtualCarrier
     key: str
-    test_key: str
-    operator_key: str
 
     @property
     def environment(self) -> dict[str, str]:
         """What the examples expect in their environment."""
-        tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
-        client = {"CLIENT_ID": self.key[:16], "HELIOGRAPH_KEY": self.key}
-        return {"HELIOGRAPH_URL": self.server.url, **client, "TOMORROW": tomorrow}
+        return {"HELIOGRAPH_URL": self.server.url, "HELIOGRAPH_KEY": self.key}
 
 
 @pytest_asyncio.fixture
@@ -67,15 +62,11 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """A server that is ready and bound to its carrier."""
     async with VirtualCarrier() as carrier:
         path = tmp_path / "heliograph.toml"
-        path.write_text(_CONFIG.format(folder=tmp_path, port=carrier.port))
+        path.write_text(CONFIG.format(folder=tmp_path, port=carrier.port))
         async with Heliograph(load(path, {})) as server:
             account = await server.store.ensure_account("demo", time.time_ns() // 1000)
-            text, kept = make_key(account.id, _CUSTOMERS, now_us=time.time_ns() // 1000)
-            await server.store.add_key(kept)
-            operator, kept = make_key(account.id, SCOPES, now_us=time.time_ns() // 1000)
-            await server.store.add_key(kept)
-            test, kept = make_key(account.id, now_us=time.time_ns() // 1000, test=True)
+            text, kept = make_key(account.id, CUSTOMERS, now_us=time.time_ns() // 1000)
             await server.store.add_key(kept)
             await server.keys.refresh()
             await carrier.bound()
-            yield Stage(server, carrier, text, test, operator)
+            yield Stage(server, carrier, text)

@@ -24,6 +24,7 @@ from heliograph.cli import main
 from heliograph.model import SCOPES
 from heliograph.simulator.reading import world_file
 from tests.certificates import Authority
+from tests.docs.conftest import CONFIG, CUSTOMERS
 from tests.docs.curl import commands, read
 from tests.docs.pages import fenced
 from tests.docs.pages import text as text_of
@@ -31,29 +32,6 @@ from tests.docs.pages import text as text_of
 __all__ = ["NOT_PLAYED", "Player", "not_played"]
 
 _START_S: Final = 60.0
-_CUSTOMERS: Final = ",".join(scope for scope in SCOPES if scope != "admin")
-_CONFIG: Final = """\
-[http]
-listen = "127.0.0.1:0"
-[store]
-url = "sqlite:///{folder}/store.db"
-[[connectors]]
-name = "main"
-kind = "smpp"
-host = "127.0.0.1"
-port = {port}
-system_id = "esme"
-password = "secret"
-[[routes]]
-name = "default"
-connectors = ["main"]
-[[numbers]]
-number = "12345"
-account = "demo"
-[webhooks]
-allow_private_addresses = true
-"""
-
 NOT_PLAYED: Final = {
     r"make (?:test|lint|demo|bench|chaos|compare)\b.*": "minutes of work, or the very run that this is part of",
     r"\.venv/bin/python -m (?:pytest|heliograph\.\w+|tests\.).*": "pages that are made are held by the tests of tables",
@@ -99,7 +77,7 @@ class Player:
         """The server and the accounts that a page takes for granted."""
         own = self._folder / "own"
         own.mkdir()
-        text = _CONFIG.format(folder=own, port=self._port)
+        text = CONFIG.format(folder=own, port=self._port)
         for place in (own / "heliograph.toml", self._folder / "heliograph.toml"):
             place.write_text(text)
         for name, content in _BESIDE.items():
@@ -108,10 +86,10 @@ class Player:
         if not re.search(_ASKS_A_SERVER, text_of(self.page), re.MULTILINE):
             return
         self._serve(["--config", str(own / "heliograph.toml")])
-        scopes = ",".join(SCOPES) if Path(self.page).stem in _OPERATORS else _CUSTOMERS
+        scopes = ",".join(SCOPES if Path(self.page).stem in _OPERATORS else CUSTOMERS)
         key = self._last_line(self._heliograph(["keys", "create", "--account", "demo", "--scopes", scopes]))
         self.environment |= {"HELIOGRAPH_KEY": key, "CLIENT_ID": key[:16]}
-        self._ids[r"hg_live_4f0c91d2"] = key[:16]
+        self._ids["hg_live_4f0c91d2"] = key[:16]
         self.environment["ID"] = self._ask("/v1/messages", {"to": "+14155550123", "from": "12345", "text": "Hi"})["id"]
         if re.search("WEBHOOK_ID|we_0123456789", text_of(self.page)):  # where nobody wants one, nothing is sealed
             one, other = (self._ask("/v1/webhooks", {"url": self._hook})["id"] for _ in range(2))
@@ -150,8 +128,8 @@ class Player:
 
     def run(self, command: str) -> str:
         """One command of a shell; gives what it prints."""
-        for pattern, one in self._ids.items():
-            command = command.replace(pattern, one)
+        for shown, one in self._ids.items():
+            command = command.replace(shown, one)
         if command.startswith("export "):
             return self._export(command.removeprefix("export "))
         if command.startswith("curl "):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from heliograph.contracts import Changes, ListFilter, Update
+from heliograph.contracts import Administration, Changes, ListFilter, Update
 from heliograph.model import State, id_time_us
 from tests.ingress.house import House
 
@@ -94,7 +94,8 @@ async def test_binary_messages_come_back_as_they_were(api: House) -> None:
 
 async def test_an_account_may_accept_possible_numbers_with_a_warning(api: House) -> None:
     account = await api.store.ensure_account("demo", 0)
-    await api.store.set_account(replace(account, recipients="possible", default_region="DE"))
+    lenient = replace(account, recipients="possible", default_region="DE")
+    await api.store.administer(Administration(at_us=0, accounts=[(lenient, None)]))
     await api.services.keys.refresh()
     answer = await api.call("POST", "/v1/messages", GOOD | {"to": "+491911234567"})
     assert (answer.status, answer.json["warnings"]) == (202, ["number_unknown"])

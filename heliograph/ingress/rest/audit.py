@@ -124,10 +124,8 @@ class Audit:
             headers = {"content-disposition": f'attachment; filename="audit.{format.name}"'}
             return StreamingResponse(lines, media_type=format.media_type, headers=headers)
         page = replace(asked, limit=limit_of(given, 100, _MOST_LISTED))
-        cursors, about = (
-            self._services.cursors,
-            (_LIST, sight.root, given.get("account"), replace(asked, accounts=None)),
-        )
+        cursors = self._services.cursors
+        about = _LIST, sight.root, given.get("account"), replace(asked, accounts=None)
         if "cursor" in given:
             page = replace(page, before_id=cursors.read(given["cursor"], int, *about))
         entries = await self._services.store.audit(page)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from fastapi import Request
@@ -47,7 +47,6 @@ __all__ = ["Hooks"]
 _SCOPE: Final = "webhooks"
 _NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
 _MOST_LISTED: Final = 100
-_NOTHING: Final[Mapping[str, Any]] = {}
 _SPANS: Final = {"pending": (0, DEAD_FROM_US), "dead": (DEAD_FROM_US, 2 * DEAD_FROM_US - 1)}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _create = msgspec.json.Decoder(WebhookBody)

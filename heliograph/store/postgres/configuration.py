@@ -62,10 +62,6 @@ class Configuration(Administering):
             there = await self._fetch("account_by_name", name)
         return account_of(there[0])
 
-    async def set_account(self, account: Account) -> None:
-        """Keeps new settings of an existing account."""
-        await self._change("set_account", account.id, *settings_of(account))
-
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each connector name, made where there is none (from 1)."""
         wanted = list(dict.fromkeys(names))

@@ -10,7 +10,6 @@ import apsw
 from msgspec.structs import replace
 
 from heliograph.contracts import OptOutTrail
-from heliograph.errors import StoreError
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
 from heliograph.store.sqlite import counts
 from heliograph.store.sqlite.administration import account_of, credentials, put_audit, settings_of
@@ -31,7 +30,6 @@ __all__ = [
     "restrict_key",
     "revoke_key",
     "rotate_key",
-    "set_account",
     "webhooks_of",
 ]
 
@@ -52,15 +50,6 @@ def ensure_account(db: apsw.Connection, name: str, now_us: int) -> Account:
         found = db.execute(query("account_named"), (name,)).fetchone()
     db.execute("COMMIT")
     return account_of(found)
-
-
-def set_account(db: apsw.Connection, account: Account) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    db.execute(query("set_account"), (account.id, *settings_of(account)))
-    if not db.changes():
-        raise StoreError(f"there is no account {account.name!r}")
-    db.execute(query("bump_config"))
-    db.execute("COMMIT")
 
 
 def ensure_connectors(db: apsw.Connection, names: Sequence[str]) -> dict[str, int]:

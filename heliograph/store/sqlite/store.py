@@ -374,9 +374,6 @@ class SqliteStore:
     async def ensure_account(self, name: str, now_us: int) -> Account:
         return await self._writer.run(lambda db: admin.ensure_account(db, name, now_us))
 
-    async def set_account(self, account: Account) -> None:
-        await self._writer.run(lambda db: admin.set_account(db, account))
-
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         return await self._writer.run(lambda db: admin.ensure_connectors(db, names))
 
