@@ -19,28 +19,17 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
-import msgspec
-
 from heliograph.smpp import constants as c
-from heliograph.smpp.codec import Decoded, decode, encode, encode_header
+from heliograph.smpp.answering import WITHOUT_RESPONSE, Answering, refusal
+from heliograph.smpp.asking import Asking
+from heliograph.smpp.codec import decode, encode, encode_header
 from heliograph.smpp.errors import EncodeError, IllegalState, PduRejected, WindowFull
-from heliograph.smpp.events import (
-    BindRefused,
-    Bound,
-    Broken,
-    Event,
-    LateResponse,
-    Lost,
-    Nacked,
-    Request,
-    Response,
-    ResponseTimedOut,
-    Unbound,
-)
+from heliograph.smpp.events import BindRefused, Bound, Broken, Event, Lost, Nacked, Request, Response, Unbound
 from heliograph.smpp.frames import FrameReader
-from heliograph.smpp.pdus import PDUS, Bind, BindResp, DataSmResp, DeliverSm, DeliverSmResp, Pdu, SubmitSm, SubmitSmResp
-from heliograph.smpp.states import BOUND_STATE, Role, State, may_send
-from heliograph.smpp.straight import decode_message_id, decode_sm, encode_resp, encode_sm
+from heliograph.smpp.pdus import Bind, BindResp, DeliverSm, Pdu, SubmitSm, SubmitSmResp
+from heliograph.smpp.states import BOUND, BOUND_STATE, Role, State, may_send
+from heliograph.smpp.straight import decode_message_id, decode_sm, encode_resp
+from heliograph.smpp.waits import MISSES_MAX, Timers, Waits
 
 __all__ = ["Session", "Timers"]
 
@@ -49,28 +38,6 @@ _header: Final = Struct(">IIII").pack
 
 _NACKS_OF_NOTHING_MAX: Final = 3
 """generic_nacks with sequence 0 after which the two sides no longer understand each other."""
-_MISSES_MAX: Final = 2
-_LATE_MAX: Final = 10_000
-"""Requests whose late answer is still recognised: bounds the memory of a peer that stopped answering."""
-_NACKED_STATUSES: Final = frozenset((c.ESME_RINVCMDID, c.ESME_RINVCMDLEN))
-"""Refusals that the command's own response cannot say, since its body was not understood."""
-_WITHOUT_RESPONSE: Final = frozenset((c.ALERT_NOTIFICATION, c.OUTBIND))
-
-
-class Timers(msgspec.Struct, frozen=True):
-    """How long a session waits, in seconds; 0 switches a timer off. Source: SMPP 3.4 §7.2, and what peers bear."""
-
-    session_init_s: float = 10
-    enquire_link_s: float = 30
-    """Silence of the peer after which we probe; any PDU of it starts the count anew."""
-    enquire_timeout_s: float = 15
-    response_s: float = 60
-    pdu_read_s: float = 10
-    """From the first octet of a PDU to its last."""
-    inactivity_s: float = 0
-    unbind_s: float = 5
-    late_s: float = 600
-    """How long a request is remembered after its time-out."""
 
 
 class Session:
@@ -81,31 +48,23 @@ class Session:
     """
 
     __slots__ = (
-        "_acted_at",
-        "_again",
+        "_answering",
+        "_asking",
         "_bind_command",
         "_bind_sequence",
         "_capacity",
         "_epoch",
         "_events",
-        "_heard_at",
         "_inbound",
-        "_late",
         "_may_receive",
         "_may_send",
-        "_misses",
         "_nacks_of_nothing",
         "_out",
-        "_partial_since",
         "_peer_unbind",
         "_pending",
-        "_probe_at",
-        "_probe_sequence",
         "_reader",
-        "_sequence",
-        "_started_at",
-        "_unbind_at",
         "_unbind_sequence",
+        "_waits",
         "ignored",
         "peer_version",
         "role",
@@ -132,24 +91,19 @@ class Session:
         self.ignored = 0
         """PDUs that answered nothing we asked."""
         self._epoch = epoch << 32
-        self._sequence = first_sequence_number
-        self._pending: dict[int, tuple[float, object]] = {}
-        self._late: dict[int, tuple[float, object]] = {}
-        self._inbound: dict[int, int] = {}
-        self._again: dict[int, list[int]] = {}
         self._events: list[Event] = []
         self._out: list[bytes] = []
+        self._asking = Asking(self._out, first_sequence_number)
+        self._pending = self._asking.pending
+        """The very dict of ``_asking``, one look-up nearer; as is ``_inbound``."""
+        self._answering = Answering(self._out)
+        self._inbound = self._answering.open
         self._reader = FrameReader()
-        self._started_at = self._heard_at = self._acted_at = now
-        self._partial_since: float | None = None
+        self._waits = Waits(self.timers, now)
         self._bind_sequence: int | None = None
         self._bind_command = 0
-        self._probe_sequence: int | None = None
-        self._probe_at = 0.0
-        self._misses = 0
         self._nacks_of_nothing = 0
         self._unbind_sequence: int | None = None
-        self._unbind_at: float | None = None
         self._peer_unbind: int | None = None
         self._set_state(State.OPEN)
 
@@ -169,17 +123,17 @@ class Session:
     @property
     def unanswered(self) -> int:
         """Requests of the peer that wait for `respond`."""
-        return len(self._inbound) + (sum(map(len, self._again.values())) if self._again else 0)
+        return len(self._answering)
 
     @property
     def bound(self) -> bool:
         """Whether a bind holds and no unbind has begun."""
-        return self.state in _BOUND
+        return self.state in BOUND
 
     @property
     def heard_at(self) -> float:
         """When a whole PDU of the peer came last."""
-        return self._heard_at
+        return self._waits.heard_at
 
     @property
     def closed(self) -> bool:
@@ -211,10 +165,10 @@ class Session:
         """Ask to be bound; gives the sequence number. `Bound` or `BindRefused` follows. Raises `IllegalState`."""
         if pdu.command_id not in self._may_send or self._bind_sequence is not None:
             raise IllegalState(f"a bind is not allowed when {self.state.value}")
-        sequence_number = self._take_sequence()
+        sequence_number = self._asking.take_number()
         self._out.append(encode(pdu, sequence_number))
         self._bind_sequence, self._bind_command = sequence_number, pdu.command_id
-        self._acted_at = now
+        self._waits.acted_at = now
         return sequence_number
 
     def outbind(self, pdu: Pdu, now: float) -> int:
@@ -222,11 +176,11 @@ class Session:
 
         For PDUs that have no response and so need no slot. Raises `IllegalState`.
         """
-        if pdu.command_id not in self._may_send or pdu.command_id not in _WITHOUT_RESPONSE:
+        if pdu.command_id not in self._may_send or pdu.command_id not in WITHOUT_RESPONSE:
             raise IllegalState(f"{type(pdu).__name__} is not allowed when {self.state.value}")
-        sequence_number = self._take_sequence()
+        sequence_number = self._asking.take_number()
         self._out.append(encode(pdu, sequence_number))
-        self._acted_at = now
+        self._waits.acted_at = now
         return sequence_number
 
     def submit(self, pdu: Pdu, now: float, context: object = None) -> int:
@@ -237,7 +191,9 @@ class Session:
         self._check_legal(pdu)
         if len(self._pending) >= self._capacity:
             raise WindowFull(f"{len(self._pending)} requests are unanswered")
-        return self._send(pdu, now, context)
+        sequence_number = self._asking.send(pdu, now, context)
+        self._waits.acted_at = now
+        return sequence_number
 
     def submit_all(self, batch: Sequence[tuple[Pdu, object]], now: float) -> list[tuple[object, EncodeError]]:
         """`submit` for many: (PDU, context) each. Gives those that cannot be said in SMPP, which were not sent.
@@ -248,40 +204,9 @@ class Session:
             self._check_legal(kind)
         if len(batch) > self._capacity - len(self._pending):
             raise WindowFull(f"{len(batch)} requests for {self.free} free slots")
-        unsayable: list[tuple[object, EncodeError]] = []
-        pending, late, out = self._pending, self._late, self._out
-        sequence_number = self._sequence
-        for pdu, context in batch:
-            # The ordinary case of `_send`, without a call for each.
-            if (
-                type(pdu) is SubmitSm
-                and sequence_number not in pending
-                and sequence_number not in late
-                and sequence_number <= c.SEQUENCE_NUMBER_MAX
-            ):
-                frame = encode_sm(pdu, sequence_number)
-                if frame is not None:
-                    out.append(frame)
-                    pending[sequence_number] = (now, context)
-                    sequence_number += 1
-                    continue
-            self._sequence = sequence_number
-            try:
-                self._send(pdu, now, context)
-            except EncodeError as error:
-                unsayable.append((context, error))
-            sequence_number = self._sequence
-        self._sequence = sequence_number
-        self._acted_at = now
+        unsayable = self._asking.send_all(batch, now)
+        self._waits.acted_at = now
         return unsayable
-
-    def _send(self, pdu: Pdu, now: float, context: object) -> int:
-        sequence_number = self._unused_sequence()
-        self._out.append(encode(pdu, sequence_number))
-        self._sequence = sequence_number + 1
-        self._pending[sequence_number] = (now, context)
-        self._acted_at = now
-        return sequence_number
 
     def _check_legal(self, pdu: Pdu | type[Pdu]) -> None:
         if pdu.command_id not in self._may_send or not self._capacity:
@@ -296,7 +221,7 @@ class Session:
         inbound, out = self._inbound, self._out
         if self.closed:
             return 0
-        if self._again or self._peer_unbind is not None:
+        if not self._answering.plain or self._peer_unbind is not None:
             return sum([self.respond(number, answer, now) for number, answer in items])
         answered = 0
         for number, answer in items:
@@ -312,7 +237,7 @@ class Session:
                 continue
             del inbound[number]
             answered += 1
-        self._acted_at = now
+        self._waits.acted_at = now
         return answered
 
     def respond(self, sequence_number: int, answer: Pdu | int, now: float, command_status: int = 0) -> bool:
@@ -324,20 +249,12 @@ class Session:
         command_id = self._inbound.get(sequence_number)
         if command_id is None or self.state is State.CLOSED:
             return False
-        wire_number = sequence_number & 0xFFFFFFFF
-        if command_id == c.DELIVER_SM and answer == 0:
-            self._out.append(_header(17, c.DELIVER_SM_RESP, 0, wire_number) + b"\0")
-        elif isinstance(answer, int):
-            self._out.append(_status_response(command_id, wire_number, answer))
-            command_status = answer
-        elif answer.command_id == command_id | c.RESPONSE_BIT:
-            self._out.append(encode(answer, wire_number, command_status))
-        else:
-            raise IllegalState(f"{type(answer).__name__} does not answer command 0x{command_id:08X}")
-        self._forget_inbound(sequence_number)
-        self._acted_at = now
-        if command_id in BOUND_STATE and not command_status and self.state is State.OPEN:
-            self._set_state(BOUND_STATE[command_id])
+        command_status = self._answering.answer(sequence_number, command_id, answer, command_status)
+        self._waits.acted_at = now
+        if command_id in BOUND_STATE:
+            self._bind_command = 0
+            if not command_status and self.state is State.OPEN:
+                self._set_state(BOUND_STATE[command_id])
         if self._peer_unbind is not None and not self._inbound:
             self._end_by_peer()
         return True
@@ -345,13 +262,13 @@ class Session:
     def unbind(self, now: float) -> None:
         """End in order: `Unbound` follows when the peer answers, or after ``unbind_s``. What is in flight may still be
         answered until then. When not bound, closes at once."""
-        if self.state is State.CLOSED or self._unbind_at is not None:
+        if self.state is State.CLOSED or self._waits.unbind_at is not None:
             return
         if not self.bound:
             self.close()
             return
-        self._unbind_sequence = self._take_sequence()
-        self._unbind_at = now
+        self._unbind_sequence = self._asking.take_number()
+        self._waits.unbind_at = now
         self._out.append(encode_header(c.UNBIND, self._unbind_sequence))
         self._leave()
 
@@ -360,12 +277,10 @@ class Session:
         if self.state is State.CLOSED:
             return
         self._set_state(State.CLOSED)
-        self._inbound.clear()
-        self._again.clear()
-        self._late.clear()
-        if self._pending:
-            self._events.append(Lost([context for _, context in self._pending.values()]))
-            self._pending.clear()
+        self._answering.abandon()
+        contexts = self._asking.abandon()
+        if contexts:
+            self._events.append(Lost(contexts))
 
     # --- octets of the peer --------------------------------------------------------------------------------------
 
@@ -373,18 +288,18 @@ class Session:
         """Take octets of the peer, cut anywhere. Never raises: what is wrong becomes an answer or `Broken`."""
         if self.state is State.CLOSED:
             return
-        reader = self._reader
+        reader, waits = self._reader, self._waits
         pending = self._pending
         events = self._events
         before = len(events)
         frames = reader.feed(octets)
         if frames:
-            self._heard_at = now
-            self._misses = 0
-            self._probe_sequence = None
-            self._partial_since = now if reader.partial else None
-        elif self._partial_since is None and reader.partial:
-            self._partial_since = now
+            waits.heard_at = now
+            waits.misses = 0
+            waits.probe_number = None
+            waits.partial_since = now if reader.partial else None
+        elif waits.partial_since is None and reader.partial:
+            waits.partial_since = now
         may_receive, inbound, epoch = self._may_receive, self._inbound, self._epoch
         for frame in frames:
             _, command_id, status, sequence_number = _header_of(frame)
@@ -409,7 +324,7 @@ class Session:
                 return
             may_receive = self._may_receive
         if len(events) != before:
-            self._acted_at = now
+            waits.acted_at = now
         if reader.broken is not None:
             broken = reader.broken
             if broken.status:
@@ -446,32 +361,15 @@ class Session:
                 return
             self.peer_version = decoded.pdu.interface_version
             self._bind_command = command_id
-        if command_id not in _WITHOUT_RESPONSE:
-            if ticket in self._inbound:
-                self._again.setdefault(ticket, []).append(command_id)
-            else:
-                self._inbound[ticket] = command_id
+        if command_id not in WITHOUT_RESPONSE:
+            self._answering.take(ticket, command_id)
         self._events.append(Request(decoded.pdu, ticket, int(decoded.leniency)))
 
     def _refuse(self, command_id: int, sequence_number: int, status: int) -> None:
-        if command_id in _WITHOUT_RESPONSE:
+        if command_id in WITHOUT_RESPONSE:
             self.ignored += 1
-        elif status in _NACKED_STATUSES:
-            self._out.append(encode_header(c.GENERIC_NACK, sequence_number, status))
         else:
-            self._out.append(encode_header(command_id | c.RESPONSE_BIT, sequence_number, status))
-
-    def _forget_inbound(self, ticket: int) -> None:
-        """Take off one request; of two with the same number the first is answered first."""
-        again = self._again.get(ticket)
-        if again is None:
-            command_id = self._inbound.pop(ticket)
-            if command_id in BOUND_STATE:
-                self._bind_command = 0
-            return
-        self._inbound[ticket] = again.pop(0)
-        if not again:
-            del self._again[ticket]
+            self._out.append(refusal(command_id, sequence_number, status))
 
     def _unbind_asked(self, sequence_number: int, now: float) -> None:
         """The peer leaves: no more requests of ours; its own get their answers before the unbind gets its."""
@@ -479,8 +377,8 @@ class Session:
         if not self._inbound:
             self._end_by_peer()
             return
-        if self._unbind_at is None:
-            self._unbind_at = now
+        if self._waits.unbind_at is None:
+            self._waits.unbind_at = now
         self._leave()
 
     def _end_by_peer(self) -> None:
@@ -501,28 +399,12 @@ class Session:
             self.close()
         elif command_id == c.GENERIC_NACK:
             self._nacked(status or c.ESME_RUNKNOWNERR, sequence_number)
-        elif sequence_number in self._pending or sequence_number in self._late:
-            self._answered(frame, sequence_number)
         else:
-            self.ignored += 1
-
-    def _answered(self, frame: bytes, sequence_number: int) -> None:
-        try:
-            decoded = decode(frame)
-        except PduRejected:
-            # A response of a kind that nobody knows, to a request of ours: all it tells is that something went wrong.
-            decoded = Decoded(c.ESME_RUNKNOWNERR, sequence_number, SubmitSmResp())
-        pdu = decoded.pdu
-        plain = isinstance(pdu, SubmitSmResp | DeliverSmResp | DataSmResp)
-        message_id: str = getattr(pdu, "message_id", "")
-        tlvs: dict[int, bytes] = getattr(pdu, "tlvs", {})
-        entry = self._pending.pop(sequence_number, None)
-        if entry is not None:
-            whole = None if plain else pdu
-            self._events.append(Response(entry[1], decoded.command_status, message_id, tlvs, sequence_number, whole))
-            return
-        context = self._late.pop(sequence_number)[1]
-        self._events.append(LateResponse(context, decoded.command_status, message_id, tlvs, sequence_number))
+            event = self._asking.answered(frame, sequence_number)
+            if event is not None:
+                self._events.append(event)
+            else:
+                self.ignored += 1
 
     def _bind_answered(self, frame: bytes, status: int) -> None:
         self._bind_sequence = None
@@ -538,13 +420,9 @@ class Session:
         self._events.append(Bound(pdu.system_id, self.peer_version, pdu.tlvs))
 
     def _nacked(self, status: int, sequence_number: int) -> None:
-        entry = self._pending.pop(sequence_number, None)
-        if entry is not None:
-            self._events.append(Nacked(entry[1], status, sequence_number))
-            return
-        late = self._late.pop(sequence_number, None)
-        if late is not None:
-            self._events.append(LateResponse(late[1], status, "", {}, sequence_number))
+        event = self._asking.nacked(status, sequence_number)
+        if event is not None:
+            self._events.append(event)
             return
         self._events.append(Nacked(None, status, sequence_number))
         if not sequence_number:
@@ -556,46 +434,28 @@ class Session:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do, if nothing happens before; None: never."""
-        return min((at for at in self._deadlines() if at is not None), default=None)
-
-    def _deadlines(self) -> tuple[float | None, ...]:
-        timers = self.timers
         if self.state is State.CLOSED:
-            return ()
-        bound = self.state in _BOUND
-        return (
-            _after(self._started_at, timers.session_init_s) if self.state is State.OPEN else None,
-            _after(self._partial_since, timers.pdu_read_s),
-            _after(self._unbind_at, timers.unbind_s),
-            _after(_first_of(self._pending), timers.response_s),
-            _first_of(self._late),
-            self._probe_deadline() if bound else None,
-            _after(self._acted_at, timers.inactivity_s) if bound else None,
-        )
-
-    def _probe_deadline(self) -> float | None:
-        if self._probe_sequence is not None:
-            return _after(self._probe_at, self.timers.enquire_timeout_s)
-        return _after(self._heard_at, self.timers.enquire_link_s)
+            return None
+        deadlines = *self._waits.deadlines(self.state), *self._asking.deadlines(self.timers.response_s)
+        return min((at for at in deadlines if at is not None), default=None)
 
     def tick(self, now: float) -> None:
         """Do what is due at ``now``: time-outs, probes, the end of waits. May be called at any time."""
         if self.state is State.CLOSED:
             return
-        timers = self.timers
-        if self.state is State.OPEN and _due(self._started_at, timers.session_init_s, now):
-            self._break(f"not bound within {timers.session_init_s:g} s")
-        elif _due(self._partial_since, timers.pdu_read_s, now):
-            self._break(f"a PDU was not complete after {timers.pdu_read_s:g} s")
-        elif self._unbind_at is not None and _due(self._unbind_at, timers.unbind_s, now):
+        timers, waits = self.timers, self._waits
+        reason = waits.broken(self.state, now)
+        if reason is not None:
+            self._break(reason)
+        elif waits.unbind_over(now):
             self._unbind_overdue()
         else:
-            self._time_out_responses(now)
-            self._forget_late(now)
-            if self.state in _BOUND:
+            self._events += self._asking.time_out(timers.response_s, timers.late_s, now)
+            if self.state in BOUND:
                 self._probe(now)
-            if self.state in _BOUND and _due(self._acted_at, timers.inactivity_s, now):
-                self._break(f"nothing to do for {timers.inactivity_s:g} s")
+            idle = waits.idle(now) if self.state in BOUND else None
+            if idle is not None:
+                self._break(idle)
 
     def _unbind_overdue(self) -> None:
         if self._peer_unbind is not None:
@@ -604,34 +464,16 @@ class Session:
         self._events.append(Unbound(by_peer=False))
         self.close()
 
-    def _time_out_responses(self, now: float) -> None:
-        # A dict keeps the order in which requests were sent, so the overdue ones are in front.
-        pending, late = self._pending, self._late
-        while pending and _due(_first_of(pending), self.timers.response_s, now):
-            sequence_number = next(iter(pending))
-            context = pending.pop(sequence_number)[1]
-            self._events.append(ResponseTimedOut(context, sequence_number))
-            late[sequence_number] = (now + self.timers.late_s, context)
-        while len(late) > _LATE_MAX:
-            del late[next(iter(late))]
-
-    def _forget_late(self, now: float) -> None:
-        late = self._late
-        while late and now >= late[next(iter(late))][0]:
-            del late[next(iter(late))]
-
     def _probe(self, now: float) -> None:
-        deadline = self._probe_deadline()
-        if deadline is None or now < deadline:
+        waits = self._waits
+        if not waits.probe_due(now):
             return
-        if self._probe_sequence is not None:
-            self._misses += 1
-            if self._misses >= _MISSES_MAX:
-                self._break(f"{_MISSES_MAX} enquire_links were not answered")
-                return
-        self._probe_sequence = self._take_sequence()
-        self._probe_at = now
-        self._out.append(encode_header(c.ENQUIRE_LINK, self._probe_sequence))
+        if waits.misses >= MISSES_MAX:
+            self._break(f"{MISSES_MAX} enquire_links were not answered")
+            return
+        waits.probe_number = self._asking.take_number()
+        waits.probe_at = now
+        self._out.append(encode_header(c.ENQUIRE_LINK, waits.probe_number))
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -651,39 +493,3 @@ class Session:
     def _break(self, reason: str) -> None:
         self._events.append(Broken(reason))
         self.close()
-
-    def _unused_sequence(self) -> int:
-        sequence_number = self._sequence
-        if sequence_number > c.SEQUENCE_NUMBER_MAX:
-            sequence_number = 1
-        while sequence_number in self._pending or sequence_number in self._late:
-            sequence_number = sequence_number + 1 if sequence_number < c.SEQUENCE_NUMBER_MAX else 1
-        return sequence_number
-
-    def _take_sequence(self) -> int:
-        sequence_number = self._unused_sequence()
-        self._sequence = sequence_number + 1
-        return sequence_number
-
-
-_BOUND: Final = frozenset((State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX))
-
-
-def _first_of(entries: dict[int, tuple[float, object]]) -> float | None:
-    return entries[next(iter(entries))][0] if entries else None
-
-
-def _after(since: float | None, wait_s: float) -> float | None:
-    return since + wait_s if since is not None and wait_s else None
-
-
-def _due(since: float | None, wait_s: float, now: float) -> bool:
-    return since is not None and wait_s > 0 and now >= since + wait_s
-
-
-def _status_response(command_id: int, sequence_number: int, status: int) -> bytes:
-    """A response that says no more than its status; a good one has its empty fields, a bad one its header alone."""
-    response_id = command_id | c.RESPONSE_BIT
-    if status:
-        return encode_header(response_id, sequence_number, status)
-    return encode(PDUS[response_id](), sequence_number)

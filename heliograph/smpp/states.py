@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from heliograph.smpp import constants as c
 
-__all__ = ["BOUND_STATE", "LEGAL", "Legal", "Role", "State", "may_send"]
+__all__ = ["BOUND", "BOUND_STATE", "LEGAL", "Legal", "Role", "State", "may_send"]
 
 
 class Role(Enum):
@@ -40,6 +40,9 @@ BOUND_STATE: Final = {
     c.BIND_TRANSCEIVER: State.BOUND_TRX,
 }
 """The state that each bind leads to."""
+
+BOUND: Final = frozenset(BOUND_STATE.values())
+"""A bind holds and no unbind has begun."""
 
 
 class Legal(NamedTuple):

@@ -290,7 +290,7 @@ def test_numbers_wrap_to_one_and_skip_those_in_flight() -> None:
     session = bound_client(first_sequence_number=0x7FFFFFFE)
     numbers = [session.submit(TEXT, 0.0) for _ in range(2)]
     assert numbers == [0x7FFFFFFF, 1]
-    session._sequence = 0x7FFFFFFF
+    session._asking._sequence = 0x7FFFFFFF
     assert session.submit(TEXT, 0.0) == 2
 
 
