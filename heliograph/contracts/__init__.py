@@ -9,36 +9,29 @@ from heliograph.contracts.administration import (
     OptOutTrail,
     Recorder,
 )
-from heliograph.contracts.claims import Claim
-from heliograph.contracts.clock import Clock, SystemClock
-from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
-from heliograph.contracts.http import Answer, Http, HttpFailure, Post
-from heliograph.contracts.publishable import PUBLISHABLE, PublishableTokens
-from heliograph.contracts.sealing import Sealer
-from heliograph.contracts.store import (
-    ACCEPTED,
-    COUNTED_BY,
-    OPTED_OUT,
+from heliograph.contracts.care import StoreCheck
+from heliograph.contracts.changes import (
     Acceptance,
-    Backlog,
     Changes,
     Committed,
     Correlation,
     InboundPart,
-    ListFilter,
-    MessagePage,
-    MessageRecord,
     NewMessage,
     Orphan,
-    OutboxPage,
     ReferenceKey,
-    Store,
-    StoreCheck,
-    Tally,
-    TallyFilter,
-    TallyRow,
     Update,
 )
+from heliograph.contracts.claims import Claim
+from heliograph.contracts.clock import Clock, SystemClock
+from heliograph.contracts.connector import CarrierNews, Connector, InboundShort, Outcome, ReceiptNews, SegmentSubmission
+from heliograph.contracts.http import Answer, Http, HttpFailure, Post
+from heliograph.contracts.lanes import Backlog
+from heliograph.contracts.outbox import OutboxPage
+from heliograph.contracts.publishable import PUBLISHABLE, PublishableTokens
+from heliograph.contracts.records import ListFilter, MessagePage, MessageRecord
+from heliograph.contracts.sealing import Sealer
+from heliograph.contracts.store import Store
+from heliograph.contracts.tallies import ACCEPTED, COUNTED_BY, OPTED_OUT, Tally, TallyFilter, TallyRow
 from heliograph.contracts.voice import Heard, Telling, Verdict, Voice
 
 __all__ = [

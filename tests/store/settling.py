@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from heliograph.contracts.store import Store
+from heliograph.contracts import Store
 
 __all__ = ["settled"]
 
