@@ -93,7 +93,7 @@ def list_tokens(
 
 async def _rows(store: Store, keys: MasterKeys, account: Account, limit: int) -> list[dict[str, Any]]:
     from heliograph.access.publishable import PUBLISHABLE_PREFIX, state_of
-    from heliograph.delivery.wording import iso
+    from heliograph.delivery.instants import iso
 
     tokens = await store.publishable_of(account.id, begins=PUBLISHABLE_PREFIX, before="", limit=limit)
     outcomes = await _keeper(store, keys).outcomes(tokens)

@@ -12,9 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from heliograph.contracts import Clock
+from heliograph.delivery.instants import iso
 from heliograph.delivery.notices import Notices, hears
 from heliograph.delivery.outbox.health import Health
-from heliograph.delivery.wording import iso
 from heliograph.errors import StoreError
 from heliograph.model import Account, Endpoint, is_sandbox
 

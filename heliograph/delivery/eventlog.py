@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from heliograph.contracts import Clock, MessageRecord, Store
-from heliograph.delivery.wording import EVENT_TYPES, event_json, owned_event_json
+from heliograph.delivery.eventwords import EVENT_TYPES, event_json, owned_event_json
 from heliograph.errors import RequestRejected
 from heliograph.model import Fact
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from heliograph.contracts import Recorder
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.model import AuditEntry, Endpoint
 
 __all__ = ["endpoint_entry", "shown_endpoint", "shown_url"]

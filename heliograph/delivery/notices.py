@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from heliograph.contracts import Acceptance, Changes, Claim, Clock, Store
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.model import Endpoint, PendingDelivery
 
 __all__ = ["NOTICES", "Notices", "hears"]

@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from heliograph.contracts import Acceptance, Claim, Clock, Recorder, Store
+from heliograph.delivery.eventwords import states_of
+from heliograph.delivery.instants import iso
 from heliograph.delivery.onceonly import OnceOnly
 from heliograph.delivery.outbox import Outbox
 from heliograph.delivery.outbox.kept import replay_id, webhook_id_of
 from heliograph.delivery.submission import IdempotencyKey
-from heliograph.delivery.wording import iso, states_of
 from heliograph.errors import RequestRejected
 from heliograph.model import DEAD_FROM_US, Endpoint, Fact, PendingDelivery, event_id, normalize_id
 

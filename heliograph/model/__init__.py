@@ -20,6 +20,7 @@ from heliograph.model.message import AT_ONCE, Attempt, Content, Live, Message, P
 from heliograph.model.roles import ROLES, scopes_of_role
 from heliograph.model.schedule import Schedule, Window, schedule_at
 from heliograph.model.states import (
+    ARRIVED,
     END,
     ENDS,
     AddressKind,
@@ -31,6 +32,7 @@ from heliograph.model.states import (
 )
 
 __all__ = [
+    "ARRIVED",
     "AT_ONCE",
     "CUSTOMER_SCOPES",
     "DEAD_FROM_US",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["END", "ENDS", "AddressKind", "ContentKind", "Direction", "Encoding", "State", "TrafficType"]
+__all__ = ["ARRIVED", "END", "ENDS", "AddressKind", "ContentKind", "Direction", "Encoding", "State", "TrafficType"]
 
 
 class State(IntEnum):
@@ -39,6 +39,9 @@ END = State.UNKNOWN
 """From this rank on a message has ended."""
 
 ENDS = tuple(state for state in State if END <= state < State.RECEIVED)
+
+ARRIVED = frozenset((State.DELIVERED.value, State.READ.value, State.RECEIVED.value))
+"""The states of what reached a handset, or us from one."""
 
 
 class Direction(IntEnum):

@@ -14,7 +14,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from heliograph.contracts import Answer, HttpFailure
-from heliograph.delivery.wording import event_json
+from heliograph.delivery.eventwords import event_json
 from heliograph.model import DEAD_FROM_US, Content, Direction, Live, PendingDelivery, State
 from heliograph.rules.redelivery import RETRY_WAITS_S
 from heliograph.telemetry import journal

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from heliograph.contracts import Changes, Committed
 from heliograph.delivery import schedules as schedules_room
+from heliograph.delivery.eventwords import event_json, events_of
 from heliograph.delivery.lane import LaneLimits
 from heliograph.delivery.submission import IdempotencyKey, Submission
-from heliograph.delivery.wording import event_json, events_of
 from heliograph.errors import RequestRejected, Retry, SubmitFailed
 from heliograph.model import Fact, Live, State, TrafficType, Window
 from heliograph.rules.schedule import Quiet, Wish

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from heliograph.contracts import MessageRecord
 from heliograph.delivery import wording
+from heliograph.delivery.eventwords import EVENT_TYPES, event_json, events_of
 from heliograph.model import (
     Attempt,
     Content,
@@ -81,26 +82,6 @@ def fact(sequence: int, state: State, at_us: int, corrects: int = 0, direction: 
     return Fact(
         "m0000000000000000001", 7, sequence, state, at_us, corrects, 3, direction, 1, None, None, "Shop", False, 1
     )
-
-
-@pytest.mark.parametrize(
-    ("at_us", "worded"),
-    [
-        (0, "1970-01-01T00:00:00.000000Z"),
-        (AT, "2026-03-01T12:00:00.000000Z"),
-        (AT + 1, "2026-03-01T12:00:00.000001Z"),
-        (AT + 999_999, "2026-03-01T12:00:00.999999Z"),
-        (951_782_400_050_060, "2000-02-29T00:00:00.050060Z"),
-    ],
-)
-def test_times_are_iso_in_utc_with_microseconds(at_us: int, worded: str) -> None:
-    assert wording.iso(at_us) == worded
-
-
-def test_worded_seconds_do_not_pile_up() -> None:
-    for second in range(wording._SECONDS_KEPT + 10):
-        wording.iso(second * SECOND)
-    assert len(wording._seconds) <= wording._SECONDS_KEPT
 
 
 def test_get_shows_a_message_whole() -> None:
@@ -191,7 +172,7 @@ def test_data_is_base64_beside_its_udh() -> None:
 
 
 def test_an_event_is_a_cloudevent_about_the_message_then() -> None:
-    event = json.loads(wording.event_json(record(), fact(2, State.SENT, AT + SECOND)))
+    event = json.loads(event_json(record(), fact(2, State.SENT, AT + SECOND)))
     data = event.pop("data")
     assert event == {
         "specversion": "1.0",
@@ -214,13 +195,11 @@ def test_an_event_reads_the_same_at_every_telling() -> None:
     underway = progress(state=State.SENT, ended_us=None, ended_seq=0, last_seq=2, segments_delivered=0)
     early = Live(message(), underway, content=said)
     sent = fact(2, State.SENT, AT + SECOND)
-    assert wording.event_json(early, sent) == wording.event_json(record(), sent)
+    assert event_json(early, sent) == event_json(record(), sent)
     end = fact(3, State.UNDELIVERED, AT + 2 * SECOND)
     ended = progress(state=State.UNDELIVERED, ended_us=AT + 2 * SECOND, error="absent", segments_delivered=0)
     corrected = msgspec.structs.replace(ended, state=State.DELIVERED, last_seq=4, segments_delivered=1)
-    assert wording.event_json(Live(message(), ended, content=said), end) == wording.event_json(
-        record(progress=corrected), end
-    )
+    assert event_json(Live(message(), ended, content=said), end) == event_json(record(progress=corrected), end)
 
 
 def test_a_possible_duplicate_is_shown_as_soon_as_it_may_be_one() -> None:
@@ -234,19 +213,19 @@ def test_a_possible_duplicate_is_shown_as_soon_as_it_may_be_one() -> None:
     # Its first event tells of a moment at which it was none, at every telling; later ones of what it is since.
     later = record(progress=progress(possible_duplicate=True))
     for now in (row, later):
-        assert wording.events_of(now)[0].data.possible_duplicate is False
-    assert [event.data.possible_duplicate for event in wording.events_of(later)] == [False, True, True]
+        assert events_of(now)[0].data.possible_duplicate is False
+    assert [event.data.possible_duplicate for event in events_of(later)] == [False, True, True]
 
 
 def test_an_event_holds_the_message_as_get_shows_it() -> None:
     for row in (record(), record(content=None), record(message=message(encoding=Encoding.BINARY), content=BINARY)):
         shown = json.loads(wording.message_json(row))
-        data = json.loads(wording.event_json(row, fact(3, State.DELIVERED, AT + 2_345_678)))["data"]
+        data = json.loads(event_json(row, fact(3, State.DELIVERED, AT + 2_345_678)))["data"]
         assert data == {name: value for name, value in shown.items() if name not in ("segment_list", "attempts")}
 
 
 def test_a_correction_says_what_it_corrects() -> None:
-    event = json.loads(wording.event_json(record(), fact(4, State.DELIVERED, AT + 9, corrects=State.UNKNOWN)))
+    event = json.loads(event_json(record(), fact(4, State.DELIVERED, AT + 9, corrects=State.UNKNOWN)))
     assert (event["type"], event["corrects"]) == ("message.delivered", "unknown")
 
 
@@ -255,22 +234,22 @@ def test_a_received_message_brings_its_text() -> None:
         message=message(direction=Direction.IN),
         progress=Progress(state=State.RECEIVED),
     )
-    (event,) = wording.events_of(row)
+    (event,) = events_of(row)
     told = json.loads(msgspec.json.encode(event))
     assert (told["type"], told["sequence"], told["data"]["text"]) == ("message.received", 1, "Grüße")
     assert (told["data"]["direction"], told["data"]["expires_at"]) == ("inbound", None)
-    assert wording.event_json(row, fact(1, State.RECEIVED, AT, direction=1)) == msgspec.json.encode(event)
+    assert event_json(row, fact(1, State.RECEIVED, AT, direction=1)) == msgspec.json.encode(event)
 
 
 def test_the_list_of_events_is_derived_from_the_columns() -> None:
-    events = wording.events_of(record())
+    events = events_of(record())
     assert [(event.sequence, event.type) for event in events] == [
         (1, "message.queued"),
         (2, "message.sent"),
         (3, "message.delivered"),
     ]
     assert [event.data.state for event in events] == ["queued", "sent", "delivered"]
-    assert msgspec.json.encode(events[2]) == wording.event_json(record(), fact(3, State.DELIVERED, AT + 2_345_678))
+    assert msgspec.json.encode(events[2]) == event_json(record(), fact(3, State.DELIVERED, AT + 2_345_678))
 
 
 def logged(sequence: int, kind: str, detail: str | None) -> LoggedEvent:
@@ -281,7 +260,7 @@ def logged(sequence: int, kind: str, detail: str | None) -> LoggedEvent:
 
 def test_logged_events_stand_between_the_derived_ones() -> None:
     row = record(progress=progress(ended_seq=4, ended_us=AT + 3 * SECOND, last_seq=5))
-    events = wording.events_of(
+    events = events_of(
         row,
         [
             logged(5, "contradiction", '{"said": "expired"}'),
@@ -301,7 +280,7 @@ def test_logged_events_stand_between_the_derived_ones() -> None:
 
 def test_reading_what_was_delivered_corrects_nothing() -> None:
     row = record(progress=progress(state=State.READ, ended_seq=4, ended_us=AT + 3 * SECOND, last_seq=4))
-    events = wording.events_of(row, [logged(3, "delivered", None)])
+    events = events_of(row, [logged(3, "delivered", None)])
     assert [(event.type, event.corrects) for event in events[2:]] == [
         ("message.delivered", UNSET),
         ("message.read", UNSET),
@@ -325,7 +304,7 @@ def test_segments_of_a_long_message_are_shown_each() -> None:
     ]
     assert [(a["segment"], a["error"]) for a in shown["attempts"]] == [(1, None), (2, None)]
     assert (shown["segments_delivered"], shown["segments"]) == (1, 2)
-    event = json.loads(wording.event_json(row, fact(3, State.UNDELIVERED, AT + 6)))
+    event = json.loads(event_json(row, fact(3, State.UNDELIVERED, AT + 6)))
     assert event["data"]["segments_delivered"] == 1
 
 
@@ -372,5 +351,5 @@ def test_a_message_is_shown_as_of_an_event() -> None:
 
 
 def test_every_state_has_a_type() -> None:
-    assert set(wording.EVENT_TYPES) == set(State)
-    assert wording.EVENT_TYPES[State.RECEIVED] == "message.received"
+    assert set(EVENT_TYPES) == set(State)
+    assert EVENT_TYPES[State.RECEIVED] == "message.received"

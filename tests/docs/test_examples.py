@@ -21,7 +21,7 @@ import typer
 from heliograph.cli.commands import app
 from heliograph.config import load
 from heliograph.config.applied import AppliedFile
-from heliograph.delivery.wording import MessageView
+from heliograph.delivery.views import MessageView
 from tests.docs.conftest import Stage
 from tests.docs.pages import ROOT, Block, blocks, pages, text
 

@@ -9,10 +9,11 @@ import pytest
 from heliograph import app
 from heliograph.contracts import Changes
 from heliograph.delivery import ledger, submission, webhooks
+from heliograph.delivery.eventwords import EVENT_TYPES
 from heliograph.delivery.lane import LaneLimits, lane, permits
 from heliograph.delivery.outbox import Bounds
 from heliograph.delivery.rescue import RescueSettings
-from heliograph.delivery.wording import EVENT_TYPES, EventView, MessageView
+from heliograph.delivery.views import EventView, MessageView
 from heliograph.errors import Retry
 from heliograph.ingress.protocol import HEADER_OCTETS
 from heliograph.model import END, SCOPES, State

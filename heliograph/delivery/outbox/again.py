@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from heliograph.contracts import MessageRecord, Verdict
+from heliograph.delivery.eventwords import events_of
 from heliograph.delivery.outbox.callbacks import Callbacks, Target
 from heliograph.delivery.outbox.desk import Desk
 from heliograph.delivery.outbox.kept import REPLAY_HEADER, is_replay, webhook_id_of
@@ -15,7 +16,6 @@ from heliograph.delivery.outbox.owed import Owed
 from heliograph.delivery.outbox.removals import Removals
 from heliograph.delivery.outbox.requests import Requests
 from heliograph.delivery.outbox.trust import Trust
-from heliograph.delivery.wording import events_of
 from heliograph.errors import StoreError
 from heliograph.model import PendingDelivery
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from heliograph.delivery.wording import states_of
+from heliograph.delivery.eventwords import states_of
 from heliograph.model import Endpoint, Message
 
 __all__ = ["Callbacks", "Target"]

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import msgspec
 
 from heliograph.contracts import MessageRecord
+from heliograph.delivery.eventwords import states_of
 from heliograph.delivery.outbox.callbacks import Callbacks, Target
 from heliograph.delivery.outbox.health import Records
 from heliograph.delivery.outbox.hosts import Hosts
-from heliograph.delivery.wording import states_of
 from heliograph.model import Endpoint, Fact, Live, Message, PendingDelivery
 
 __all__ = ["Item", "Line", "Row"]

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Raw
 
 from heliograph.contracts import Heard
+from heliograph.delivery.eventwords import event_json
 from heliograph.delivery.outbox.desk import Desk, log
 from heliograph.delivery.outbox.hosts import postponed_us
 from heliograph.delivery.outbox.kept import kept_id, webhook_id_of
 from heliograph.delivery.outbox.line import Item, Line
-from heliograph.delivery.wording import event_json
 from heliograph.model import DEAD_FROM_US, PendingDelivery, event_id
 from heliograph.rules.redelivery import MOST_AGE_US, next_try_us
 

@@ -6,6 +6,7 @@ import secrets
 from typing import Final
 
 from heliograph.contracts import Telling, Verdict
+from heliograph.delivery.eventwords import event_json
 from heliograph.delivery.outbox.again import SecondTries
 from heliograph.delivery.outbox.catching_up import CatchingUp
 from heliograph.delivery.outbox.desk import Desk, names
@@ -14,7 +15,6 @@ from heliograph.delivery.outbox.owed import Owed
 from heliograph.delivery.outbox.removals import Removals
 from heliograph.delivery.outbox.requests import Requests
 from heliograph.delivery.outbox.trust import Trust
-from heliograph.delivery.wording import event_json
 from heliograph.rules.redelivery import open_slots
 
 __all__ = ["Teller"]

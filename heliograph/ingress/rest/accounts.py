@@ -13,7 +13,7 @@ from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.managing import INHERIT, changed_account, new_account, shown_account
 from heliograph.contracts import Administration
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.administering import DRY_RUN, Administering, dry, would
 from heliograph.ingress.rest.asking import limit_of, parameters, peer_of

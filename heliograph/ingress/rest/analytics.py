@@ -15,7 +15,7 @@ from heliograph.access import Principal
 from heliograph.access.accounts import TREE
 from heliograph.contracts import COUNTED_BY, TallyFilter
 from heliograph.delivery.figures import METRICS, Group, Totals, grouped
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import moment_us, parameters, words
 from heliograph.ingress.rest.operations import Operation

@@ -19,8 +19,10 @@ from heliograph import __version__, sms
 from heliograph.access import Principal
 from heliograph.access.unseen import Unseen
 from heliograph.contracts import MessageRecord
+from heliograph.delivery.eventwords import events_of
 from heliograph.delivery.treelists import message_of
-from heliograph.delivery.wording import EventView, MessageView, events_of, message_json
+from heliograph.delivery.views import EventView, MessageView
+from heliograph.delivery.wording import message_json
 from heliograph.errors import RequestRejected, StoreError, VersionConflict
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.accounts import ACCOUNT_OPERATIONS, Accounting

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.contracts import AuditFilter
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, moment_us, parameters, words
 from heliograph.ingress.rest.export import FORMATS, csv_lines

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from heliograph.delivery.wording import DAYS
+from heliograph.delivery.views import DAYS
 from heliograph.errors import RequestRejected
 from heliograph.model import Window
 from heliograph.rules.schedule import ANY_TIME, Wish

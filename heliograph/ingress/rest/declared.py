@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from heliograph.access.configuring import Shown
 from heliograph.config.stored import Table
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 
 __all__ = [
     "ChangeReply",

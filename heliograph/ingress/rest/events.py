@@ -18,8 +18,9 @@ from heliograph.access import KeyRing, Principal
 from heliograph.access.accounts import Accounts
 from heliograph.access.unseen import Unseen
 from heliograph.delivery.eventlog import BEGINNING, EventPage, Place
+from heliograph.delivery.eventwords import states_of
 from heliograph.delivery.tails import Tail
-from heliograph.delivery.wording import EventView, states_of
+from heliograph.delivery.views import EventView
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.operations import Operation

@@ -24,7 +24,8 @@ from starlette.types import Receive, Scope, Send
 
 from heliograph.contracts import ListFilter, MessagePage, Store
 from heliograph.delivery.treelists import messages_of
-from heliograph.delivery.wording import MessageView, message_view
+from heliograph.delivery.views import MessageView
+from heliograph.delivery.wording import message_view
 from heliograph.errors import RequestRejected, StoreBusy
 from heliograph.telemetry import journal
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from heliograph.delivery.instants import iso
 from heliograph.delivery.outbox.health import Health, Tried
 from heliograph.delivery.outbox.kept import is_replay, webhook_id_of
 from heliograph.delivery.outbox.redacting import shown_answer, shown_body, shown_headers
-from heliograph.delivery.wording import iso
 from heliograph.ingress.rest.operations import Operation
 from heliograph.model import DEAD_FROM_US, Endpoint, PendingDelivery, event_id
 

@@ -14,7 +14,7 @@ from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.keykeeping import KeyKeeper, KeyWish
 from heliograph.access.keys import OVERLAP_S, is_test_key
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of

@@ -13,7 +13,7 @@ from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.limiting import limits_in
 from heliograph.access.limitkeeping import LimitKeeper
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.ingress.rest.administering import DRY_RUN, dry, would
 from heliograph.ingress.rest.asking import peer_of
 from heliograph.ingress.rest.calls import Call, decode

@@ -14,7 +14,8 @@ from heliograph import sms
 from heliograph.access import Principal
 from heliograph.contracts import ListFilter
 from heliograph.delivery.treelists import messages_of
-from heliograph.delivery.wording import MessageView, message_view
+from heliograph.delivery.views import MessageView
+from heliograph.delivery.wording import message_view
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, moment_us, parameters, words
 from heliograph.ingress.rest.export import FORMATS, Exports, Source

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.logins import PEOPLE, SMPP_CUSTOMERS, LoginKeeper, LoginKind
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.ingress.rest.asking import peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
 from heliograph.ingress.rest.operations import Operation

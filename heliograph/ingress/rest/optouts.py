@@ -10,8 +10,8 @@ from fastapi import Request
 from msgspec import UNSET, Struct, UnsetType
 
 from heliograph.access import Principal
+from heliograph.delivery.instants import iso
 from heliograph.delivery.treelists import opt_outs_of
-from heliograph.delivery.wording import iso
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply

@@ -14,7 +14,7 @@ from heliograph.access import Principal
 from heliograph.access.actors import Actor
 from heliograph.access.publishable import PublishableKeeper, is_test_token, message_in, side_of, state_of
 from heliograph.delivery.idempotency import Outcome
-from heliograph.delivery.wording import iso
+from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected, SecretLocked
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.asking import limit_of, parameters, peer_of

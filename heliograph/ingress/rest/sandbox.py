@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from heliograph import sms
 from heliograph.access import Principal
+from heliograph.delivery.instants import iso
 from heliograph.delivery.submission import IdempotencyKey
-from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of

@@ -13,7 +13,8 @@ from heliograph.access import Principal
 from heliograph.contracts import Store
 from heliograph.delivery.schedules import Schedules
 from heliograph.delivery.submission import IdempotencyKey
-from heliograph.delivery.wording import MessageView, message_json, message_view
+from heliograph.delivery.views import MessageView
+from heliograph.delivery.wording import message_json, message_view
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.answers import DATE_PROBLEMS
 from heliograph.ingress.rest.asking import limit_of

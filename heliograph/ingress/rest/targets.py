@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from heliograph import outbound
 from heliograph.contracts import HttpFailure
+from heliograph.delivery.eventwords import EVENT_TYPES
 from heliograph.delivery.notices import NOTICES
-from heliograph.delivery.wording import EVENT_TYPES
 from heliograph.errors import RequestRejected
 
 __all__ = ["check_events", "check_url"]

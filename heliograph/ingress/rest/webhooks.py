@@ -15,10 +15,10 @@ from msgspec import UNSET
 from heliograph.access import Principal
 from heliograph.access.actors import Actor
 from heliograph.contracts import Acceptance, Claim, Recorder
+from heliograph.delivery.instants import iso
 from heliograph.delivery.replays import Replayed
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.webhooks import CALLBACKS
-from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
