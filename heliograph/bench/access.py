@@ -42,7 +42,6 @@ async def _made() -> dict[str, Callable[[], object]]:
         await store.open()
         account = await store.ensure_account("bench", now_us())
         text, key = make_key(account.id, now_us=now_us(), addresses=("127.0.0.0/8",))
-        await store.add_key(key)
         ring, signing = KeyRing(store, now_us), SigningKeys(store, MasterKeys(lambda: [bytes(32)]), now_us)
         ring.tokens = tokens = Tokens(signing, now_us, ring.find, ring.refresh, issuer=_ISSUER, lifetime_s=86_400)
         limiter = Limiter(store, clock, _tell, lambda *said: None)
@@ -51,7 +50,8 @@ async def _made() -> dict[str, Callable[[], object]]:
             ConfigObject(kind=LIMIT, name=name, account_id=account.id, document=_LIMITS)
             for name in ("account:bench", f"key:{key.prefix}")
         ]
-        await store.administer(Administration(at_us=now_us(), objects=[(one, 0) for one in limits]))
+        change = Administration(at_us=now_us(), credentials=[(key, 0)], objects=[(one, 0) for one in limits])
+        await store.administer(change)
         await ring.refresh()
         client = ring.find(key.prefix)
         assert client is not None

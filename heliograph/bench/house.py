@@ -71,6 +71,7 @@ class House:
 
     async def _prepare(self, accounts: int) -> list[str]:
         from heliograph.access import make_key
+        from heliograph.contracts import Administration
         from heliograph.store import open_store
 
         if not self.store_url.startswith("sqlite"):
@@ -84,7 +85,7 @@ class House:
                 now_us = time.time_ns() // 1000
                 account = await store.ensure_account(f"bench{at}", now_us)
                 text, kept = make_key(account.id, _SCOPES, now_us=now_us)
-                await store.add_key(kept)
+                await store.administer(Administration(at_us=now_us, credentials=[(kept, 0)]))
                 keys.append(text)
         finally:
             await store.close()

@@ -24,7 +24,6 @@ from heliograph.bench.sink import SinkFigures
 __all__ = ["Instruments", "OurInstruments", "ToolInstruments"]
 
 _START_S: Final = 30.0
-_TOOLS: Final = ("httpload", "smscsim", "httpsink")
 _TOOL_BASE: Final = 4_915_110_000_000
 """The first number of the C load; ten million valid ones follow."""
 

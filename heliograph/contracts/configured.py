@@ -29,23 +29,6 @@ class Configured(Protocol):
 
     async def keys(self) -> list[ApiKey]: ...
 
-    async def add_key(self, key: ApiKey) -> ApiKey:
-        """Keeps a new key (``id`` is given by the store)."""
-        ...
-
-    async def revoke_key(self, prefix: str, now_us: int) -> bool:
-        """Revokes the key with this readable prefix; False when there is none."""
-        ...
-
-    async def rotate_key(self, prefix: str, fresh: ApiKey, until_us: int) -> ApiKey | None:
-        """Keeps ``fresh`` and ends the key with this prefix at ``until_us``, or earlier if it ends earlier: both or
-        neither. None when there is no such key, or it is revoked."""
-        ...
-
-    async def restrict_key(self, prefix: str, addresses: Sequence[str]) -> bool:
-        """Sets the ranges from which a key may be used; False when there is none."""
-        ...
-
     async def note_key_uses(self, prefixes: Iterable[str], at_us: int) -> None:
         """Keeps when keys were used last. No change of the configuration: nobody reads keys anew for it."""
         ...

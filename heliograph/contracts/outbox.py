@@ -39,10 +39,6 @@ class Outbox(Protocol):
         """
         ...
 
-    async def next_delivery_us(self) -> int | None:
-        """When the earliest pending delivery of any endpoint is due (dead letters are not)."""
-        ...
-
     async def crowded_dead_letters(self, most: int) -> dict[str, int]:
         """How many dead letters more than ``most`` an endpoint has, of each that has more."""
         ...

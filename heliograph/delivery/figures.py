@@ -19,8 +19,6 @@ __all__ = ["METRICS", "Group", "Totals", "grouped"]
 Group = tuple[int, int | None, str | None, str | None, str | None, int | None, int | None, str | None]
 """(at_us, account, country, network, sender, connector, type, error); None for what is not told apart."""
 
-_GROUP = 8
-
 
 @dataclass(slots=True)
 class Totals:

@@ -13,7 +13,6 @@ __all__ = [
     "SCOPES",
     "Account",
     "ApiKey",
-    "ConnectorRow",
     "Number",
     "OptOut",
     "Route",
@@ -90,13 +89,6 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     kind: str = "key"
     settings: Mapping[str, Any] = {}
     version: int = 1
-
-
-class ConnectorRow(Struct, frozen=True, kw_only=True):
-    """A connector as rows name it: the number stays with the name for ever."""
-
-    id: int
-    name: str
 
 
 class Number(Struct, frozen=True, kw_only=True):

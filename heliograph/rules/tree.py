@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["MOST_LEVELS", "Tree", "inherited", "narrowest"]
+__all__ = ["MOST_LEVELS", "Tree", "inherited"]
 
 MOST_LEVELS: Final = 5
 """Levels of a tree, its top being the first: carriers' resellers know three, and each costs a part of a name."""
@@ -68,11 +68,3 @@ def inherited(said: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for name, value in words.items():
             found.setdefault(name, value)
     return found
-
-
-def narrowest(limits: Iterable[float | None]) -> float | None:
-    """The limit that holds under several of which each bounds all below it: the least; None where none is set.
-
-    A limit does not inherit like other settings: an account below may be given less than its parent, never more.
-    """
-    return min((one for one in limits if one is not None), default=None)

@@ -18,6 +18,7 @@ from heliograph.contracts import Administration
 from heliograph.errors import RequestRejected
 from heliograph.model import Account, ApiKey
 from heliograph.store.sqlite import SqliteStore
+from tests.keys import keep_key
 
 __all__ = ["ACTOR", "NOW_US", "Node"]
 
@@ -46,7 +47,7 @@ class Node:
     async def make_key(self) -> None:
         account = await self.store.ensure_account("demo", self.us)
         _, key = make_key(account.id, now_us=self.us)
-        await self.store.add_key(key)
+        await keep_key(self.store, key)
         await self.refresh(key.prefix)
 
     async def refresh(self, prefix: str) -> None:

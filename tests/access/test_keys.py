@@ -19,6 +19,7 @@ from heliograph.errors import ConfigError, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry import journal
+from tests.keys import keep_key, revoke_key
 
 NOW_US = 1_800_000_000_000_000
 
@@ -62,7 +63,7 @@ def test_what_is_kept_of_a_key_does_not_tell_it() -> None:
 async def test_a_key_is_found_with_its_account_and_scopes(store: SqliteStore) -> None:
     account = await store.ensure_account("demo", NOW_US)
     text, key = make_key(account.id, ("messages:send",), now_us=NOW_US)
-    await store.add_key(key)
+    await keep_key(store, key)
     ring = KeyRing(store, Wall())
     assert await ring.refresh() is True
     principal = ring.admit(text, None)
@@ -77,7 +78,7 @@ async def test_a_key_is_found_with_its_account_and_scopes(store: SqliteStore) ->
 async def test_what_is_not_exactly_a_key_is_nobodys(store: SqliteStore, spoil: object) -> None:
     account = await store.ensure_account("demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
-    await store.add_key(key)
+    await keep_key(store, key)
     ring = KeyRing(store, Wall())
     await ring.refresh()
     assert ring.admit(spoil(text), None) is None  # type: ignore[operator]
@@ -86,15 +87,14 @@ async def test_what_is_not_exactly_a_key_is_nobodys(store: SqliteStore, spoil: o
 async def test_a_revoked_key_is_nobodys_after_the_next_look(store: SqliteStore) -> None:
     account = await store.ensure_account("demo", NOW_US)
     (first, one), (second, two) = make_key(account.id, now_us=NOW_US), make_key(account.id, now_us=NOW_US)
-    await store.add_key(one)
-    await store.add_key(two)
+    await keep_key(store, one)
+    await keep_key(store, two)
     ring = KeyRing(store, Wall())
     await ring.refresh()
-    assert await store.revoke_key(one.prefix, NOW_US) is True
+    await revoke_key(store, one.prefix, NOW_US)
     assert await ring.refresh() is True
     assert await asked_twice(ring, first) is None
     assert ring.admit(second, None) is not None
-    assert await store.revoke_key("hg_live_nothing", NOW_US) is False
 
 
 async def asked_twice(ring: KeyRing, text: str, peer: str | None = None) -> Principal | None:
@@ -110,7 +110,7 @@ async def test_a_key_works_as_soon_as_another_process_has_made_it(store: SqliteS
     ring = KeyRing(store, Wall())
     await ring.refresh()
     text, key = make_key(account.id, now_us=NOW_US)
-    await store.add_key(key)
+    await keep_key(store, key)
     found = await asked_twice(ring, text)
     assert found is not None
     assert found.key == key.prefix
@@ -125,7 +125,7 @@ async def test_what_is_no_key_is_looked_for_once_until_something_changes(store: 
     assert await asked_twice(ring, unknown) is None
     assert ring.admit(unknown, None) is None
     _, key = make_key(account.id, now_us=NOW_US)
-    await store.add_key(key)
+    await keep_key(store, key)
     await ring.refresh()
     assert await asked_twice(ring, unknown) is None
 
@@ -161,7 +161,7 @@ async def test_all_who_wait_share_a_reading(store: SqliteStore, monkeypatch: pyt
 async def test_a_key_ends_at_its_time_without_a_look(store: SqliteStore) -> None:
     account = await store.ensure_account("demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US, expires_us=NOW_US + 1_000_000)
-    await store.add_key(key)
+    await keep_key(store, key)
     clock = Wall()
     ring = KeyRing(store, clock)
     await ring.refresh()
@@ -176,7 +176,7 @@ async def test_a_key_ends_at_its_time_without_a_look(store: SqliteStore) -> None
 async def test_a_key_is_for_its_addresses_and_says_no_more_elsewhere(store: SqliteStore) -> None:
     account = await store.ensure_account("demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US, expires_us=NOW_US + 1, addresses=ranges_of(["192.0.2.0/24"]))
-    await store.add_key(key)
+    await keep_key(store, key)
     clock = Wall()
     ring = KeyRing(store, clock)
     await ring.refresh()
@@ -196,7 +196,7 @@ async def test_a_key_in_a_page_is_refused_and_told_once_a_minute(
     monkeypatch.setattr(journal, "key_in_browser", lambda *what: told.append(what))
     account = await store.ensure_account("demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
-    await store.add_key(key)
+    await keep_key(store, key)
     clock = Wall()
     ring = KeyRing(store, clock)
     await ring.refresh()
@@ -217,7 +217,7 @@ async def test_uses_are_noted_once_a_minute_and_none_is_lost(
 ) -> None:
     account = await store.ensure_account("demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
-    await store.add_key(key)
+    await keep_key(store, key)
     clock = Wall()
     ring = KeyRing(store, clock)
     await ring.refresh()
@@ -258,7 +258,7 @@ async def test_a_successor_may_do_the_same(store: SqliteStore) -> None:
 async def test_new_settings_of_an_account_reach_its_keys(store: SqliteStore) -> None:
     account = await store.ensure_account("demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
-    await store.add_key(key)
+    await keep_key(store, key)
     ring = KeyRing(store, Wall())
     await ring.refresh()
     german = replace(account, default_region="DE")

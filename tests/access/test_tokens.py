@@ -14,6 +14,7 @@ from heliograph.errors import RequestRejected
 from heliograph.model import sandbox_of
 from heliograph.store.sqlite import SqliteStore
 from tests.access.node import Node
+from tests.keys import keep_key
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ async def test_a_token_ends_when_it_says(node: Node) -> None:
 async def test_a_key_that_loses_a_scope_or_time_takes_them_from_its_tokens(node: Node) -> None:
     account = await node.store.ensure_account("demo", node.us)
     _, key = make_key(account.id, ("inspect", "webhooks"), now_us=node.us)
-    key = await node.store.add_key(key)
+    key = await keep_key(node.store, key)
     await node.refresh(key.prefix)
     client = node.ring.find(key.prefix)
     assert client is not None
@@ -112,7 +113,7 @@ async def test_a_key_that_loses_a_scope_or_time_takes_them_from_its_tokens(node:
 async def test_a_token_of_a_test_key_is_of_the_sandbox(node: Node) -> None:
     account = await node.store.ensure_account("demo", node.us)
     _, key = make_key(account.id, now_us=node.us, test=True)
-    await node.store.add_key(key)
+    await keep_key(node.store, key)
     await node.refresh(key.prefix)
     token = await node.issue()
     assert await node.takes(token)

@@ -97,7 +97,6 @@ async def test_accounts_and_credentials(store: Store) -> None:
     [now] = (await store.administer(written(credentials=[(changed, 1)]))).credentials
     assert await store.credentials("person") == [now] == [replace(changed, version=2)]
     assert await store.keys() == []
-    assert not await store.revoke_key("a@example.org", NOW)
 
 
 async def test_accounts_of_one_change_stand_below_each_other(store: Store) -> None:

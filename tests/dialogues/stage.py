@@ -26,6 +26,7 @@ from heliograph.config import Config, load
 from heliograph.contracts import SystemClock
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.simulator import VirtualCarrier
+from tests.keys import keep_key
 
 __all__ = ["HANDSET", "NUMBER", "MovableClock", "Sink", "Stage", "configuration", "eventually", "stage"]
 
@@ -147,7 +148,7 @@ class Stage:
         store, now_us = self.server.store, self.server.clock.now_us()
         owner = await store.ensure_account(account, now_us)
         text, key = make_key(owner.id, _EVERYTHING, now_us=now_us)
-        await store.add_key(key)
+        await keep_key(store, key)
         await self.server.keys.refresh()
         return text
 

@@ -26,6 +26,7 @@ from heliograph.simulator import VirtualCarrier
 from heliograph.store import open_store
 from heliograph.telemetry import journal
 from tests.dialogues.stage import Stage, configuration, eventually, stage
+from tests.keys import keep_key
 
 OPERATOR = Actor(kind="command", name="operator")
 
@@ -308,7 +309,7 @@ async def test_an_operator_brings_a_carrier_in_over_http_and_takes_it_out_again(
         customer = s.key
         account = await s.server.store.ensure_account("house", s.clock.now_us())
         operator, kept = make_key(account.id, ("admin",), now_us=s.clock.now_us())
-        await s.server.store.add_key(kept)
+        await keep_key(s.server.store, kept)
         await s.server.keys.refresh()
         s.key = operator
         values = dict(connector("two", carrier).values)

@@ -38,6 +38,7 @@ from heliograph.sandbox import Sandboxes
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
+from tests.keys import keep_key
 
 _MAIN = SmppSettings(name="main", host="127.0.0.1", system_id="esme", password="secret")
 """What the configuration file declares."""
@@ -194,7 +195,7 @@ async def house(
     async def make(account: str, scopes: tuple[str, ...] = CUSTOMER_SCOPES, **more: Any) -> str:
         owner = await store.ensure_account(account, clock.now_us())
         text, key = make_key(owner.id, scopes, now_us=clock.now_us(), **more)
-        await store.add_key(key)
+        await keep_key(store, key)
         await keys.refresh()
         return text
 

@@ -13,6 +13,7 @@ from heliograph.access.guard import Guard
 from heliograph.model import CUSTOMER_SCOPES
 from tests.ingress.house import Answer, House
 from tests.ingress.test_oauth import FORM, form_of, token_of
+from tests.keys import revoke_key
 
 
 async def tried(api: House, key: str, client: str) -> Answer:
@@ -125,7 +126,7 @@ async def test_tokens_that_end_are_no_failures(still: House, monkeypatch: pytest
 async def test_a_token_of_a_revoked_key_counts_as_the_key(still: House) -> None:
     key = await still.make("demo")
     token = await token_of(still, key)
-    await still.store.revoke_key(key[:16], 1)
+    await revoke_key(still.store, key[:16], 1)
     await still.services.keys.refresh()
     assert await statuses(still, token, "192.0.2.1", 12) == [401] * 10 + [429] * 2
     assert still.services.keys.guard.sizes()[:2] == (1, 1)

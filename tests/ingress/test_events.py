@@ -16,6 +16,7 @@ from heliograph.delivery.eventlog import EventLog, Place
 from heliograph.delivery.tails import Tails
 from heliograph.errors import RequestRejected
 from tests.ingress.house import House, house
+from tests.keys import revoke_key
 
 DAY_US = 86_400_000_000
 
@@ -211,7 +212,7 @@ async def test_streams_end_when_the_house_closes(api: House) -> None:
 async def test_a_stream_ends_when_its_key_is_revoked(api: House) -> None:
     listen(api)
     async with stream(api) as live:
-        await api.store.revoke_key(api.key[:16], SystemClock().now_us())
+        await revoke_key(api.store, api.key[:16], SystemClock().now_us())
         await api.services.keys.refresh()
         with pytest.raises(EOFError):
             await asyncio.wait_for(live.event(), 5)

@@ -15,6 +15,7 @@ from joserfc import jws
 
 from heliograph.model import CUSTOMER_SCOPES
 from tests.ingress.house import ISSUER, Answer, House, house
+from tests.keys import revoke_key
 
 GOOD = {"to": "+4915112345678", "from": "12345", "text": "hello"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -171,7 +172,7 @@ async def test_a_token_never_outlives_its_key(tmp_path: Path) -> None:
 async def test_a_revoked_key_takes_its_tokens_with_it(api: House) -> None:
     seen, unseen = await token_of(api, api.key), await token_of(api, api.key)
     assert (await api.call("GET", "/v1/messages", key=seen)).status == 200
-    await api.store.revoke_key(api.key[:16], api.services.now_us())
+    await revoke_key(api.store, api.key[:16], api.services.now_us())
     await api.services.keys.refresh()
     for token in (seen, unseen):
         for answer in (

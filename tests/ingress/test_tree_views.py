@@ -12,6 +12,7 @@ from heliograph.model import CUSTOMER_SCOPES, OptOut
 from tests.ingress.house import House
 from tests.ingress.test_accounts import MESSAGE, family, make
 from tests.ingress.test_events import listen, stream
+from tests.keys import revoke_key
 
 ALL = (*CUSTOMER_SCOPES, "accounts")
 TREE = {"demo", "demo.shop", "demo.shop.web"}
@@ -125,7 +126,7 @@ async def test_a_parent_sees_what_was_changed_below_it_and_not_who_the_operator_
 async def test_who_did_something_is_known_when_its_key_is_revoked(api: House, parent: str) -> None:
     former = await api.make("demo", ALL)
     await make(api, former, {"name": "shop"})
-    await api.store.revoke_key(former[:16], api.services.now_us())
+    await revoke_key(api.store, former[:16], api.services.now_us())
     await api.services.keys.refresh()
     (entry,) = (await get(api, "/v1/audit", parent))["entries"]
     assert entry["actor"] == former[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.rules.tree import Tree, inherited, narrowest
+from heliograph.rules.tree import Tree, inherited
 
 TREE = Tree({1: None, 2: 1, 3: 2, 4: 1, 5: None, 6: 5})
 
@@ -45,13 +45,6 @@ def test_the_nearest_word_holds() -> None:
     parent: dict[str, object] = {"quiet_hours": "21:00-08:00", "default_region": "DE"}
     assert inherited([own, parent]) == {"recipients": "possible", "quiet_hours": None, "default_region": "DE"}
     assert inherited([]) == {}
-
-
-def test_limits_only_narrow() -> None:
-    assert narrowest([100, None, 50]) == 50
-    assert narrowest([10, 50]) == 10
-    assert narrowest([None, None]) is None
-    assert narrowest([0, 5]) == 0
 
 
 @st.composite

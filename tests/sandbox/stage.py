@@ -16,6 +16,7 @@ from heliograph.access import make_key
 from heliograph.app import Heliograph
 from heliograph.config import load
 from heliograph.model import CUSTOMER_SCOPES
+from tests.keys import keep_key
 
 __all__ = ["PATIENCE_S", "Stage", "eventually", "stage"]
 
@@ -50,7 +51,7 @@ class Stage:
         now_us = time.time_ns() // 1000
         owner = await self.server.store.ensure_account(account, now_us)
         text, kept = make_key(owner.id, scopes, now_us=now_us, test=test)
-        await self.server.store.add_key(kept)
+        await keep_key(self.server.store, kept)
         await self.server.keys.refresh()
         return text
 

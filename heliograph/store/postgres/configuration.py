@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import astuple
 
 from heliograph.contracts import OPTED_OUT, OptOutTrail, Sealer
@@ -74,24 +73,6 @@ class Configuration(Administering):
     async def keys(self) -> list[ApiKey]:
         """All keys, revoked ones too."""
         return await self.credentials("key")
-
-    async def add_key(self, key: ApiKey) -> ApiKey:
-        """Keeps a new key (``id`` is given here)."""
-        rows = await self._change("add_key", *_values_of(key))
-        return msgspec.structs.replace(key, id=rows[0][0])
-
-    async def revoke_key(self, prefix: str, now_us: int) -> bool:
-        """Revokes the key with this readable prefix; False when there is none."""
-        return bool(await self._change("revoke_key", prefix, now_us))
-
-    async def rotate_key(self, prefix: str, fresh: ApiKey, until_us: int) -> ApiKey | None:
-        """Keeps a new key and ends the one with this prefix; None when there is none to end."""
-        rows = await self._change("rotate_key", *_values_of(fresh), prefix, until_us)
-        return msgspec.structs.replace(fresh, id=rows[0][0]) if rows else None
-
-    async def restrict_key(self, prefix: str, addresses: Sequence[str]) -> bool:
-        """Sets from where a key may be used; False when there is none."""
-        return bool(await self._change("restrict_key", prefix, list(addresses)))
 
     async def note_key_uses(self, prefixes: Iterable[str], at_us: int) -> None:
         """Keeps when keys were used last."""

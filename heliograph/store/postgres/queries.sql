@@ -140,13 +140,6 @@ SELECT * FROM unnest(
 ON CONFLICT (account_id, message_id, sequence) DO UPDATE
     SET at_us = excluded.at_us, kind = excluded.kind, detail = excluded.detail
 
--- name: add_correlations
-INSERT INTO correlations (connector_id, canonical, account_id, message_id, segment, attempt, written_us)
-SELECT *, $1::int8
-FROM unnest(
-    $2::text::int4[], $3::text::text[], $4::text::int4[], $5::text::text[], $6::text::int2[], $7::text::int4[]
-)
-
 -- name: add_orphans
 INSERT INTO orphans (connector_id, canonical, arrived_us, fields)
 SELECT * FROM unnest($1::int4[], $2::text[], $3::int8[], $4::text[])
@@ -208,9 +201,6 @@ ON CONFLICT (connector_id, sender, recipient) DO UPDATE
     SET reference = excluded.reference, used_us = excluded.used_us
 
 -- ==== nodes, claims, what a crash left ========================================================
-
--- name: free_nodes
-SELECT id FROM nodes ORDER BY id
 
 -- name: lock_node
 SELECT pg_try_advisory_lock($1, $2)
@@ -502,9 +492,6 @@ DELETE FROM deliveries WHERE id IN (
     ORDER BY next_us, id LIMIT $2
 )
 
--- name: next_delivery
-SELECT min(next_us) FROM deliveries WHERE next_us < 4611686018427387904
-
 -- name: add_tallies
 INSERT INTO tallies AS t (
     hour_us, account_id, direction, country, network, sender, connector_id, type, event, was, error, waited, messages,
@@ -782,27 +769,8 @@ ORDER BY id DESC
 -- name: purge_audit
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_us < $1 ORDER BY id LIMIT $2)
 
--- name: add_key
-INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
-
--- name: rotate_key
-WITH old AS (
-    UPDATE api_keys SET expires_us = least(expires_us, $11), version = version + 1
-    WHERE prefix = $10 AND revoked_us IS NULL AND kind = 'key' RETURNING id
-)
-INSERT INTO api_keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
-SELECT $1, $2, $3, $4::text[], $5, $6, $7, $8, $9::text[] FROM old RETURNING id
-
--- name: restrict_key
-UPDATE api_keys SET addresses = $2, version = version + 1 WHERE prefix = $1 AND kind = 'key' RETURNING id
-
 -- name: note_key_uses
 UPDATE api_keys SET last_used_us = greatest(last_used_us, $2) WHERE prefix = ANY ($1::text[])
-
--- name: revoke_key
-UPDATE api_keys SET revoked_us = coalesce(revoked_us, $2), version = version + 1
-WHERE prefix = $1 AND kind = 'key' RETURNING id
 
 -- name: endpoints
 SELECT e.id, e.account_id, e.kind, e.url, e.events, e.secret, e.batch, coalesce(p.position, 0) AS position, e.created_us,

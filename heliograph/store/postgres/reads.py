@@ -251,11 +251,6 @@ class Reads:
         """Deliveries of an endpoint by when they are due, the latest first."""
         return [pending_of(row) for row in await self._fetch("deliveries", endpoint_id, from_us, before_us, limit)]
 
-    async def next_delivery_us(self) -> int | None:
-        """When the earliest pending delivery of any endpoint is due."""
-        due: int | None = await self._value("next_delivery")
-        return due
-
     async def counts_position(self) -> int:
         """The counter's place in the outbox."""
         return int(await self._value("counter"))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apsw
-from msgspec.structs import replace
 
 from heliograph.contracts import OptOutTrail
 from heliograph.model import Account, ApiKey, Endpoint, OptOut
@@ -17,7 +16,6 @@ from heliograph.store.sqlite.queries import ask, query, read_all, write_all
 
 __all__ = [
     "accounts",
-    "add_key",
     "add_opt_outs",
     "endpoints",
     "ensure_account",
@@ -27,9 +25,6 @@ __all__ = [
     "note_key_uses",
     "opt_outs",
     "remove_opt_outs",
-    "restrict_key",
-    "revoke_key",
-    "rotate_key",
     "webhooks_of",
 ]
 
@@ -65,54 +60,6 @@ def ensure_connectors(db: apsw.Connection, names: Sequence[str]) -> dict[str, in
 
 def keys(db: apsw.Connection) -> list[ApiKey]:
     return credentials(db, "key")
-
-
-def add_key(db: apsw.Connection, key: ApiKey) -> ApiKey:
-    db.execute("BEGIN IMMEDIATE")
-    kept = _insert_key(db, key)
-    db.execute(query("bump_config"))
-    db.execute("COMMIT")
-    return kept
-
-
-def _insert_key(db: apsw.Connection, key: ApiKey) -> ApiKey:
-    scopes, addresses = json.dumps(list(key.scopes)), json.dumps(list(key.addresses))
-    db.execute(
-        query("insert_key"),
-        (
-            key.account_id, key.prefix, key.hash, scopes, key.created_us, key.expires_us, key.revoked_us, key.name,
-            addresses,
-        ),
-    )  # fmt: skip
-    return replace(key, id=db.last_insert_rowid())
-
-
-def revoke_key(db: apsw.Connection, prefix: str, now_us: int) -> bool:
-    return _change_key(db, "revoke_key", prefix, now_us)
-
-
-def restrict_key(db: apsw.Connection, prefix: str, addresses: Sequence[str]) -> bool:
-    return _change_key(db, "restrict_key", prefix, json.dumps(list(addresses)))
-
-
-def _change_key(db: apsw.Connection, name: str, prefix: str, value: int | str) -> bool:
-    db.execute("BEGIN IMMEDIATE")
-    db.execute(query(name), (prefix, value))
-    found = db.changes() > 0
-    if found:
-        db.execute(query("bump_config"))
-    db.execute("COMMIT")
-    return found
-
-
-def rotate_key(db: apsw.Connection, prefix: str, fresh: ApiKey, until_us: int) -> ApiKey | None:
-    db.execute("BEGIN IMMEDIATE")
-    db.execute(query("end_key"), (prefix, until_us))
-    kept = _insert_key(db, fresh) if db.changes() else None
-    if kept is not None:
-        db.execute(query("bump_config"))
-    db.execute("COMMIT")
-    return kept
 
 
 def note_key_uses(db: apsw.Connection, prefixes: Sequence[str], at_us: int) -> None:

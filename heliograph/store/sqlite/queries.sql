@@ -428,9 +428,6 @@ SELECT json_group_array(json_array(endpoint_id, surplus)) FROM (
 DELETE FROM deliveries WHERE id IN (
     SELECT id FROM deliveries WHERE endpoint_id = ?1 AND next_us >= 4611686018427387904 ORDER BY next_us, id LIMIT ?2)
 
--- name: next_delivery
-SELECT min(next_us) FROM deliveries WHERE next_us < 4611686018427387904
-
 -- name: put_tallies
 INSERT INTO tallies (hour_us, account_id, direction, country, network, sender, connector_id, type, event, was, error,
     waited, messages, segments)
@@ -690,22 +687,8 @@ ORDER BY id DESC
 -- name: purge_audit
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_us < ? ORDER BY id LIMIT ?)
 
--- name: insert_key
-INSERT INTO keys (account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: end_key
-UPDATE keys SET expires_us = min(coalesce(expires_us, ?2), ?2), version = version + 1
-WHERE prefix = ?1 AND revoked_us IS NULL AND kind = 'key'
-
--- name: restrict_key
-UPDATE keys SET addresses = ?2, version = version + 1 WHERE prefix = ?1 AND kind = 'key'
-
 -- name: note_key_use
 UPDATE keys SET last_used_us = max(coalesce(last_used_us, ?2), ?2) WHERE prefix = ?1
-
--- name: revoke_key
-UPDATE keys SET revoked_us = coalesce(revoked_us, ?2), version = version + 1 WHERE prefix = ?1 AND kind = 'key'
 
 -- name: endpoints
 SELECT id, account_id, kind, url, events, secret, batch, position, created_us, deleted_us, tags, paused_us, old_secret,

@@ -320,9 +320,6 @@ class SqliteStore:
     async def deliveries(self, endpoint_id: str, from_us: int, before_us: int, limit: int) -> list[PendingDelivery]:
         return await self._shows.run(lambda db: shows.deliveries(db, endpoint_id, from_us, before_us, limit))
 
-    async def next_delivery_us(self) -> int | None:
-        return await self._shows.run(lambda db: db.execute(query("next_delivery")).get)
-
     async def add_tallies(
         self, after: int, position: int, commits: int, tallies: Mapping[Tally, tuple[int, int]]
     ) -> bool:
@@ -406,18 +403,6 @@ class SqliteStore:
 
     async def keys(self) -> list[ApiKey]:
         return await self._shows.run(admin.keys)
-
-    async def add_key(self, key: ApiKey) -> ApiKey:
-        return await self._writer.run(lambda db: admin.add_key(db, key))
-
-    async def revoke_key(self, prefix: str, now_us: int) -> bool:
-        return await self._writer.run(lambda db: admin.revoke_key(db, prefix, now_us))
-
-    async def rotate_key(self, prefix: str, fresh: ApiKey, until_us: int) -> ApiKey | None:
-        return await self._writer.run(lambda db: admin.rotate_key(db, prefix, fresh, until_us))
-
-    async def restrict_key(self, prefix: str, addresses: Sequence[str]) -> bool:
-        return await self._writer.run(lambda db: admin.restrict_key(db, prefix, addresses))
 
     async def note_key_uses(self, prefixes: Iterable[str], at_us: int) -> None:
         noted = list(prefixes)
