@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -108,3 +109,45 @@ connectors = ["main"]
 def config(tmp_path: Path) -> Path:
     """A configuration in a folder of its own."""
     return write_config(tmp_path)
+
+
+def until(true: Callable[[], Any]) -> Any:
+    """What this gives as soon as it is anything."""
+    deadline = time.monotonic() + 20
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+    return found
+
+
+class Carrierless(NamedTuple):
+    """A running server without any carrier, and a test key for it of an account of its own."""
+
+    config: Path
+    url: str
+    account: str
+    key: str
+
+
+@pytest.fixture(scope="module")
+def carrierless_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """The configuration and the address of a server without any carrier."""
+    folder = tmp_path_factory.mktemp("carrierless")
+    path = folder / "heliograph.toml"
+    path.write_text(f'[http]\nlisten = "127.0.0.1:0"\n[store]\nurl = "sqlite:///{folder}/store.db"\n')
+    with running("serve", "--config", str(path)) as (_, url):
+        yield path, url
+
+
+@pytest.fixture
+def carrierless(carrierless_server: tuple[Path, str], run: Run, monkeypatch: pytest.MonkeyPatch) -> Carrierless:
+    """The server, and a test key that it knows and that commands take from the environment."""
+    config, url = carrierless_server
+    account = f"shop{time.monotonic_ns()}"
+    made = run("keys", "create", "--test", "--account", account, "--config", config)
+    assert made.code == 0, made.err
+    key = made.out.strip().splitlines()[-1]
+    monkeypatch.setenv("HELIOGRAPH_URL", url)
+    monkeypatch.setenv("HELIOGRAPH_KEY", key)
+    until(lambda: run("messages", "list", "--json").code == 0)
+    return Carrierless(config, url, account, key)

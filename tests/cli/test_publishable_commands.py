@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
 
-from tests.cli.conftest import Run, running
+from tests.cli.conftest import Carrierless, Run
 
 SHOP = "https://shop.example"
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tokens")
-    path = folder / "heliograph.toml"
-    path.write_text(f'[http]\nlisten = "127.0.0.1:0"\n[store]\nurl = "sqlite:///{folder}/store.db"\n')
-    return path
-
-
-@pytest.fixture(scope="module")
-def url(config: Path) -> Iterator[str]:
-    with running("serve", "--config", str(config)) as (_, url):
-        yield url
-
-
-@pytest.fixture
-def account(config: Path, url: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An account with a test key, for which no carrier is needed."""
-    name = f"shop{time.monotonic_ns()}"
-    made = run("keys", "create", "--test", "--account", name, "--config", config)
-    assert made.code == 0, made.err
-    monkeypatch.setenv("HELIOGRAPH_URL", url)
-    monkeypatch.setenv("HELIOGRAPH_KEY", made.out.strip().splitlines()[-1])
-    return name
 
 
 def create(run: Run, *words: str) -> str:
@@ -53,7 +25,8 @@ def start(url: str, token: str) -> int:
     return requests.post(f"{url}/v1/start", headers=headers, timeout=30).status_code
 
 
-def test_a_token_is_made_used_listed_and_revoked(run: Run, account: str, config: Path, url: str) -> None:
+def test_a_token_is_made_used_listed_and_revoked(run: Run, carrierless: Carrierless) -> None:
+    config, url, account, _ = carrierless
     used, spared, whole = create(run), create(run, "--expires-in", "2h"), create(run)
     assert start(url, used) == 202
     for text, word in ((spared, spared[:32]), (whole, whole)):
@@ -80,7 +53,7 @@ def test_a_token_is_made_used_listed_and_revoked(run: Run, account: str, config:
     ]
 
 
-def test_the_same_key_makes_one(run: Run, account: str) -> None:
+def test_the_same_key_makes_one(run: Run, carrierless: Carrierless) -> None:
     once = ("--idempotency-key", "visit 1")
     create(run, *once)
     again = run("publishable-tokens", "create", "+9991000000", "Hello", "--origin", SHOP, *once)
@@ -102,8 +75,8 @@ def test_the_same_key_makes_one(run: Run, account: str) -> None:
         (("list", "--limit", "0"), "--limit"),
     ],
 )
-def test_what_is_wrong_is_said(run: Run, account: str, config: Path, words: tuple[str, ...], said: str) -> None:
-    more = () if words[0] == "create" else ("--config", str(config))
+def test_what_is_wrong_is_said(run: Run, carrierless: Carrierless, words: tuple[str, ...], said: str) -> None:
+    more = () if words[0] == "create" else ("--config", str(carrierless.config))
     done = run("publishable-tokens", *words, *more)
     assert done.code != 0
     assert said in done.err
