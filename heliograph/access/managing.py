@@ -13,13 +13,11 @@ from heliograph.errors import RequestRejected
 from heliograph.model import Account
 from heliograph.rules.accountwords import faults_of
 from heliograph.rules.inheritance import INHERITED, said_by, saying
-from heliograph.rules.tree import MOST_LEVELS
+from heliograph.rules.tree import misplaced
 
 __all__ = [
     "INHERIT",
-    "MOST_BELOW",
     "MOST_NAME_CHARACTERS",
-    "MOST_TOPS",
     "NAME",
     "changed_account",
     "new_account",
@@ -28,9 +26,6 @@ __all__ = [
 
 MOST_NAME_CHARACTERS: Final = 64
 """Of the whole name, with the names of those above it."""
-MOST_BELOW: Final = 10_000
-"""Accounts below one top: a list of all of them looks at an index for each."""
-MOST_TOPS: Final = 10_000
 INHERIT: Final = object()
 """Stands for a setting that an account does not say (any more)."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -83,16 +78,16 @@ def shown_account(account: Account) -> dict[str, Any]:
 def _check_place(accounts: Accounts, parent: Account | None) -> None:
     tree = accounts.tree
     if parent is None:
-        if sum(1 for one in accounts.kept.values() if one.parent_id is None) >= MOST_TOPS:
-            raise _full(f"There are {MOST_TOPS} accounts without a parent already: make this one below another.")
-        return
-    if accounts.open(parent.id) is None:
-        raise RequestRejected("conflict", f"The account {parent.name} is closed: open it first.", status=409)
-    if tree.level(parent.id) >= MOST_LEVELS:
-        raise _full(f"Accounts have at most {MOST_LEVELS} levels: make this one further up.")
-    top = (parent.id, *tree.above(parent.id))[-1]
-    if len(tree.below(top)) >= MOST_BELOW:
-        raise _full(f"There are {MOST_BELOW} accounts below this top already: ask the operator for another.")
+        tops = sum(1 for one in accounts.kept.values() if one.parent_id is None)
+        wrong = misplaced(level=1, below=0, tops=tops + 1)
+    elif accounts.open(parent.id) is None:
+        wrong = f"the account {parent.name} is closed", "open it first"
+    else:
+        top = (parent.id, *tree.above(parent.id))[-1]
+        wrong = misplaced(level=tree.level(parent.id) + 1, below=len(tree.below(top)) + 1, tops=0)
+    if wrong is not None:
+        what, remedy = wrong
+        raise RequestRejected("conflict", f"{what[0].upper()}{what[1:]}: {remedy}.", status=409)
 
 
 def _check_words(words: Mapping[str, Any]) -> None:
@@ -103,7 +98,3 @@ def _check_words(words: Mapping[str, Any]) -> None:
 
 def _bad(field: str, what: str) -> RequestRejected:
     return RequestRejected("field_invalid", f"{field} {what}.", field=field)
-
-
-def _full(detail: str) -> RequestRejected:
-    return RequestRejected("conflict", detail, status=409)

@@ -17,13 +17,13 @@ from msgspec.structs import replace
 from heliograph.access.actors import Actor
 from heliograph.access.changes import Change, Difference
 from heliograph.access.limiting import LIMIT, limits_in
-from heliograph.access.managing import MOST_BELOW, MOST_NAME_CHARACTERS, MOST_TOPS, NAME, shown_account
+from heliograph.access.managing import MOST_NAME_CHARACTERS, NAME, shown_account
 from heliograph.config.stored import LIMITS, SaidAccount
 from heliograph.contracts import NEW_ACCOUNT, Administration
 from heliograph.errors import ConfigFault
 from heliograph.model import Account, ConfigObject, LimitSet
 from heliograph.rules.inheritance import said_by, saying
-from heliograph.rules.tree import MOST_LEVELS
+from heliograph.rules.tree import misplaced
 
 __all__ = ["Tenancy", "said_accounts", "said_limits"]
 
@@ -68,7 +68,7 @@ class Tenancy:
         said = {**dict.fromkeys(named, SaidAccount({})), **wanted.accounts}
         for name in sorted(said):  # so whoever is above comes first
             self._account(name, said[name], now_us)
-        self._check_tree()
+        self._check_places()
         self._limits(wanted, {one.name: one for one in limits}, keys)
         self.differences = [one.difference() for one in self._written]
         """What would be different."""
@@ -113,19 +113,16 @@ class Tenancy:
             new = _closed(replace(saying(made, said.words), id=0), said.closed, now_us)
             self._written.append(_Written(_ACCOUNT, name, stand_in, None, new))
 
-    def _check_tree(self) -> None:
-        """Bounds that no account has for itself alone."""
-        names = {*self._known, *self._made}
-        new = [name for name in self._made if name not in self._known]
-        for name in new:
-            if name.count(".") >= MOST_LEVELS:
-                self._fault(name, f"accounts have at most {MOST_LEVELS} levels", "make it one further up")
-        tops = Counter(name.partition(".")[0] for name in names)
-        for top in {name.partition(".")[0] for name in new}:
-            if tops[top] - 1 > MOST_BELOW:
-                self._fault(top, f"would have {tops[top] - 1} accounts below it", f"at most {MOST_BELOW}")
-        if new and len(tops) > MOST_TOPS:
-            self._fault(new[0], f"would be one of {len(tops)} accounts without a parent", f"at most {MOST_TOPS}")
+    def _check_places(self) -> None:
+        """Bounds that no account has for itself alone: each new one is looked at as if those before it were there."""
+        tops = Counter(name.partition(".")[0] for name in self._known)
+        for name in [name for name in self._made if name not in self._known]:
+            top, is_below, _ = name.partition(".")
+            tops[top] += 1
+            below, beside = (tops[top] - 1, 0) if is_below else (0, len(tops))
+            wrong = misplaced(level=name.count(".") + 1, below=below, tops=beside)
+            if wrong is not None:
+                self._fault(name, *wrong)
 
     def _fault(self, name: str, what: str, remedy: str) -> None:
         self.faults.append(ConfigFault(f"accounts.{name}", what, remedy))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["MOST_LEVELS", "Tree", "inherited"]
+__all__ = ["MOST_BELOW", "MOST_LEVELS", "MOST_TOPS", "Tree", "inherited", "misplaced"]
 
 MOST_LEVELS: Final = 5
 """Levels of a tree, its top being the first: carriers' resellers know three, and each costs a part of a name."""
+MOST_BELOW: Final = 10_000
+"""Accounts below one top: a list of all of them looks at an index for each."""
+MOST_TOPS: Final = 10_000
 
 
 class Tree:
@@ -48,6 +51,21 @@ class Tree:
     def holds(self, account_id: int, other: int) -> bool:
         """Whether ``other`` is the account or below it: whether the account may see its traffic."""
         return account_id == other or account_id in self.above(other)
+
+
+def misplaced(*, level: int, below: int, tops: int) -> tuple[str, str] | None:
+    """What is wrong with the place of a new account, and the remedy; None where it may stand there.
+
+    ``level`` is its own (1 for a top), ``below`` how many are below its top, and ``tops`` how many tops there are,
+    itself among them; 0 where it is none of these.
+    """
+    if level > MOST_LEVELS:
+        return f"accounts have at most {MOST_LEVELS} levels", "make this one further up"
+    if below > MOST_BELOW:
+        return f"there are {MOST_BELOW} accounts below this top already", "ask the operator for another top"
+    if tops > MOST_TOPS:
+        return f"there are {MOST_TOPS} accounts without a parent already", "make this one below another"
+    return None
 
 
 def _way_up(account_id: int, parents: Mapping[int, int | None]) -> tuple[int, ...]:

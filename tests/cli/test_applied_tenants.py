@@ -116,6 +116,10 @@ def test_what_a_file_says_is_all_that_an_account_says(run: Run, config: Path, fi
 FAULTS = {
     '[accounts."nobody.shop"]\n': ("there is no account nobody above it", 'say [accounts."nobody"], too'),
     '[accounts."no shop"]\n': ("'no shop' cannot name an account", "letters, digits"),
+    "".join(f'[accounts."{".".join("abcdef"[:depth])}"]\n' for depth in range(1, 7)): (
+        "accounts have at most 5 levels",
+        "make this one further up",
+    ),
     '[accounts."a.b.c.d.e.f.g.h.i.j.k"]\n': ("there is no account a.b.c.d.e.f.g.h.i.j above it", "say"),
     f"[accounts.{'x' * 65}]\n": ("a name has at most 64 characters", ""),
     '[accounts.one]\ndefault_region = "XX"\n': ('"XX" is no region', "ISO 3166"),

@@ -1,11 +1,12 @@
-"""Accounts as a tree: ancestors, descendants, settings by the nearest word, limits by the least."""
+"""Accounts as a tree: ancestors, descendants, bounds, settings by the nearest word."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliograph.rules.tree import Tree, inherited
+from heliograph.rules.tree import MOST_BELOW, MOST_LEVELS, MOST_TOPS, Tree, inherited, misplaced
 
 TREE = Tree({1: None, 2: 1, 3: 2, 4: 1, 5: None, 6: 5})
 
@@ -45,6 +46,21 @@ def test_the_nearest_word_holds() -> None:
     parent: dict[str, object] = {"quiet_hours": "21:00-08:00", "default_region": "DE"}
     assert inherited([own, parent]) == {"recipients": "possible", "quiet_hours": None, "default_region": "DE"}
     assert inherited([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("level", "below", "tops", "what"),
+    [
+        (MOST_LEVELS, MOST_BELOW, 0, None),
+        (1, 0, MOST_TOPS, None),
+        (MOST_LEVELS + 1, 1, 0, "accounts have at most 5 levels"),
+        (2, MOST_BELOW + 1, 0, "there are 10000 accounts below this top already"),
+        (1, 0, MOST_TOPS + 1, "there are 10000 accounts without a parent already"),
+    ],
+)
+def test_a_tree_is_bounded(level: int, below: int, tops: int, what: str | None) -> None:
+    wrong = misplaced(level=level, below=below, tops=tops)
+    assert (wrong and wrong[0]) == what
 
 
 @st.composite
