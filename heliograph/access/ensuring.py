@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heliograph.access.actors import Actor
-from heliograph.contracts import Administration, Store
+from heliograph.contracts import NEW_ACCOUNT, Administration, Store
 from heliograph.errors import VersionConflict
 from heliograph.model import Account
 
@@ -15,7 +15,7 @@ async def ensure_account(store: Store, by: Actor, name: str, now_us: int) -> Acc
     if (found := await _named(store, name)) is not None:
         return found
     fresh = Account(id=0, name=name, created_us=now_us)
-    entry = by.entry(now_us, "create", "account", name, 0, after={"name": name})
+    entry = by.entry(now_us, "create", "account", name, NEW_ACCOUNT, after={"name": name})
     try:
         done = await store.administer(Administration(at_us=now_us, accounts=[(fresh, 0)], audit=[entry]))
     except VersionConflict:

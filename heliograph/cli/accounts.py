@@ -165,14 +165,14 @@ async def _keep(store: Store, action: str, before: Account | None, after: Accoun
     """Writes an account with its line in the trail."""
     from heliograph.access.managing import shown_account
     from heliograph.cli.actor import command_actor
-    from heliograph.contracts import Administration
+    from heliograph.contracts import NEW_ACCOUNT, Administration
 
     trail = command_actor().entry(
         now_us,
         action,
         "account",
         after.name,
-        after.id or after.parent_id or 0,
+        after.id or NEW_ACCOUNT,
         before=None if before is None else shown_account(before),
         after=shown_account(after),
     )

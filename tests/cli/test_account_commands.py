@@ -110,3 +110,14 @@ def test_commands_leave_a_trail(run: Run, config: Path, tmp_path: Path) -> None:
     assert (made.action, made.object_name, made.actor_kind) == ("create", "acme", "command")
     assert (closed.action, closed.before) == ("close", made.after)
     assert made.actor
+    assert (made.account_id, closed.account_id) == (1, 1)
+
+
+def test_the_entry_of_a_new_account_is_its_own(run: Run, config: Path) -> None:
+    """However it is made: by a command, below another, or because a command names it."""
+    run("accounts", "create", "acme", "--config", config)
+    run("accounts", "create", "shop", "--parent", "acme", "--config", config)
+    run("keys", "create", "--account", "till", "--config", config)
+    for name in ("acme", "acme.shop", "till"):
+        entries = json.loads(run("audit", "list", "--account", name, "--json", "--config", config).out)["entries"]
+        assert (entries[-1]["action"], entries[-1]["object"]) == ("create", f"account {name}")

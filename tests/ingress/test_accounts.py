@@ -243,6 +243,8 @@ async def test_every_change_is_in_the_trail(api: House, parent: str) -> None:
     await api.call("PATCH", "/v1/accounts/demo.shop", {"closed": True}, key=parent)
     closing, making = await api.store.audit(AuditFilter(object_kind="account"))
     assert (making.action, making.object_name, making.before) == ("create", "demo.shop", None)
+    owner = api.services.keys.accounts.named["demo.shop"]
+    assert (making.account_id, closing.account_id) == (owner, owner)
     assert (making.actor_kind, making.actor, making.address) == ("key", parent[:16], "127.0.0.1")
     assert making.after == '{"settings":{"default_region":"DE"},"closed":false}'
     assert (closing.action, closing.before) == ("close", making.after)

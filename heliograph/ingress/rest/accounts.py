@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.managing import INHERIT, changed_account, new_account, shown_account
-from heliograph.contracts import Administration
+from heliograph.contracts import NEW_ACCOUNT, Administration
 from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.administering import DRY_RUN, Administering, dry, would
@@ -205,7 +205,7 @@ class Accounting:
         after = shown_account(account)
         if nothing_changes:
             return would("create", account.name, None, after)
-        trail = actor.entry(now_us, "create", "account", account.name, account.parent_id or 0, after=after)
+        trail = actor.entry(now_us, "create", "account", account.name, NEW_ACCOUNT, after=after)
         change = Administration(at_us=now_us, accounts=[(account, 0)], audit=[trail])
         done = await self._writing.write(change, idempotency=idempotency, made=account.name)
         if isinstance(done, str):
