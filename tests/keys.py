@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from heliograph.contracts import Administration, Store
-from heliograph.model import ApiKey
+from heliograph.model import Credential
 
 __all__ = ["keep_key", "revoke_key"]
 
 
-async def keep_key(store: Store, key: ApiKey) -> ApiKey:
+async def keep_key(store: Store, key: Credential) -> Credential:
     """Keeps a new key; gives it with the id of the store."""
     return (await store.administer(Administration(at_us=key.created_us, credentials=[(key, 0)]))).credentials[0]
 

@@ -19,7 +19,7 @@ from heliograph.contracts import Administration, Claim, Store
 from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
-from heliograph.model import CUSTOMER_SCOPES, SCOPES, ApiKey
+from heliograph.model import CUSTOMER_SCOPES, SCOPES, Credential
 
 __all__ = ["MOST_KEYS", "KeyKeeper", "KeyWish"]
 
@@ -53,7 +53,7 @@ class KeyKeeper:
                 return account.id
         raise RequestRejected("not_found", "There is no account of this name.", field="account", status=404)
 
-    async def list(self, actor: Actor, account_id: int | None = None) -> list[ApiKey]:
+    async def list(self, actor: Actor, account_id: int | None = None) -> list[Credential]:
         """Keys that the actor may see, of one account or all, oldest first."""
         return [
             key
@@ -61,7 +61,7 @@ class KeyKeeper:
             if actor.may_touch(key.account_id) and account_id in (None, key.account_id)
         ]
 
-    async def get(self, actor: Actor, prefix: str) -> ApiKey:
+    async def get(self, actor: Actor, prefix: str) -> Credential:
         """A key by its prefix; one of a stranger is not there."""
         for key in await self.list(actor):
             if key.prefix == prefix:
@@ -70,7 +70,7 @@ class KeyKeeper:
 
     async def create(
         self, actor: Actor, account_id: int, wish: KeyWish, idempotency: IdempotencyKey | None = None
-    ) -> tuple[ApiKey, str | None]:
+    ) -> tuple[Credential, str | None]:
         """A new key with its text; the text is None where an earlier request with the idempotency key made it."""
         if (done := await self._earlier(actor, idempotency)) is not None:
             return done, None
@@ -90,7 +90,7 @@ class KeyKeeper:
         change = Administration(at_us=now_us, credentials=[(key, 0)])
         return await self._made(actor, change, "create", key, text, idempotency)
 
-    async def change(self, actor: Actor, prefix: str, expected: int | None, **changes: Any) -> ApiKey:
+    async def change(self, actor: Actor, prefix: str, expected: int | None, **changes: Any) -> Credential:
         """Changes ``name``, ``scopes``, ``addresses`` or ``expires_us`` of a key."""
         before = await self._touchable(actor, prefix)
         wish = KeyWish(
@@ -107,7 +107,7 @@ class KeyKeeper:
         )
         return await self._put(actor, "change", before, after, expected)
 
-    async def revoke(self, actor: Actor, prefix: str, expected: int | None = None) -> ApiKey:
+    async def revoke(self, actor: Actor, prefix: str, expected: int | None = None) -> Credential:
         """Ends a key for ever; once more is no error."""
         before = await self._touchable(actor, prefix, over=True)
         if before.revoked_us is not None:
@@ -116,7 +116,7 @@ class KeyKeeper:
 
     async def rotate(
         self, actor: Actor, prefix: str, overlap_us: int, idempotency: IdempotencyKey | None = None
-    ) -> tuple[ApiKey, str | None]:
+    ) -> tuple[Credential, str | None]:
         """A key that may do the same, with its text; the old one ends after a while, or when it would have anyway."""
         if (done := await self._earlier(actor, idempotency)) is not None:
             return done, None
@@ -129,7 +129,7 @@ class KeyKeeper:
 
     # --- common ----------------------------------------------------------------------------------
 
-    async def _touchable(self, actor: Actor, prefix: str, *, over: bool = False) -> ApiKey:
+    async def _touchable(self, actor: Actor, prefix: str, *, over: bool = False) -> Credential:
         key = await self.get(actor, prefix)
         actor.check_scopes(key.scopes)
         ended = key.revoked_us is not None or (key.expires_us is not None and key.expires_us <= self._now_us())
@@ -153,7 +153,9 @@ class KeyKeeper:
         addresses = checked_ranges(wish.addresses)
         return replace(wish, scopes=tuple(dict.fromkeys(wish.scopes)), addresses=addresses)
 
-    async def _put(self, actor: Actor, action: str, before: ApiKey, after: ApiKey, expected: int | None) -> ApiKey:
+    async def _put(
+        self, actor: Actor, action: str, before: Credential, after: Credential, expected: int | None
+    ) -> Credential:
         now_us = self._now_us()
         entry = actor.entry(
             now_us, action, "key", after.prefix, after.account_id, before=shown(before), after=shown(after)
@@ -163,9 +165,9 @@ class KeyKeeper:
         return (await self._store.administer(change)).credentials[0]
 
     async def _made(
-        self, actor: Actor, change: Administration, action: str, key: ApiKey, text: str,
-        idempotency: IdempotencyKey | None, before: ApiKey | None = None,
-    ) -> tuple[ApiKey, str | None]:  # fmt: skip
+        self, actor: Actor, change: Administration, action: str, key: Credential, text: str,
+        idempotency: IdempotencyKey | None, before: Credential | None = None,
+    ) -> tuple[Credential, str | None]:  # fmt: skip
         name = key.prefix if before is None else before.prefix
         old = None if before is None else shown(before)
         change.audit.append(
@@ -178,15 +180,15 @@ class KeyKeeper:
             return await self._of_claim(actor, same(done.taken, idempotency)), None
         return done.credentials[0], text
 
-    async def _earlier(self, actor: Actor, idempotency: IdempotencyKey | None) -> ApiKey | None:
+    async def _earlier(self, actor: Actor, idempotency: IdempotencyKey | None) -> Credential | None:
         claim = await earlier(self._store, idempotency, self._now_us())
         return None if claim is None else await self._of_claim(actor, claim)
 
-    async def _of_claim(self, actor: Actor, claim: Claim) -> ApiKey:
+    async def _of_claim(self, actor: Actor, claim: Claim) -> Credential:
         return await self.get(actor, msgspec.json.decode(claim.made or "{}").get("key", ""))
 
 
-def shown(key: ApiKey) -> dict[str, Any]:
+def shown(key: Credential) -> dict[str, Any]:
     """What the trail shows of a key."""
     return {
         "name": key.name,

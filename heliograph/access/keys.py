@@ -22,7 +22,7 @@ from heliograph.access.refusals import Refusals
 from heliograph.access.unseen import Unseen
 from heliograph.contracts import Store
 from heliograph.errors import ConfigError, ConfigFault, RequestRejected, StoreError
-from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, ApiKey, sandbox_of
+from heliograph.model import CUSTOMER_SCOPES, SCOPES, Account, Credential, sandbox_of
 from heliograph.telemetry import journal
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def make_key(
     name: str = "",
     addresses: tuple[str, ...] = (),
     test: bool = False,
-) -> tuple[str, ApiKey]:
+) -> tuple[str, Credential]:
     """A new key: its text, which nobody can read again, and what is kept of it. ``test``: for the account's sandbox.
 
     ``addresses`` are as :func:`heliograph.access.allowing.ranges_of` gives them.
     """
     text = (TEST_PREFIX if test else _LIVE_PREFIX) + secrets.token_hex(32)
-    key = ApiKey(
+    key = Credential(
         id=0,
         account_id=account_id,
         prefix=text[:_PREFIX_CHARACTERS],
@@ -85,18 +85,18 @@ def make_key(
     return text, key
 
 
-def successor_of(key: ApiKey, *, now_us: int) -> tuple[str, ApiKey]:
+def successor_of(key: Credential, *, now_us: int) -> tuple[str, Credential]:
     """A key that may do the same from the same addresses, without an end: its text, and what is kept of it."""
     text, fresh = make_key(key.account_id, key.scopes, now_us=now_us, test=is_test_key(key))
     return text, replace(fresh, name=key.name, addresses=key.addresses)
 
 
-def is_test_key(key: ApiKey) -> bool:
+def is_test_key(key: Credential) -> bool:
     """Whether a key is for the sandbox of its account: its text says so, for ever."""
     return key.prefix.startswith(TEST_PREFIX)
 
 
-def _side_of(key: ApiKey, account: Account) -> tuple[Account, frozenset[str]]:
+def _side_of(key: Credential, account: Account) -> tuple[Account, frozenset[str]]:
     """What a key acts for, and what it may do. In a sandbox there is nothing that only operators may do."""
     if is_test_key(key):
         return sandbox_of(account), frozenset(key.scopes).intersection(CUSTOMER_SCOPES)

@@ -26,7 +26,7 @@ from heliograph.contracts import Administration, Claim, Store
 from heliograph.delivery.idempotency import claim_of, earlier, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected, VersionConflict
-from heliograph.model import ROLES, ApiKey, scopes_of_role
+from heliograph.model import ROLES, Credential, scopes_of_role
 
 __all__ = ["LEAST_PASSWORD", "MOST_LOGINS", "PEOPLE", "SMPP_CUSTOMERS", "LoginKeeper", "LoginKind", "Logins"]
 
@@ -63,7 +63,7 @@ class LoginKind(Struct, frozen=True, kw_only=True):
         """What the store finds it by."""
         return f"{account_id}:{name}" if self.of_account else name
 
-    def called(self, one: ApiKey) -> str:
+    def called(self, one: Credential) -> str:
         """Its name."""
         return one.prefix.partition(":")[2] if self.of_account else one.prefix
 
@@ -120,7 +120,7 @@ class Logins:
 
     async def check(
         self, kind: LoginKind, name: str, password: str, peer: str | None, account: str | None = None
-    ) -> ApiKey | None:
+    ) -> Credential | None:
         """Whose they are, for a caller at ``peer``; None where nobody's.
 
         ``account`` names the one that a person in several means; without it the oldest is meant. So every attempt is
@@ -153,7 +153,7 @@ class Logins:
             )
         return found
 
-    async def _whose(self, kind: LoginKind, name: str, password: str, account: str | None) -> ApiKey | None:
+    async def _whose(self, kind: LoginKind, name: str, password: str, account: str | None) -> Credential | None:
         if len(password.encode()) > MOST_PASSWORD_OCTETS:
             return None
         await self._keys.refresh()  # an account may have been closed a moment ago
@@ -182,7 +182,7 @@ class LoginKeeper:
         self._passwords = passwords
         self._now_us = now_us
 
-    async def list(self, actor: Actor) -> list[ApiKey]:
+    async def list(self, actor: Actor) -> list[Credential]:
         """Those that the actor may see and that are not ended, by name."""
         accounts = Accounts(await self._store.accounts())
         found = [
@@ -192,7 +192,7 @@ class LoginKeeper:
         ]
         return sorted(found, key=self.kind.called)
 
-    async def get(self, actor: Actor, name: str) -> ApiKey:
+    async def get(self, actor: Actor, name: str) -> Credential:
         """One by its name; a stranger's is not there."""
         kind = self.kind
         found = [one for one in await self.list(actor) if name in (kind.called(one), one.prefix)]
@@ -225,7 +225,7 @@ class LoginKeeper:
         addresses: Sequence[str] = (),
         password: str | None = None,
         idempotency: IdempotencyKey | None = None,
-    ) -> tuple[ApiKey, str | None]:
+    ) -> tuple[Credential, str | None]:
         """A new one with the password that was made for it; None for one that was chosen, and in a replay."""
         if (done := await self._earlier(actor, idempotency)) is not None:
             return done, None
@@ -242,7 +242,7 @@ class LoginKeeper:
             )
         made, shown_password = self._password(password)
         now_us = self._now_us()
-        wanted = ApiKey(
+        wanted = Credential(
             id=0 if before is None else before.id,
             account_id=account_id,
             prefix=spelled,
@@ -279,7 +279,7 @@ class LoginKeeper:
         title: str | None = None,
         addresses: Sequence[str] | None = None,
         password: str | None = None,
-    ) -> ApiKey:
+    ) -> Credential:
         """What is given is changed."""
         before = await self._touchable(actor, name)
         after = before
@@ -298,7 +298,7 @@ class LoginKeeper:
 
     async def renew(
         self, actor: Actor, name: str, expected: int | None = None, idempotency: IdempotencyKey | None = None
-    ) -> tuple[ApiKey, str | None]:
+    ) -> tuple[Credential, str | None]:
         """Another password, made here (None in a replay); the old one holds no longer."""
         if (done := await self._earlier(actor, idempotency)) is not None:
             return done, None
@@ -318,7 +318,7 @@ class LoginKeeper:
             return await self._of(actor, same(written.taken, idempotency)), None
         return written.credentials[0], made
 
-    async def end(self, actor: Actor, name: str, expected: int | None = None) -> ApiKey:
+    async def end(self, actor: Actor, name: str, expected: int | None = None) -> Credential:
         """Nobody gets in with it any more."""
         before = await self._touchable(actor, name)
         after = replace(before, revoked_us=self._now_us(), hash=f"ended:{before.prefix}".encode())
@@ -326,10 +326,10 @@ class LoginKeeper:
 
     # --- common -----------------------------------------------------------------------------------
 
-    async def _all(self) -> Sequence[ApiKey]:
+    async def _all(self) -> Sequence[Credential]:
         return await self._store.credentials(self.kind.kind)
 
-    async def _touchable(self, actor: Actor, name: str) -> ApiKey:
+    async def _touchable(self, actor: Actor, name: str) -> Credential:
         found = await self.get(actor, name)
         if self.kind is PEOPLE:
             actor.check_scopes(sorted(scopes_of_role(str(found.settings.get("role")))), "role")
@@ -340,7 +340,7 @@ class LoginKeeper:
         if self.kind is PEOPLE:
             actor.check_scopes(sorted(scopes_of_role(str(settings["role"]))), "role")
 
-    async def _other_owner(self, before: ApiKey, after: ApiKey) -> ApiKey | None:
+    async def _other_owner(self, before: Credential, after: Credential) -> Credential | None:
         """An account that had an owner keeps one: somebody must be able to let the others in.
 
         Gives the one who stays, to be written with the change: two owners who end each other at once are told apart.
@@ -373,11 +373,11 @@ class LoginKeeper:
         self,
         actor: Actor,
         action: str,
-        before: ApiKey,
-        after: ApiKey,
+        before: Credential,
+        after: Credential,
         expected: int | None,
-        witness: ApiKey | None = None,
-    ) -> ApiKey:
+        witness: Credential | None = None,
+    ) -> Credential:
         now_us = self._now_us()
         version = before.version if expected is None else expected
         change = Administration(
@@ -387,7 +387,7 @@ class LoginKeeper:
         )
         return (await self._store.administer(change)).credentials[0]
 
-    def _entry(self, actor: Actor, at_us: int, action: str, before: ApiKey | None, after: ApiKey) -> Any:
+    def _entry(self, actor: Actor, at_us: int, action: str, before: Credential | None, after: Credential) -> Any:
         old, new = None if before is None else _shown(before), _shown(after)
         if before is not None and before.hash != after.hash and after.revoked_us is None:
             new["password"] = "changed"
@@ -395,19 +395,19 @@ class LoginKeeper:
             at_us, action, self.kind.kind, self.kind.called(after), after.account_id, before=old, after=new
         )
 
-    async def _earlier(self, actor: Actor, idempotency: IdempotencyKey | None) -> ApiKey | None:
+    async def _earlier(self, actor: Actor, idempotency: IdempotencyKey | None) -> Credential | None:
         claim = await earlier(self._store, idempotency, self._now_us())
         return None if claim is None else await self._of(actor, claim)
 
-    async def _of(self, actor: Actor, claim: Claim) -> ApiKey:
+    async def _of(self, actor: Actor, claim: Claim) -> Credential:
         return await self.get(actor, msgspec.json.decode(claim.made or "{}").get("name", ""))
 
 
-def _owns(one: ApiKey) -> bool:
+def _owns(one: Credential) -> bool:
     return one.kind == PEOPLE.kind and one.revoked_us is None and one.settings.get("role") == "owner"
 
 
-def _shown(one: ApiKey) -> dict[str, Any]:
+def _shown(one: Credential) -> dict[str, Any]:
     """What the trail shows: never the hash."""
     return {
         "name": one.name,

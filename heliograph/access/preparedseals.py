@@ -10,7 +10,7 @@ from heliograph.access.documents import key_of
 from heliograph.access.publishable import PUBLISHABLE_PREFIX, message_in, sealed_message
 from heliograph.contracts import Administration, Sealer, Store, StoreCheck
 from heliograph.errors import SecretLocked, VersionConflict
-from heliograph.model import ApiKey
+from heliograph.model import Credential
 
 __all__ = ["prepared_findings", "prepared_keys", "reseal_prepared"]
 
@@ -19,7 +19,7 @@ _TRIES: Final = 20
 """Somebody may revoke one of them at the same time, again and again."""
 
 
-async def _pages(store: Store) -> AsyncIterator[list[ApiKey]]:
+async def _pages(store: Store) -> AsyncIterator[list[Credential]]:
     for account in await store.accounts():
         before = ""
         while tokens := await store.publishable_of(account.id, begins=PUBLISHABLE_PREFIX, before=before, limit=_STEP):

@@ -24,7 +24,7 @@ from heliograph.contracts import PUBLISHABLE, Administration, Claim, Sealer, Sto
 from heliograph.delivery.idempotency import Outcome, claim_of, earlier, outcome_of, place_of, same
 from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
-from heliograph.model import Account, ApiKey
+from heliograph.model import Account, Credential
 
 __all__ = [
     "MOST_OPEN",
@@ -61,7 +61,7 @@ def id_of(text: str) -> str:
     return text[:_ID_CHARACTERS]
 
 
-def is_test_token(token: ApiKey) -> bool:
+def is_test_token(token: Credential) -> bool:
     """Whether what it starts is for the sandbox of its account: its id says so, for ever."""
     return token.prefix.startswith(_TEST)
 
@@ -71,30 +71,30 @@ def side_of(account: Account) -> str:
     return _TEST if account.is_sandbox else _LIVE
 
 
-def start_key(token: ApiKey) -> IdempotencyKey:
+def start_key(token: Credential) -> IdempotencyKey:
     """The key under which a token is used once. No caller can send it: no header has a line break."""
     account_id = -token.account_id if is_test_token(token) else token.account_id
     key = f"{PUBLISHABLE}\n{token.prefix}"
     return IdempotencyKey(account_id=account_id, key=key, body_hash=token.hash, life_us=_CLAIMED_US)
 
 
-def message_in(token: ApiKey, sealer: Sealer) -> bytes:
+def message_in(token: Credential, sealer: Sealer) -> bytes:
     """The prepared message. Raises ``SecretLocked``."""
     return opened(str(token.settings["message"]), sealer, *_place(token)).encode()
 
 
-def sealed_message(token: ApiKey, message: bytes, sealer: Sealer) -> ApiKey:
+def sealed_message(token: Credential, message: bytes, sealer: Sealer) -> Credential:
     """The token with this message in it. Raises ``ConfigError`` where there is no master key."""
     secret = sealed(message.decode(), sealer, *_place(token))
     return replace(token, settings={**token.settings, "message": secret})
 
 
-def _place(token: ApiKey) -> tuple[str, str, str]:
+def _place(token: Credential) -> tuple[str, str, str]:
     """What the message of a token is bound to."""
     return PUBLISHABLE, f"{token.account_id}\n{token.prefix}", "message"
 
 
-def state_of(token: ApiKey, outcome: Outcome | None, now_us: int) -> str:
+def state_of(token: Credential, outcome: Outcome | None, now_us: int) -> str:
     """``started`` or ``refused``, which nothing undoes; otherwise ``revoked``, ``expired`` or ``open``."""
     if outcome is not None:
         return "refused" if outcome.message_id is None else "started"
@@ -118,7 +118,7 @@ class PublishableKeeper:
         origins: Sequence[str],
         life_us: int,
         idempotency: IdempotencyKey | None = None,
-    ) -> tuple[ApiKey, str | None]:
+    ) -> tuple[Credential, str | None]:
         """A token and its text; the text is None where the same request made it at the same time.
 
         It ends with the access token that asks for it, at the latest. Raises ``RequestRejected``.
@@ -133,7 +133,7 @@ class PublishableKeeper:
         name = f"{side_of(principal.account)}{now_us // 1000:012x}{secrets.token_hex(4)}"
         text = name + secrets.token_hex(32)
         ends_us = now_us + life_us
-        bare = ApiKey(
+        bare = Credential(
             id=0,
             account_id=account_id,
             prefix=name,
@@ -153,11 +153,11 @@ class PublishableKeeper:
             return await self._of_claim(principal.account, same(done_now.taken, idempotency)), None
         return done_now.credentials[0], text
 
-    async def page(self, account: Account, *, before: str = "", limit: int = 50) -> list[ApiKey]:
+    async def page(self, account: Account, *, before: str = "", limit: int = 50) -> list[Credential]:
         """Those of an account's side, newest first, older than the id ``before``; for a day after their end."""
         return await self._store.publishable_of(abs(account.id), begins=side_of(account), before=before, limit=limit)
 
-    async def get(self, account: Account, name: str) -> ApiKey:
+    async def get(self, account: Account, name: str) -> Credential:
         """One by its id; a stranger's, and one of the other side, is not there. Raises ``RequestRejected``."""
         found = await self.page(account, before=f"{name}~", limit=1) if _ID.fullmatch(name) else []
         if not found or found[0].prefix != name:
@@ -166,7 +166,7 @@ class PublishableKeeper:
             )
         return found[0]
 
-    async def revoke(self, actor: Actor, account: Account, name: str, expected: int | None = None) -> ApiKey:
+    async def revoke(self, actor: Actor, account: Account, name: str, expected: int | None = None) -> Credential:
         """Ends a token for ever; once more is no error. Raises ``RequestRejected`` and ``VersionConflict``."""
         before = await self.get(account, name)
         if before.revoked_us is not None:
@@ -183,18 +183,18 @@ class PublishableKeeper:
         )
         return (await self._store.administer(change)).credentials[0]
 
-    async def outcomes(self, tokens: Sequence[ApiKey]) -> dict[str, Outcome]:
+    async def outcomes(self, tokens: Sequence[Credential]) -> dict[str, Outcome]:
         """What became of those that were used, by id."""
         asked = {place_of(start_key(token)): token.prefix for token in tokens}
         found = await self._store.claims(list(asked), self._now_us()) if asked else {}
         return {asked[place]: outcome_of(claim) for place, claim in found.items()}
 
-    async def earlier(self, account: Account, idempotency: IdempotencyKey | None) -> ApiKey | None:
+    async def earlier(self, account: Account, idempotency: IdempotencyKey | None) -> Credential | None:
         """What this very request made before; None where it is new. Raises ``RequestRejected`` (409)."""
         claim = await earlier(self._store, idempotency, self._now_us())
         return None if claim is None else await self._of_claim(account, claim)
 
-    async def _of_claim(self, account: Account, claim: Claim) -> ApiKey:
+    async def _of_claim(self, account: Account, claim: Claim) -> Credential:
         return await self.get(account, msgspec.json.decode(claim.made or "{}").get("token", ""))
 
 
@@ -202,7 +202,7 @@ class Pass(Struct, frozen=True):
     """A token that may be used now. ``principal`` is the account under the token's id, with no right at all;
     ``maker`` whose limits count."""
 
-    token: ApiKey
+    token: Credential
     principal: Principal
     maker: Principal
 
@@ -239,7 +239,7 @@ class Passes:
             Principal(account, frozenset(), made_by),
         )
 
-    async def _account_of(self, token: ApiKey) -> Account | None:
+    async def _account_of(self, token: Credential) -> Account | None:
         """Whom a token acts for: None where who made it may no longer send."""
         if token.settings["made_kind"] == "key":
             account = await self._account_of_key(str(token.settings["made_by"]))

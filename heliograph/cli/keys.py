@@ -14,7 +14,7 @@ from heliograph.cli.options import Config, Json
 if TYPE_CHECKING:
     from heliograph.access.keykeeping import KeyKeeper
     from heliograph.contracts import Store
-    from heliograph.model import ApiKey
+    from heliograph.model import Credential
 
 __all__ = ["app", "create_key"]
 
@@ -166,7 +166,7 @@ def rotate(
 
     overlap_us = seconds_of(overlap, "--overlap", least=0) * 1_000_000
 
-    async def work(store: Store) -> tuple[ApiKey, str, ApiKey]:
+    async def work(store: Store) -> tuple[Credential, str, Credential]:
         old = await _known(store, prefix)
         try:
             kept, text = await _keeper(store).rotate(command_actor(), old.prefix, overlap_us)
@@ -212,7 +212,7 @@ def revoke(prefix: Beginning, config: Config = None) -> None:
     print(f"Revoked {with_store(config, work)}….")
 
 
-async def _known(store: Store, prefix: str) -> ApiKey:
+async def _known(store: Store, prefix: str) -> Credential:
     from heliograph.cli.faults import CommandFailed
 
     for key in await store.keys():

@@ -12,7 +12,7 @@ from heliograph.cli.options import Config, Json
 
 if TYPE_CHECKING:
     from heliograph.access.logins import LoginKeeper, LoginKind
-    from heliograph.model import ApiKey
+    from heliograph.model import Credential
 
 __all__ = ["people", "smpp_customers"]
 
@@ -140,7 +140,7 @@ def _create(
     title: str,
     addresses: tuple[str, ...],
 ) -> None:
-    async def work(keeper: LoginKeeper) -> tuple[ApiKey, str | None]:
+    async def work(keeper: LoginKeeper) -> tuple[Credential, str | None]:
         account_id = await keeper.account_id(_actor(), account, 0)
         return await keeper.create(_actor(), account_id, name, settings, title=title, addresses=addresses)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from heliograph.access.publishable import PublishableKeeper
     from heliograph.access.sealing import MasterKeys
     from heliograph.contracts import Store
-    from heliograph.model import Account, ApiKey
+    from heliograph.model import Account, Credential
 
 __all__ = ["app"]
 
@@ -112,7 +112,7 @@ async def _rows(store: Store, keys: MasterKeys, account: Account, limit: int) ->
     ]
 
 
-def _recipient(token: ApiKey, keys: MasterKeys) -> str | None:
+def _recipient(token: Credential, keys: MasterKeys) -> str | None:
     """Who it is for, where the master key opens that."""
     import msgspec
 

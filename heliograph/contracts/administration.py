@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct, field
 
 from heliograph.contracts.claims import Claim
-from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
+from heliograph.model import Account, AuditEntry, ConfigObject, Credential
 
 __all__ = ["NEW_ACCOUNT", "Administered", "Administration", "Administrative", "AuditFilter", "OptOutTrail", "Recorder"]
 
@@ -29,7 +29,7 @@ class Administration(Struct, kw_only=True):
 
     at_us: int
     accounts: list[tuple[Account, Expected]] = field(default_factory=list)
-    credentials: list[tuple[ApiKey, Expected]] = field(default_factory=list)
+    credentials: list[tuple[Credential, Expected]] = field(default_factory=list)
     objects: list[tuple[ConfigObject, Expected]] = field(default_factory=list)
     deleted: list[tuple[str, str, Expected]] = field(default_factory=list)
     """(kind, name, version) of objects that end."""
@@ -44,7 +44,7 @@ class Administered(Struct, frozen=True, kw_only=True):
     """
 
     accounts: tuple[Account, ...] = ()
-    credentials: tuple[ApiKey, ...] = ()
+    credentials: tuple[Credential, ...] = ()
     objects: tuple[ConfigObject, ...] = ()
     taken: Claim | None = None
 
@@ -92,11 +92,11 @@ class Administrative(Protocol):
         """Objects of a kind, or all, by kind and name."""
         ...
 
-    async def credentials(self, kind: str) -> list[ApiKey]:
+    async def credentials(self, kind: str) -> list[Credential]:
         """Credentials of a kind (``key`` is that of API keys), revoked ones too, oldest first."""
         ...
 
-    async def logins(self, kind: str, name: str) -> list[ApiKey]:
+    async def logins(self, kind: str, name: str) -> list[Credential]:
         """Credentials of the kind ``person`` or ``smpp`` that are called this, ended ones too, oldest first.
 
         A person's prefix is ``ACCOUNT_ID:NAME``, so several can have one name; what an SMPP customer is called is its

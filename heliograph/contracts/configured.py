@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from heliograph.model import Account, ApiKey, Endpoint
+from heliograph.model import Account, Credential, Endpoint
 
 __all__ = ["Configured"]
 
@@ -27,7 +27,7 @@ class Configured(Protocol):
         """The number of each connector name, made where there is none (from 1)."""
         ...
 
-    async def keys(self) -> list[ApiKey]: ...
+    async def keys(self) -> list[Credential]: ...
 
     async def note_key_uses(self, prefixes: Iterable[str], at_us: int) -> None:
         """Keeps when keys were used last. No change of the configuration: nobody reads keys anew for it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from heliograph.model import ApiKey
+from heliograph.model import Credential
 
 __all__ = ["PUBLISHABLE", "PublishableTokens"]
 
@@ -19,11 +19,11 @@ PUBLISHABLE = "publishable"
 class PublishableTokens(Protocol):
     """The part of the store that finds them, each by an index."""
 
-    async def publishable(self, hash: bytes) -> ApiKey | None:
+    async def publishable(self, hash: bytes) -> Credential | None:
         """The one whose text has this SHA-256, expired and revoked ones too."""
         ...
 
-    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[ApiKey]:
+    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[Credential]:
         """Those of an account, by ``prefix`` from the greatest: it begins with ``begins`` and, unless ``before``
         is empty, is less than that."""
         ...

@@ -12,7 +12,7 @@ __all__ = [
     "CUSTOMER_SCOPES",
     "SCOPES",
     "Account",
-    "ApiKey",
+    "Credential",
     "Number",
     "OptOut",
     "Route",
@@ -66,7 +66,7 @@ def sandbox_of(account: Account) -> Account:
     return replace(account, id=-account.id)
 
 
-class ApiKey(Struct, frozen=True, kw_only=True):
+class Credential(Struct, frozen=True, kw_only=True):
     """A credential, never recoverable. Of an API key ``hash`` is the SHA-256 of its text, ``prefix`` its start.
 
     Other kinds (``person``, ``smpp``, ``publishable``) keep the name by which they are found in ``prefix``, and in

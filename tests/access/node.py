@@ -16,7 +16,7 @@ from heliograph.access.tokens import Tokens
 from heliograph.access.unseen import Unseen
 from heliograph.contracts import Administration
 from heliograph.errors import RequestRejected
-from heliograph.model import Account, ApiKey
+from heliograph.model import Account, Credential
 from heliograph.store.sqlite import SqliteStore
 from tests.keys import keep_key
 
@@ -77,6 +77,6 @@ class Node:
         await self.store.administer(Administration(at_us=self.us, accounts=[(closed, None)]))
         await self.ring.refresh()
 
-    async def change_key(self, key: ApiKey, **changes: Any) -> None:
+    async def change_key(self, key: Credential, **changes: Any) -> None:
         await self.store.administer(Administration(at_us=self.us, credentials=[(replace(key, **changes), None)]))
         await self.ring.refresh()

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from heliograph.access.actors import Actor
 from heliograph.access.optouts import opted_in, opted_out
 from heliograph.contracts import Acceptance, Administration, AuditFilter, Changes, Store
-from heliograph.model import ApiKey, AuditEntry, OptOut
+from heliograph.model import AuditEntry, Credential, OptOut
 from heliograph.store import open_store
 from tests.conformance.values import NOW, Make
 from tests.keys import keep_key, revoke_key
 
 
-def key(prefix: str, account_id: int = 1) -> ApiKey:
-    return ApiKey(
+def key(prefix: str, account_id: int = 1) -> Credential:
+    return Credential(
         id=0, account_id=account_id, prefix=prefix, hash=prefix.encode().ljust(32, b"\0"), scopes=("a:b", "c"),
         created_us=NOW, expires_us=NOW + 1,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from heliograph.contracts import NEW_ACCOUNT, Acceptance, Administration, AuditFilter, Changes, Claim, Store
 from heliograph.errors import StoreError, VersionConflict
-from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
+from heliograph.model import Account, AuditEntry, ConfigObject, Credential
 from heliograph.store import open_store
 from tests.conformance.values import NOW, Make
 
@@ -73,9 +73,9 @@ async def test_what_is_not_there_is_not_changed(store: Store) -> None:
         assert raised.value.version == 0
 
 
-def person(email: str, **fields: object) -> ApiKey:
+def person(email: str, **fields: object) -> Credential:
     values = {"id": 0, "account_id": 1, "prefix": email, "hash": email.encode(), "scopes": (), "created_us": NOW}
-    return ApiKey(**{**values, "kind": "person", "settings": {"role": "owner"}, **fields})  # type: ignore[arg-type]
+    return Credential(**{**values, "kind": "person", "settings": {"role": "owner"}, **fields})  # type: ignore[arg-type]
 
 
 async def test_accounts_and_credentials(store: Store) -> None:

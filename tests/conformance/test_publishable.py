@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from heliograph.contracts import PUBLISHABLE, Administration, AuditFilter, Claim, Store
 from heliograph.errors import VersionConflict
-from heliograph.model import Account, ApiKey, AuditEntry
+from heliograph.model import Account, AuditEntry, Credential
 from heliograph.store import open_store
 from tests.conformance.stores import StoreKind
 from tests.conformance.values import HOUR, NOW, SECOND
@@ -19,10 +19,10 @@ from tests.keys import keep_key
 LIVE, TEST = "hg_pub_live_", "hg_pub_test_"
 
 
-def token(name: str, account_id: int = 1, **fields: object) -> ApiKey:
+def token(name: str, account_id: int = 1, **fields: object) -> Credential:
     values = {"id": 0, "account_id": account_id, "prefix": name, "hash": digest(name), "scopes": (), "created_us": NOW}
     more = {"expires_us": NOW + HOUR, "kind": PUBLISHABLE, "settings": {"origins": ["https://shop.example"]}}
-    return ApiKey(**{**values, **more, **fields})  # type: ignore[arg-type]
+    return Credential(**{**values, **more, **fields})  # type: ignore[arg-type]
 
 
 def digest(name: str) -> bytes:
@@ -34,7 +34,7 @@ async def accounts(store: Store) -> None:
         await store.ensure_account(name, NOW)
 
 
-async def add(store: Store, *tokens: ApiKey) -> list[ApiKey]:
+async def add(store: Store, *tokens: Credential) -> list[Credential]:
     change = Administration(at_us=NOW, credentials=[(one, 0) for one in tokens])
     return list((await store.administer(change)).credentials)
 
@@ -79,7 +79,7 @@ async def test_a_name_is_given_once_and_a_claim_with_it(store: Store) -> None:
 
 async def listed(
     store: Store, account_id: int, begins: str = "hg_pub_", before: str = "", limit: int = 9
-) -> list[ApiKey]:
+) -> list[Credential]:
     return await store.publishable_of(account_id, begins=begins, before=before, limit=limit)
 
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from heliograph.contracts import PUBLISHABLE, Administration, AuditFilter, Changes
-from heliograph.model import DEAD_FROM_US, ApiKey, AuditEntry, PendingDelivery, State
+from heliograph.model import DEAD_FROM_US, AuditEntry, Credential, PendingDelivery, State
 from heliograph.telemetry import journal
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
@@ -155,7 +155,7 @@ async def test_a_token_for_browsers_goes_a_day_after_its_end(tmp_path: Path) -> 
     async with house(tmp_path / "tokens.db", [], clock=clock) as here:
         account = await here.store.ensure_account("shop", clock.now_us())
         tokens = [
-            ApiKey(
+            Credential(
                 id=0, account_id=account.id, prefix=f"hg_pub_live_{at}", hash=bytes([at]) * 32, scopes=(),
                 kind=PUBLISHABLE, created_us=clock.now_us(), expires_us=clock.now_us() + at * 1_000_000,
             )

@@ -22,7 +22,7 @@ from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
-from heliograph.model import CUSTOMER_SCOPES, ApiKey
+from heliograph.model import CUSTOMER_SCOPES, Credential
 
 __all__ = ["KEY_OPERATIONS", "Keys"]
 
@@ -167,7 +167,7 @@ class Keys:
     async def _call(self, request: Request) -> Call:
         return await self._read(request, self._services.bounds.body_octets)
 
-    async def _view(self, key: ApiKey, text: str | None = None, *, fresh: bool = False) -> bytes:
+    async def _view(self, key: Credential, text: str | None = None, *, fresh: bool = False) -> bytes:
         names = {one.id: one.name for one in await self._services.store.accounts()}
         return _encode(_view_of(key, names.get(key.account_id, ""), text, fresh=fresh))
 
@@ -186,7 +186,7 @@ class Keys:
         key, text = await self._keeper.create(actor, account_id, wish, idempotency_of(call, principal))
         return await self._made(key, text)
 
-    async def _made(self, key: ApiKey, text: str | None) -> Reply:
+    async def _made(self, key: Credential, text: str | None) -> Reply:
         replayed = ((b"idempotent-replayed", b"true"),) if text is None else ()
         return Reply(201, await self._view(key, text, fresh=True), (etag(key.version), *_NOT_KEPT, *replayed))
 
@@ -229,7 +229,7 @@ class Keys:
         return Reply(204, b"")
 
 
-def _view_of(key: ApiKey, account: str, text: str | None = None, *, fresh: bool = False) -> KeyView:
+def _view_of(key: Credential, account: str, text: str | None = None, *, fresh: bool = False) -> KeyView:
     return KeyView(
         key.prefix,
         key.name,

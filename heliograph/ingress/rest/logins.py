@@ -19,7 +19,7 @@ from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
-from heliograph.model import ApiKey
+from heliograph.model import Credential
 
 __all__ = ["LOGIN_OPERATIONS", "LoginEndpoints", "login_endpoints"]
 
@@ -163,7 +163,7 @@ class _Words(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     settings: tuple[str, ...]
     """The fields that are settings of the kind."""
-    view: Callable[[ApiKey, str], Any]
+    view: Callable[[Credential, str], Any]
 
 
 _PERSON: Final = _Words(
@@ -304,7 +304,7 @@ class LoginEndpoints:
         await self._keeper.end(actor, self._name(request), expected_of(request))
         return Reply(204, b"")
 
-    async def _shown(self, one: ApiKey, **more: Any) -> bytes:
+    async def _shown(self, one: Credential, **more: Any) -> bytes:
         names = {account.id: account.name for account in await self._services.store.accounts()}
         return _encode(msgspec.structs.replace(self._words.view(one, names.get(one.account_id, "")), **more))
 

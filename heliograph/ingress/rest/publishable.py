@@ -24,7 +24,7 @@ from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.sending import SEND_FIELDS, SEND_SCOPE, PreparedBody, submission_of
 from heliograph.ingress.rest.services import Services
 from heliograph.ingress.rest.versions import etag, expected_of
-from heliograph.model import ApiKey
+from heliograph.model import Credential
 from heliograph.rules.origins import MOST_ORIGIN_CHARACTERS, origin_fault
 
 __all__ = ["ENTRANCE", "PUBLISHABLE_OPERATIONS", "Publishable", "prepared_in"]
@@ -122,7 +122,7 @@ _prepared = msgspec.json.Decoder(PreparedBody)
 _encode = msgspec.json.Encoder().encode
 
 
-def prepared_in(token: ApiKey, services: Services) -> PreparedBody:
+def prepared_in(token: Credential, services: Services) -> PreparedBody:
     """The message that a token starts. Raises ``SecretLocked``."""
     return _prepared.decode(message_in(token, services.sealer))
 
@@ -216,12 +216,12 @@ class Publishable:
         await self._keeper.revoke(actor, principal.account, request.path_params["id"], expected_of(request))
         return Reply(204, b"")
 
-    async def _views(self, tokens: Sequence[ApiKey]) -> list[PublishableView]:
+    async def _views(self, tokens: Sequence[Credential]) -> list[PublishableView]:
         outcomes = await self._keeper.outcomes(tokens)
         now_us = self._services.now_us()
         return [self._view(one, outcomes.get(one.prefix), now_us) for one in tokens]
 
-    def _view(self, token: ApiKey, outcome: Outcome | None, now_us: int) -> PublishableView:
+    def _view(self, token: Credential, outcome: Outcome | None, now_us: int) -> PublishableView:
         try:
             message: PreparedBody | UnsetType = prepared_in(token, self._services)
         except SecretLocked:

@@ -11,7 +11,7 @@ from msgspec.structs import astuple, replace
 
 from heliograph.contracts import PUBLISHABLE, Administered, Administration, AuditFilter, Claim
 from heliograph.errors import VersionConflict
-from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
+from heliograph.model import Account, AuditEntry, ConfigObject, Credential
 from heliograph.store.postgres.connection import Connection, translated
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
@@ -54,20 +54,20 @@ class Administering(Reads):
         """Objects of a kind, or all, by kind and name."""
         return [ConfigObject(**dict(row)) for row in await self._fetch("objects", kind)]
 
-    async def credentials(self, kind: str) -> list[ApiKey]:
+    async def credentials(self, kind: str) -> list[Credential]:
         """Credentials of a kind, oldest first."""
         return [_credential_of(row) for row in await self._fetch("credentials", kind)]
 
-    async def logins(self, kind: str, name: str) -> list[ApiKey]:
+    async def logins(self, kind: str, name: str) -> list[Credential]:
         """Credentials of a kind that are called this, oldest first."""
         return [_credential_of(row) for row in await self._fetch("logins", kind, name)]
 
-    async def publishable(self, hash: bytes) -> ApiKey | None:
+    async def publishable(self, hash: bytes) -> Credential | None:
         """The token whose text has this hash."""
         rows = await self._fetch("publishable", hash)
         return _credential_of(rows[0]) if rows else None
 
-    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[ApiKey]:
+    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[Credential]:
         """Tokens of an account, the greatest name first."""
         rows = await self._fetch("publishable_of", account_id, begins, end_of(begins, before), limit)
         return [_credential_of(row) for row in rows]
@@ -103,9 +103,9 @@ def settings_of(account: Account) -> tuple[Any, ...]:
     return *astuple(account)[3:7], json.dumps(dict(account.settings))
 
 
-def _credential_of(row: Any) -> ApiKey:
+def _credential_of(row: Any) -> Credential:
     lists = {"scopes": tuple(row["scopes"]), "addresses": tuple(row["addresses"])}
-    return ApiKey(**{**dict(row), **lists, "settings": json.loads(row["settings"])})
+    return Credential(**{**dict(row), **lists, "settings": json.loads(row["settings"])})
 
 
 async def put_audit(connection: Connection, entries: Iterable[AuditEntry]) -> None:
@@ -141,7 +141,7 @@ async def _put_account(connection: Connection, account: Account, expected: int |
     return replace(account, version=version)
 
 
-async def _put_credential(connection: Connection, one: ApiKey, expected: int | None) -> ApiKey:
+async def _put_credential(connection: Connection, one: Credential, expected: int | None) -> Credential:
     row = await connection.fetchrow(QUERIES["credential_version"], one.prefix)
     there, number = row or (None, 0)
     if one.id and there is None:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from heliograph.contracts import OPTED_OUT, OptOutTrail, Sealer
-from heliograph.model import Account, ApiKey, Endpoint, OptOut
+from heliograph.model import Account, Credential, Endpoint, OptOut
 from heliograph.store.postgres.administration import Administering, account_of, put_audit, settings_of
 from heliograph.store.postgres.connection import translated
 from heliograph.store.postgres.optouts import OptOutFilter
@@ -70,7 +70,7 @@ class Configuration(Administering):
             rows = await self._fetch("connectors", wanted)
         return {row[0]: row[1] for row in rows}
 
-    async def keys(self) -> list[ApiKey]:
+    async def keys(self) -> list[Credential]:
         """All keys, revoked ones too."""
         return await self.credentials("key")
 
@@ -136,7 +136,7 @@ class Configuration(Administering):
             self.on_opt_outs()
 
 
-def _values_of(key: ApiKey) -> tuple[Any, ...]:
+def _values_of(key: Credential) -> tuple[Any, ...]:
     values = astuple(key)
     return *values[1:4], list(key.scopes), *values[5:9], list(key.addresses)
 

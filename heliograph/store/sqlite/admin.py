@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from heliograph.contracts import OptOutTrail
-from heliograph.model import Account, ApiKey, Endpoint, OptOut
+from heliograph.model import Account, Credential, Endpoint, OptOut
 from heliograph.store.sqlite import counts
 from heliograph.store.sqlite.administration import account_of, credentials, put_audit, settings_of
 from heliograph.store.sqlite.queries import ask, query, read_all, write_all
@@ -58,7 +58,7 @@ def ensure_connectors(db: apsw.Connection, names: Sequence[str]) -> dict[str, in
     return {name: known[name] for name in names}
 
 
-def keys(db: apsw.Connection) -> list[ApiKey]:
+def keys(db: apsw.Connection) -> list[Credential]:
     return credentials(db, "key")
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import astuple, replace
 
 from heliograph.contracts import Administered, Administration, AuditFilter
 from heliograph.errors import VersionConflict
-from heliograph.model import Account, ApiKey, AuditEntry, ConfigObject
+from heliograph.model import Account, AuditEntry, ConfigObject, Credential
 from heliograph.store.sqlite.queries import query, read_all, write_all
 from heliograph.store.sqlite.rows import claim_of
 from heliograph.store.versions import MadeAccounts, configures, end_of, next_version
@@ -42,11 +42,11 @@ def account_of(row: Any) -> Account:
     )  # fmt: skip
 
 
-def credential_of(row: Any) -> ApiKey:
+def credential_of(row: Any) -> Credential:
     """A credential from the columns of ``CREDENTIAL``."""
     (number, account_id, prefix, digest, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us,
      kind, settings, version) = row  # fmt: skip
-    return ApiKey(
+    return Credential(
         id=number, account_id=account_id, prefix=prefix, hash=digest, scopes=tuple(json.loads(scopes)),
         created_us=created_us, expires_us=expires_us, revoked_us=revoked_us, name=name,
         addresses=tuple(json.loads(addresses)), last_used_us=last_used_us, kind=kind, settings=json.loads(settings),
@@ -107,7 +107,7 @@ def settings_of(account: Account) -> tuple[str, str | None, bool, bool, str]:
     )  # fmt: skip
 
 
-def _put_credential(db: apsw.Connection, one: ApiKey, expected: int | None) -> ApiKey:
+def _put_credential(db: apsw.Connection, one: Credential, expected: int | None) -> Credential:
     there, number = db.execute(query("credential_version"), (one.prefix,)).fetchone() or (None, 0)
     if one.id and there is None:
         raise VersionConflict("credential", one.prefix, 0)
@@ -140,20 +140,20 @@ def objects(db: apsw.Connection, kind: str | None) -> list[ConfigObject]:
             for row in db.execute(query("objects"), (kind,))]  # fmt: skip
 
 
-def credentials(db: apsw.Connection, kind: str) -> list[ApiKey]:
+def credentials(db: apsw.Connection, kind: str) -> list[Credential]:
     return [credential_of(row) for row in db.execute(query("credentials"), (kind,))]
 
 
-def logins(db: apsw.Connection, kind: str, name: str) -> list[ApiKey]:
+def logins(db: apsw.Connection, kind: str, name: str) -> list[Credential]:
     return [credential_of(row) for row in db.execute(query("logins"), (kind, name))]
 
 
-def publishable(db: apsw.Connection, digest: bytes) -> ApiKey | None:
+def publishable(db: apsw.Connection, digest: bytes) -> Credential | None:
     row = db.execute(query("publishable"), (digest,)).fetchone()
     return None if row is None else credential_of(row)
 
 
-def publishable_of(db: apsw.Connection, account_id: int, begins: str, before: str, limit: int) -> list[ApiKey]:
+def publishable_of(db: apsw.Connection, account_id: int, begins: str, before: str, limit: int) -> list[Credential]:
     span = (account_id, begins, end_of(begins, before), limit)
     return [credential_of(row) for row in db.execute(query("publishable_of"), span)]
 

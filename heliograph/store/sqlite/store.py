@@ -43,10 +43,10 @@ from heliograph.contracts import (
 from heliograph.errors import StoreBusy, StoreError, StoreOutdated
 from heliograph.model import (
     Account,
-    ApiKey,
     AuditEntry,
     ConfigObject,
     Content,
+    Credential,
     Endpoint,
     Fact,
     Live,
@@ -380,16 +380,16 @@ class SqliteStore:
     async def objects(self, kind: str | None = None) -> list[ConfigObject]:
         return await self._shows.run(lambda db: administration.objects(db, kind))
 
-    async def credentials(self, kind: str) -> list[ApiKey]:
+    async def credentials(self, kind: str) -> list[Credential]:
         return await self._shows.run(lambda db: administration.credentials(db, kind))
 
-    async def logins(self, kind: str, name: str) -> list[ApiKey]:
+    async def logins(self, kind: str, name: str) -> list[Credential]:
         return await self._shows.run(lambda db: administration.logins(db, kind, name))
 
-    async def publishable(self, hash: bytes) -> ApiKey | None:
+    async def publishable(self, hash: bytes) -> Credential | None:
         return await self._shows.run(lambda db: administration.publishable(db, hash))
 
-    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[ApiKey]:
+    async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[Credential]:
         return await self._shows.run(lambda db: administration.publishable_of(db, account_id, begins, before, limit))
 
     async def open_publishable(self, account_id: int, now_us: int) -> int:
@@ -401,7 +401,7 @@ class SqliteStore:
     async def purge_audit(self, before_us: int, limit: int) -> int:
         return await self._writer.run(lambda db: administration.purge_audit(db, before_us, limit))
 
-    async def keys(self) -> list[ApiKey]:
+    async def keys(self) -> list[Credential]:
         return await self._shows.run(admin.keys)
 
     async def note_key_uses(self, prefixes: Iterable[str], at_us: int) -> None:
