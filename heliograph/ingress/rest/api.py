@@ -62,7 +62,6 @@ _Answer = Callable[[Request], Awaitable[Reply | Response]]
 _NOTHING_FOREIGN = ((b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),)
 """The page of the API has its style inside and asks nobody for anything."""
 _FORBIDDEN = 403
-_NOT_KEPT = ((b"cache-control", b"no-store"),)
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
 

@@ -136,11 +136,6 @@ class Configuration(Administering):
             self.on_opt_outs()
 
 
-def _values_of(key: Credential) -> tuple[Any, ...]:
-    values = astuple(key)
-    return *values[1:4], list(key.scopes), *values[5:9], list(key.addresses)
-
-
 def _pieces(rows: Iterable[Any]) -> Iterable[list[Any]]:
     everything = list(rows)
     for start in range(0, len(everything), _OPT_OUTS_A_STATEMENT):
