@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.administering import DRY_RUN, Administering, dry, would
 from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
+from heliograph.ingress.rest.endpoints import REPLAYED, Answerer, Caller, Reader
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
@@ -122,9 +123,6 @@ _patch = msgspec.json.Decoder(AccountPatch)
 _FIELDS = (*AccountBody.__struct_fields__, *AccountPatch.__struct_fields__, *AccountWords.__struct_fields__)
 _encode = msgspec.json.Encoder().encode
 
-Caller = Callable[..., Principal]
-Reader = Callable[[Request, int], Awaitable[Call]]
-
 
 class Accounting:
     """All of them. ``caller`` says who asks (by one of two scopes), or raises; ``read`` reads a body under a bound."""
@@ -137,7 +135,7 @@ class Accounting:
         self._read = read
         self._writing = Administering(services.store, services.now_us, services.reconfigured)
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
         return {
             ("POST", "/v1/accounts"): self.make,
@@ -218,7 +216,7 @@ class Accounting:
         if name not in self._keys.accounts.named:
             await self._keys.refresh()
         account = self._keys.accounts.below(root, name)
-        headers = (etag(account.version), (b"idempotent-replayed", b"true"))
+        headers = (etag(account.version), *REPLAYED)
         return Reply(201, _encode(self._view(account)), headers)
 
     async def change(self, request: Request) -> Reply:

@@ -32,6 +32,7 @@ from heliograph.ingress.rest.asking import parameters, peer_of
 from heliograph.ingress.rest.audit import AUDIT_OPERATIONS, Audit
 from heliograph.ingress.rest.calls import Call, caller, decode, idempotency_of, shown_request
 from heliograph.ingress.rest.declaring import DECLARED_OPERATIONS, Declaring
+from heliograph.ingress.rest.endpoints import REPLAYED, Answerer
 from heliograph.ingress.rest.events import EVENT_OPERATIONS, Events
 from heliograph.ingress.rest.hooks import HOOK_OPERATIONS
 from heliograph.ingress.rest.keys import KEY_OPERATIONS, Keys
@@ -235,7 +236,7 @@ class _Routes:
         app.openapi = lambda: schema  # type: ignore[method-assign]
         self._docs = docs_page(schema)
 
-    def _plain(self) -> dict[str, Callable[[Request], Awaitable[Reply]]]:
+    def _plain(self) -> dict[str, Answerer]:
         """Paths of the house itself, which the document leaves out."""
         return {
             "/healthz": self.healthz,
@@ -245,7 +246,7 @@ class _Routes:
             **self._oauth.documents(),
         }
 
-    def _through(self, door: Door) -> Callable[[Request], Awaitable[Reply]]:
+    def _through(self, door: Door) -> Answerer:
         """The same endpoint for requests that do not come through its door."""
 
         async def through(request: Request) -> Reply:
@@ -378,7 +379,7 @@ class _Routes:
         except sms.CannotEncode as error:
             raise RequestRejected("encoding_impossible", str(error), field="text") from error
         replayed = await self._services.webhooks.once.used(idempotency_of(call, principal))
-        return Reply(200, _encode(seen), _replay_headers(replayed))
+        return Reply(200, _encode(seen), REPLAYED if replayed else ())
 
     # --- the house itself --------------------------------------------------------------------------
 
@@ -440,10 +441,6 @@ def _response(reply: Reply) -> Response:
         response.raw_headers.append((b"content-type", reply.media_type))
     response.raw_headers.extend(reply.headers)
     return response
-
-
-def _replay_headers(replayed: bool) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"idempotent-replayed", b"true"),) if replayed else ()
 
 
 def _no_message() -> RequestRejected:

@@ -5,7 +5,7 @@ The operator sees all of it; who keeps accounts, what concerns their own account
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from heliograph.contracts import AuditFilter
 from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, moment_us, parameters, words
+from heliograph.ingress.rest.endpoints import Caller
 from heliograph.ingress.rest.export import FORMATS, csv_lines
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
@@ -101,7 +102,7 @@ AUDIT_OPERATIONS: Final = (
 class Audit:
     """The endpoint. ``caller`` says who asks, or raises."""
 
-    def __init__(self, services: Services, caller: Callable[..., Principal]) -> None:
+    def __init__(self, services: Services, caller: Caller) -> None:
         self._services = services
         self._caller = caller
 

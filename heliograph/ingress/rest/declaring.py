@@ -9,7 +9,6 @@ import msgspec
 from fastapi import Request
 from msgspec import Struct
 
-from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.changes import Change, Difference
 from heliograph.config.stored import ARRAYS, Table, name_of
@@ -17,7 +16,8 @@ from heliograph.errors import ConfigError, ConfigFault, RequestRejected
 from heliograph.ingress.rest import declared as d
 from heliograph.ingress.rest.administering import DRY_RUN, dry
 from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
-from heliograph.ingress.rest.calls import Call, check_depth, decode
+from heliograph.ingress.rest.calls import check_depth, decode
+from heliograph.ingress.rest.endpoints import Answerer, Caller, Reader
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
@@ -104,17 +104,17 @@ class Declaring:
     def __init__(
         self,
         services: Services,
-        caller: Callable[..., Principal],
-        read: Callable[[Request, int], Awaitable[Call]],
+        caller: Caller,
+        read: Reader,
     ) -> None:
         self._services = services
         self._configuring = services.configuring
         self._caller = caller
         self._read = read
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
-        found: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {}
+        found: dict[tuple[str, str], Answerer] = {}
         for kind, array in ARRAYS.items():
             one = f"/v1/{array}/{{{_parameter(kind)}}}"
             found |= {
@@ -126,9 +126,7 @@ class Declaring:
             }
         return found
 
-    def _of(
-        self, kind: str, answer: Callable[[Request, Actor, str], Awaitable[Reply]]
-    ) -> Callable[[Request], Awaitable[Reply]]:
+    def _of(self, kind: str, answer: Callable[[Request, Actor, str], Awaitable[Reply]]) -> Answerer:
         async def answered(request: Request) -> Reply:
             principal = self._caller(request, OPERATOR_SCOPE)
             actor = Actor.of(principal, peer_of(request))

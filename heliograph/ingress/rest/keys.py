@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
@@ -18,6 +17,7 @@ from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
+from heliograph.ingress.rest.endpoints import NOT_KEPT, REPLAYED, Answerer, Caller, Reader, or_empty
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
@@ -27,7 +27,6 @@ from heliograph.model import CUSTOMER_SCOPES, Credential
 __all__ = ["KEY_OPERATIONS", "Keys"]
 
 _SCOPES: Final = ("keys", OPERATOR_SCOPE)
-_NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, Meta(max_length=64)]
@@ -140,15 +139,15 @@ class Keys:
     def __init__(
         self,
         services: Services,
-        caller: Callable[..., Principal],
-        read: Callable[[Request, int], Awaitable[Call]],
+        caller: Caller,
+        read: Reader,
     ) -> None:
         self._services = services
         self._caller = caller
         self._read = read
         self._keeper = KeyKeeper(services.store, services.now_us)
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
         return {
             ("POST", "/v1/keys"): self.create,
@@ -174,7 +173,7 @@ class Keys:
     async def create(self, request: Request) -> Reply:
         principal, actor = self._who(request)
         call = await self._call(request)
-        body = decode(_or_empty(call), _body, KeyBody.__struct_fields__)
+        body = decode(or_empty(call), _body, KeyBody.__struct_fields__)
         account_id = await self._keeper.account_id(actor, body.account, principal.account.id)
         expires_us = None
         if body.expires_in_s is not None:
@@ -187,8 +186,8 @@ class Keys:
         return await self._made(key, text)
 
     async def _made(self, key: Credential, text: str | None) -> Reply:
-        replayed = ((b"idempotent-replayed", b"true"),) if text is None else ()
-        return Reply(201, await self._view(key, text, fresh=True), (etag(key.version), *_NOT_KEPT, *replayed))
+        replayed = REPLAYED if text is None else ()
+        return Reply(201, await self._view(key, text, fresh=True), (etag(key.version), *NOT_KEPT, *replayed))
 
     async def list(self, request: Request) -> Reply:
         principal, actor = self._who(request)
@@ -217,7 +216,7 @@ class Keys:
     async def rotate(self, request: Request) -> Reply:
         principal, actor = self._who(request)
         call = await self._call(request)
-        body = decode(_or_empty(call), _rotation, KeyRotation.__struct_fields__)
+        body = decode(or_empty(call), _rotation, KeyRotation.__struct_fields__)
         overlap_us = body.overlap_s * 1_000_000
         idempotency = idempotency_of(call, principal)
         key, text = await self._keeper.rotate(actor, request.path_params["id"], overlap_us, idempotency)
@@ -244,10 +243,6 @@ def _view_of(key: Credential, account: str, text: str | None = None, *, fresh: b
         key=text or UNSET,
         secret_shown=False if fresh and text is None else UNSET,
     )
-
-
-def _or_empty(call: Call) -> Call:
-    return call if call.body else msgspec.structs.replace(call, body=b"{}")
 
 
 def _us_of(at: datetime | None) -> int | None:

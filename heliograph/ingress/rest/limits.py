@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from fastapi import Request
 from msgspec import Struct
 
-from heliograph.access import Principal
 from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.limiting import limits_in
 from heliograph.access.limitkeeping import LimitKeeper
 from heliograph.delivery.instants import iso
 from heliograph.ingress.rest.administering import DRY_RUN, dry, would
 from heliograph.ingress.rest.asking import peer_of
-from heliograph.ingress.rest.calls import Call, decode
+from heliograph.ingress.rest.calls import decode
+from heliograph.ingress.rest.endpoints import Answerer, Caller, Reader
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
@@ -78,15 +78,13 @@ LIMIT_OPERATIONS: Final = (
 class Limits:
     """All of them. ``caller`` says who asks, or raises; ``read`` reads a body under a bound."""
 
-    def __init__(
-        self, services: Services, caller: Callable[..., Principal], read: Callable[[Request, int], Awaitable[Call]]
-    ) -> None:
+    def __init__(self, services: Services, caller: Caller, read: Reader) -> None:
         self._services = services
         self._caller = caller
         self._read = read
         self._keeper = LimitKeeper(services.store, services.now_us)
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
         return {
             ("GET", "/v1/limits"): self.list,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -14,7 +14,8 @@ from heliograph.access.actors import OPERATOR_SCOPE, Actor
 from heliograph.access.logins import PEOPLE, SMPP_CUSTOMERS, LoginKeeper, LoginKind
 from heliograph.delivery.instants import iso
 from heliograph.ingress.rest.asking import peer_of
-from heliograph.ingress.rest.calls import Call, decode, idempotency_of
+from heliograph.ingress.rest.calls import decode, idempotency_of
+from heliograph.ingress.rest.endpoints import NOT_KEPT, REPLAYED, Answerer, Caller, Reader
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
@@ -147,8 +148,6 @@ LOGIN_OPERATIONS: Final = (
 )
 
 _encode: Final = msgspec.json.Encoder().encode
-_NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
-_REPLAYED: Final = ((b"idempotent-replayed", b"true"),)
 
 
 class _Words(Struct, frozen=True, kw_only=True):
@@ -208,8 +207,8 @@ class LoginEndpoints:
         self,
         words: _Words,
         services: Services,
-        caller: Callable[..., Principal],
-        read: Callable[[Request, int], Awaitable[Call]],
+        caller: Caller,
+        read: Reader,
     ) -> None:
         self._words = words
         self._services = services
@@ -217,7 +216,7 @@ class LoginEndpoints:
         self._read = read
         self._keeper = LoginKeeper(words.kind, services.store, services.passwords, services.now_us)
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
         listed = self._words.kind.listed
         one = f"{listed}/{{{self._words.parameter}}}"
@@ -255,9 +254,9 @@ class LoginEndpoints:
             password=given.get("password"),
             idempotency=idempotency_of(call, principal),
         )
-        headers = (etag(made.version), *_NOT_KEPT)
+        headers = (etag(made.version), *NOT_KEPT)
         if password is None and not chosen:
-            return Reply(201, await self._shown(made, secret_shown=False), (*headers, *_REPLAYED))
+            return Reply(201, await self._shown(made, secret_shown=False), (*headers, *REPLAYED))
         return Reply(201, await self._shown(made, password=password or UNSET), headers)
 
     async def list(self, request: Request) -> Reply:
@@ -294,9 +293,9 @@ class LoginEndpoints:
         made, password = await self._keeper.renew(
             actor, self._name(request), expected_of(request), idempotency_of(call, principal)
         )
-        headers = (etag(made.version), *_NOT_KEPT)
+        headers = (etag(made.version), *NOT_KEPT)
         if password is None:
-            return Reply(200, await self._shown(made, secret_shown=False), (*headers, *_REPLAYED))
+            return Reply(200, await self._shown(made, secret_shown=False), (*headers, *REPLAYED))
         return Reply(200, await self._shown(made, password=password), headers)
 
     async def end(self, request: Request) -> Reply:
@@ -309,8 +308,6 @@ class LoginEndpoints:
         return _encode(msgspec.structs.replace(self._words.view(one, names.get(one.account_id, "")), **more))
 
 
-def login_endpoints(
-    services: Services, caller: Callable[..., Principal], read: Callable[[Request, int], Awaitable[Call]]
-) -> tuple[LoginEndpoints, ...]:
+def login_endpoints(services: Services, caller: Caller, read: Reader) -> tuple[LoginEndpoints, ...]:
     """Those of people and of SMPP customers."""
     return tuple(LoginEndpoints(words, services, caller, read) for words in (_PERSON, _SMPP_CUSTOMER))

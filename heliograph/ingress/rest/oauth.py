@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -19,6 +19,7 @@ from heliograph.access import Principal
 from heliograph.access.tokens import Tokens
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.calls import Call
+from heliograph.ingress.rest.endpoints import NOT_KEPT, Answerer, Reader
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
 from heliograph.model import SCOPES
@@ -33,7 +34,7 @@ _GRANT: Final = "client_credentials"
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_OCTETS: Final = 16_384
 _MOST_FIELDS: Final = 32
-_NOT_KEPT: Final = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+_NOT_KEPT: Final = (*NOT_KEPT, (b"pragma", b"no-cache"))
 _KEPT_A_WHILE: Final = ((b"cache-control", b"public, max-age=300"),)
 """Who meets a key that it does not know asks again anyway."""
 _STATUSES: Final = {"invalid_client": 401}
@@ -63,14 +64,14 @@ class OAuth:
     def __init__(
         self,
         services: Services,
-        read: Callable[[Request, int], Awaitable[Call]],
+        read: Reader,
         count: Callable[[Request, Principal], None],
     ) -> None:
         self._services = services
         self._read = read
         self._count = count
 
-    def documents(self) -> dict[str, Callable[[Request], Awaitable[Reply]]]:
+    def documents(self) -> dict[str, Answerer]:
         """What everybody may read."""
         return {KEYS_PATH: self.keys, METADATA_PATH: self.metadata}
 

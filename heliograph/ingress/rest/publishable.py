@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -18,7 +18,8 @@ from heliograph.delivery.instants import iso
 from heliograph.errors import RequestRejected, SecretLocked
 from heliograph.ingress.rest.answers import SEND_PROBLEMS
 from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
-from heliograph.ingress.rest.calls import Call, decode, idempotency_of
+from heliograph.ingress.rest.calls import decode, idempotency_of
+from heliograph.ingress.rest.endpoints import NOT_KEPT, REPLAYED, Answerer, Caller, Reader
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.sending import SEND_FIELDS, SEND_SCOPE, PreparedBody, submission_of
@@ -34,7 +35,6 @@ ENTRANCE: Final = "publishable"
 _PATH: Final = "/v1/publishable-tokens"
 _READ_SCOPE: Final = "messages:read"
 _LIST: Final = "publishable-tokens"
-_NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
 _MOST_LISTED: Final = 200
 _MOST_ORIGINS: Final = 10
 _MESSAGE_OCTETS: Final = 8_192
@@ -133,15 +133,15 @@ class Publishable:
     def __init__(
         self,
         services: Services,
-        caller: Callable[..., Principal],
-        read: Callable[[Request, int], Awaitable[Call]],
+        caller: Caller,
+        read: Reader,
     ) -> None:
         self._services = services
         self._caller = caller
         self._read = read
         self._keeper = PublishableKeeper(services.store, services.sealer, services.now_us)
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
         return {
             ("POST", _PATH): self.create,
@@ -161,10 +161,10 @@ class Publishable:
             life_us = body.expires_in * 1_000_000
             origins = tuple(dict.fromkeys(body.origins))
             token, text = await self._keeper.create(principal, message, origins, life_us, idempotency)
-        replayed = ((b"idempotent-replayed", b"true"),) if text is None else ()
+        replayed = REPLAYED if text is None else ()
         [view] = await self._views([token])
         shown = replace(view, token=text or UNSET, secret_shown=False if text is None else UNSET)
-        return Reply(201, _encode(shown), (etag(token.version), *_NOT_KEPT, *replayed))
+        return Reply(201, _encode(shown), (etag(token.version), *NOT_KEPT, *replayed))
 
     async def _checked(self, body: PublishableBody, principal: Principal) -> bytes:
         """The message as it is kept, after everything that a send would find. Raises ``RequestRejected``."""

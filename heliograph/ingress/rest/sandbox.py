@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -17,6 +16,7 @@ from heliograph.delivery.submission import IdempotencyKey
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
+from heliograph.ingress.rest.endpoints import REPLAYED, Answerer, Caller, Reader
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.ingress.rest.services import Services
@@ -35,7 +35,6 @@ _QUERY = {
     "cursor": "What an answer before gave as cursor: only what arrived since.",
     "limit": f"Messages in the page, 1 to {_MOST_LISTED}; 50 by default.",
 }
-_REPLAYED = ((b"idempotent-replayed", b"true"),)
 _NumberText = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -131,19 +130,16 @@ _read_handset = msgspec.json.Decoder(HandsetBody)
 _read_clock = msgspec.json.Decoder(ClockBody)
 _encode = msgspec.json.Encoder().encode
 
-_Caller = Callable[[Request, str], Principal]
-_Reader = Callable[[Request, int], Awaitable[Call]]
-
 
 class SandboxEndpoints:
     """All of them. ``caller`` says who asks, or raises; ``read`` reads a body under a bound."""
 
-    def __init__(self, services: Services, caller: _Caller, read: _Reader) -> None:
+    def __init__(self, services: Services, caller: Caller, read: Reader) -> None:
         self._services = services
         self._caller = caller
         self._read = read
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
         return {
             ("GET", "/v1/sandbox/messages"): self.messages,
@@ -187,7 +183,7 @@ class SandboxEndpoints:
                 world.carrier.reply(handset, to, body.text)
             except (sms.TooLong, sms.CannotEncode) as error:
                 raise RequestRejected("message_too_long", str(error), field="text") from error
-        return Reply(202, _encode(HandsetReply(handset, to, body.text)), _REPLAYED if replayed else ())
+        return Reply(202, _encode(HandsetReply(handset, to, body.text)), REPLAYED if replayed else ())
 
     async def clock(self, request: Request) -> Reply:
         """Time passes."""
@@ -195,7 +191,7 @@ class SandboxEndpoints:
         by_s = decode(call, _read_clock, ClockBody.__struct_fields__).advance_s
         world = await self._world(principal)
         if await self._once(idempotency_of(call, principal)):
-            return Reply(200, _encode(ClockView(by_s, 0, 0, 0)), _REPLAYED)
+            return Reply(200, _encode(ClockView(by_s, 0, 0, 0)), REPLAYED)
         passed = await advance(self._services.sandboxes.pipeline, world, by_s)
         return Reply(200, _encode(ClockView(by_s, passed.due, passed.nearer, passed.ended)))
 

@@ -21,6 +21,7 @@ from heliograph.ingress.rest.asking import limit_of
 from heliograph.ingress.rest.calls import Call, decode
 from heliograph.ingress.rest.cursors import Cursors
 from heliograph.ingress.rest.dates import DATE_FIELDS, DateBody, wish_of
+from heliograph.ingress.rest.endpoints import REPLAYED
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply
 from heliograph.model import normalize_id
@@ -30,7 +31,6 @@ __all__ = ["SCHEDULE_OPERATIONS", "DueList", "Scheduling"]
 _LIST: Final = "due"
 _START: Final = (1, "")
 _FOREVER_US: Final = 1 << 62
-_REPLAYED: Final = ((b"idempotent-replayed", b"true"),)
 _MOST_LISTED: Final = 500
 
 _date_decoder = msgspec.json.Decoder(DateBody)
@@ -124,7 +124,7 @@ class Scheduling:
         record = await self._store.message(principal.account.id, message_id)
         if record is None:
             raise _no_message()
-        return Reply(200, message_json(record), _REPLAYED if replayed else ())
+        return Reply(200, message_json(record), REPLAYED if replayed else ())
 
 
 def _instant_of(text: str) -> int:

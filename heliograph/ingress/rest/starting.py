@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -20,7 +19,8 @@ from heliograph.access.publishable import PUBLISHABLE_PREFIX, Pass, Passes, star
 from heliograph.access.unseen import Unseen
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.asking import peer_of
-from heliograph.ingress.rest.calls import Call, decode
+from heliograph.ingress.rest.calls import decode
+from heliograph.ingress.rest.endpoints import Reader
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.problems import Reply, refusal
 from heliograph.ingress.rest.publishable import ENTRANCE, prepared_in
@@ -83,7 +83,7 @@ _ACCEPTED: Final = msgspec.json.encode(StartReply("accepted"))
 class Starting:
     """The endpoint. ``read`` reads a body under a bound."""
 
-    def __init__(self, services: Services, read: Callable[[Request, int], Awaitable[Call]]) -> None:
+    def __init__(self, services: Services, read: Reader) -> None:
         self._services = services
         self._read = read
         self._passes = Passes(services.store, services.keys, services.now_us)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +21,7 @@ from heliograph.delivery.webhooks import CALLBACKS
 from heliograph.errors import RequestRejected
 from heliograph.ingress.rest.asking import limit_of, parameters, peer_of
 from heliograph.ingress.rest.calls import Call, decode, idempotency_of
+from heliograph.ingress.rest.endpoints import NOT_KEPT, REPLAYED, Answerer, Caller, Reader, or_empty
 from heliograph.ingress.rest.hooks import (
     HOOK_PAGE,
     MOST_HOOKS_LISTED,
@@ -45,7 +45,6 @@ from heliograph.model import DEAD_FROM_US, Endpoint
 __all__ = ["Hooks"]
 
 _SCOPE: Final = "webhooks"
-_NOT_KEPT: Final = ((b"cache-control", b"no-store"),)
 _MOST_LISTED: Final = 100
 _SPANS: Final = {"pending": (0, DEAD_FROM_US), "dead": (DEAD_FROM_US, 2 * DEAD_FROM_US - 1)}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,9 +53,6 @@ _patch = msgspec.json.Decoder(WebhookPatch)
 _secret = msgspec.json.Decoder(SecretBody)
 _replay = msgspec.json.Decoder(ReplayBody)
 _encode = msgspec.json.Encoder().encode
-
-Caller = Callable[[Request, str], Principal]
-Reader = Callable[[Request, int], Awaitable[Call]]
 
 
 class Hooks:
@@ -67,7 +63,7 @@ class Hooks:
         self._caller = caller
         self._read = read
 
-    def answers(self) -> dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]]:
+    def answers(self) -> dict[tuple[str, str], Answerer]:
         """(method, path) → what answers."""
         return {
             ("POST", "/v1/webhooks"): self.make,
@@ -114,7 +110,7 @@ class Hooks:
             idempotency=idempotency_of(call, principal),
             by=self._by(request, principal),
         )
-        return Reply(201, _encode(_with_secret(endpoint, secret)), _replay_headers(replayed))
+        return Reply(201, _encode(_with_secret(endpoint, secret)), REPLAYED if replayed else ())
 
     async def list(self, request: Request) -> Reply:
         principal = self._caller(request, _SCOPE)
@@ -144,7 +140,7 @@ class Hooks:
     async def callbacks(self, request: Request) -> Reply:
         principal = self._caller(request, _SCOPE)
         secret = await self._services.webhooks.callbacks_secret(principal.account.id)
-        return Reply(200, _encode(CallbacksView(secret)), _NOT_KEPT)
+        return Reply(200, _encode(CallbacksView(secret)), NOT_KEPT)
 
     async def show(self, request: Request) -> Reply:
         _, endpoint = await self._found(request)
@@ -167,7 +163,7 @@ class Hooks:
     async def rotate(self, request: Request) -> Reply:
         principal = self._caller(request, _SCOPE)
         call = await self._call(request)
-        body = decode(_or_empty(call), _secret, SecretBody.__struct_fields__)
+        body = decode(or_empty(call), _secret, SecretBody.__struct_fields__)
         name = request.path_params["id"]
         endpoint, secret = await self._services.webhooks.rotate(
             principal.account.id,
@@ -176,7 +172,7 @@ class Hooks:
             idempotency=idempotency_of(call, principal),
             by=self._by(request, principal),
         )
-        return Reply(200, _encode(_with_secret(endpoint, secret)), (*_NOT_KEPT, *_replay_headers(secret is None)))
+        return Reply(200, _encode(_with_secret(endpoint, secret)), (*NOT_KEPT, *(REPLAYED if secret is None else ())))
 
     async def delete(self, request: Request) -> Reply:
         principal, endpoint = await self._found(request)
@@ -220,7 +216,7 @@ class Hooks:
         else:
             done = await self._replay_span(endpoint, body, key, by)
         following = None if done.next_since_us is None else iso(done.next_since_us)
-        return Reply(202, _encode(ReplayView(done.count, following)), _replay_headers(done.before))
+        return Reply(202, _encode(ReplayView(done.count, following)), REPLAYED if done.before else ())
 
     async def _replay_span(
         self, endpoint: Endpoint, body: ReplayBody, key: IdempotencyKey | None, by: Recorder
@@ -254,15 +250,6 @@ def _with_secret(endpoint: Endpoint, secret: str | None) -> object:
     return webhook_view(endpoint, secret=secret) if secret else webhook_view(endpoint, secret_shown=False)
 
 
-def _replay_headers(replayed: bool) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"idempotent-replayed", b"true"),) if replayed else ()
-
-
-def _or_empty(call: Call) -> Call:
-    """A body that nobody sent says nothing."""
-    return call if call.body else msgspec.structs.replace(call, body=b"{}")
-
-
 def _instant(text: str | None, field: str) -> int:
     """ISO 8601 with an offset as microseconds since 1970. Raises ``RequestRejected``."""
     try:
@@ -286,7 +273,7 @@ def _test_id(endpoint: Endpoint, key: IdempotencyKey | None) -> str:
 
 def _test_replayed(earlier: Claim) -> Reply:
     """What came of it the first time; request and answer are not kept."""
-    return Reply(200, (earlier.made or "{}").encode(), _replay_headers(True))
+    return Reply(200, (earlier.made or "{}").encode(), REPLAYED)
 
 
 def _test_event(endpoint: Endpoint, now_us: int) -> bytes:
