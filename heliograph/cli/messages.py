@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,18 +50,16 @@ def list_messages(
 ) -> None:
     """List messages, newest first."""
     from heliograph.cli.api import Api
-    from heliograph.cli.output import print_json, print_table
+    from heliograph.cli.output import print_json
 
     query = _query(state, to, sender, tag, client_ref, accepted_from, accepted_to, connector)
     page = _page(Api(url, key), query, limit, cursor)
     if json:
         print_json(page)
         return
-    columns = ("id", "accepted_at", "direction", "from", "to", "state", "segments", "text")
-    rows = [[_short(message.get(column)) for column in columns] for message in page["messages"]]
-    print_table(columns, rows, empty="No messages.")
-    if page["next"]:
-        print(f"More with --cursor {page['next']}")
+    _print_page(
+        page, ("id", "accepted_at", "direction", "from", "to", "state", "segments", "text"), empty="No messages."
+    )
 
 
 @app.command()
@@ -181,18 +180,14 @@ def due(
 ) -> None:
     """List what waits for its date, soonest first."""
     from heliograph.cli.api import Api
-    from heliograph.cli.output import print_json, print_table
+    from heliograph.cli.output import print_json
 
     query = {"before": before, "cursor": cursor, "limit": str(limit)}
     page = Api(url, key).get("/v1/messages/due", {name: value for name, value in query.items() if value})
     if json:
         print_json(page)
         return
-    columns = ("id", "send_at", "from", "to", "type", "segments", "text")
-    rows = [[_short(message.get(column)) for column in columns] for message in page["messages"]]
-    print_table(columns, rows, empty="Nothing is scheduled.")
-    if page["next"]:
-        print(f"More with --cursor {page['next']}")
+    _print_page(page, ("id", "send_at", "from", "to", "type", "segments", "text"), empty="Nothing is scheduled.")
 
 
 @app.command()
@@ -242,6 +237,15 @@ def _print_list(what: str, rows: list[dict[str, Any]]) -> None:
     print(f"\n{what}")
     columns = list(dict.fromkeys(name for row in rows for name in row))
     print_table(columns, [[row.get(column) for column in columns] for row in rows], empty="none")
+
+
+def _print_page(page: Any, columns: Sequence[str], *, empty: str) -> None:
+    from heliograph.cli.output import print_table
+
+    rows = [[_short(message.get(column)) for column in columns] for message in page["messages"]]
+    print_table(columns, rows, empty=empty)
+    if page["next"]:
+        print(f"More with --cursor {page['next']}")
 
 
 def _short(value: Any) -> Any:
