@@ -19,6 +19,7 @@ from heliograph.delivery.instants import iso
 from heliograph.delivery.views import STATE_WORDS, EventView
 from heliograph.delivery.wording import as_of
 from heliograph.model import ARRIVED, END, Direction, Fact, Live, LoggedEvent, Message, State
+from heliograph.rules.lifecycle import fact_of
 
 __all__ = ["EVENT_SOURCE", "EVENT_TYPES", "event_json", "event_view", "events_of", "owned_event_json", "states_of"]
 
@@ -117,22 +118,7 @@ def _fact_of(record: MessageRecord, event: LoggedEvent) -> Fact:
 
 
 def _fact(message: Message, sequence: int, state: int, at_us: int) -> Fact:
-    return Fact(
-        message.id,
-        message.account_id,
-        sequence,
-        int(state),
-        at_us,
-        0,
-        0,
-        message.direction,
-        message.type,
-        message.country,
-        message.network,
-        message.sender,
-        message.callback is not None,
-        message.segments,
-    )
+    return fact_of(message, sequence, state, at_us, connector_id=0)
 
 
 def _with_error(view: EventView, event: LoggedEvent) -> EventView:
