@@ -10,8 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
@@ -28,6 +27,7 @@ from heliograph.contracts import (
     Store,
 )
 from heliograph.delivery.directory import Directory
+from heliograph.delivery.errands import Errands
 from heliograph.errors import StoreError
 from heliograph.model import (
     AddressKind,
@@ -80,12 +80,12 @@ class Inbound:
         self._ids = ids
         self._clock = clock
         self._metrics = metrics
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
         self._sets = asyncio.Lock()
 
     def inbound(self, connector: Connector, shorts: Sequence[InboundShort]) -> None:
         """A connector's short messages of one turn."""
-        self._spawn(self._keep(connector, shorts))
+        self._errands.start(self._keep(connector, shorts))
 
     async def _keep(self, connector: Connector, shorts: Sequence[InboundShort]) -> None:
         handles = [short.handle for short in shorts]
@@ -210,15 +210,9 @@ class Inbound:
             owner = await self._store.recent_writer(number, handset, self._clock.now_us() - _WRITER_US)
         return UNASSIGNED if owner is None else owner
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def drain(self, timeout_s: float) -> None:
         """Waits for what is being kept."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        await self._errands.drain(timeout_s)
 
 
 def _kind(address: str) -> int:

@@ -7,15 +7,15 @@ matter whether the receipt or the response comes first.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from heliograph.contracts import Clock, Connector, Orphan, ReceiptNews, SegmentSubmission, Store
+from heliograph.delivery.errands import Errands
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.errors import StoreError
 from heliograph.model import END, Attempt, Live, State
@@ -43,7 +43,7 @@ class Receipts:
         self._clock = clock
         self._metrics = metrics
         self._parked: dict[tuple[int, str], _Parked] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
 
     def receipts(self, connector: Connector, receipts: Sequence[ReceiptNews]) -> None:
         """A connector's receipts of one turn."""
@@ -62,7 +62,7 @@ class Receipts:
         if known:
             batch.answers.append(lambda kept: connector.acknowledge(known, kept=kept))
         if unknown:
-            self._spawn(self._look_up(connector, unknown, now_us))
+            self._errands.start(self._look_up(connector, unknown, now_us))
 
     def settled(
         self, batch: Batch, live: Live, submission: SegmentSubmission, raw_id: str, connector: Connector
@@ -209,15 +209,9 @@ class Receipts:
 
     # --- tasks ---------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def drain(self, timeout_s: float) -> None:
         """Waits for what is being kept."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        await self._errands.drain(timeout_s)
 
 
 def _went_along(batch: Batch, submission: SegmentSubmission, raw_id: str, connector_id: int) -> None:
