@@ -15,7 +15,7 @@ from heliograph.access.signing import SigningKeys
 from heliograph.access.tokens import Tokens
 from heliograph.contracts import Administration, SystemClock
 from heliograph.ingress.rest.calls import Call, caller
-from heliograph.model import ConfigObject
+from heliograph.model import Account, ConfigObject
 from heliograph.store.sqlite import SqliteStore
 
 __all__ = ["authentications"]
@@ -40,7 +40,8 @@ async def _made() -> dict[str, Callable[[], object]]:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(str(Path(folder) / "bench.db"), serve=True)
         await store.open()
-        account = await store.ensure_account("bench", now_us())
+        new = Account(id=0, name="bench", created_us=now_us())
+        [account] = (await store.administer(Administration(at_us=now_us(), accounts=[(new, 0)]))).accounts
         text, key = make_key(account.id, now_us=now_us(), addresses=("127.0.0.0/8",))
         ring, signing = KeyRing(store, now_us), SigningKeys(store, MasterKeys(lambda: [bytes(32)]), now_us)
         ring.tokens = tokens = Tokens(signing, now_us, ring.find, ring.refresh, issuer=_ISSUER, lifetime_s=86_400)

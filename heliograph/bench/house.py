@@ -72,6 +72,7 @@ class House:
     async def _prepare(self, accounts: int) -> list[str]:
         from heliograph.access import make_key
         from heliograph.contracts import Administration
+        from heliograph.model import Account
         from heliograph.store import open_store
 
         if not self.store_url.startswith("sqlite"):
@@ -83,7 +84,8 @@ class House:
         try:
             for at in range(accounts):
                 now_us = time.time_ns() // 1000
-                account = await store.ensure_account(f"bench{at}", now_us)
+                new = Account(id=0, name=f"bench{at}", created_us=now_us)
+                [account] = (await store.administer(Administration(at_us=now_us, accounts=[(new, 0)]))).accounts
                 text, kept = make_key(account.id, _SCOPES, now_us=now_us)
                 await store.administer(Administration(at_us=now_us, credentials=[(kept, 0)]))
                 keys.append(text)

@@ -19,10 +19,6 @@ class Configured(Protocol):
 
     async def accounts(self) -> list[Account]: ...
 
-    async def ensure_account(self, name: str, now_us: int) -> Account:
-        """The account of that name, made when there is none."""
-        ...
-
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each connector name, made where there is none (from 1)."""
         ...

@@ -16,6 +16,7 @@ from heliograph.contracts import Acceptance, Changes
 from heliograph.store import open_store
 from heliograph.telemetry import journal
 from tests.acceptance.test_bad_input_start import serve
+from tests.accounts import ensure_account
 from tests.dialogues.stage import Stage, eventually, stage
 from tests.store.postgres.server import fresh_database
 
@@ -196,7 +197,7 @@ async def test_a_secret_under_an_unknown_key_stops_no_other_and_is_loaded_when_t
         other = open_store(s.server.config.store.url, serve=False, sealer=MasterKeys(lambda: [stranger]))
         await other.open()
         await other.commit(Changes(acceptances=[Acceptance((), endpoints=(locked,))]))
-        await other.ensure_account("more", 1)  # a change that every server hears of
+        await ensure_account(other, "more", 1)  # a change that every server hears of
         await other.close()
 
         async def told() -> bool:

@@ -18,6 +18,7 @@ from heliograph.contracts import Administration
 from heliograph.errors import RequestRejected
 from heliograph.model import Account, Credential
 from heliograph.store.sqlite import SqliteStore
+from tests.accounts import ensure_account
 from tests.keys import keep_key
 
 __all__ = ["ACTOR", "NOW_US", "Node"]
@@ -45,7 +46,7 @@ class Node:
         return (await self.tokens.issue(client, ["inspect"])).text
 
     async def make_key(self) -> None:
-        account = await self.store.ensure_account("demo", self.us)
+        account = await ensure_account(self.store, "demo", self.us)
         _, key = make_key(account.id, now_us=self.us)
         await keep_key(self.store, key)
         await self.refresh(key.prefix)

@@ -20,6 +20,7 @@ from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry import journal
 from tests.access.issuer import AUDIENCE, Issuer, issuer
 from tests.access.node import Node
+from tests.accounts import ensure_account
 
 
 class Outside:
@@ -123,7 +124,7 @@ async def test_keys_can_be_named_without_metadata(node: Node, there: Issuer) -> 
 async def test_a_claim_may_name_the_account(
     node: Node, there: Issuer, trust: dict[str, Any], claims: dict[str, Any], account: str | None
 ) -> None:
-    await node.store.ensure_account("other", 0)
+    await ensure_account(node.store, "other", 0)
     await node.ring.refresh()
     outside = Outside(node, there, **trust)
     principal = await outside.principal(there.token(**claims))

@@ -19,6 +19,7 @@ from heliograph.errors import ConfigError, RequestRejected, StoreError
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry import journal
+from tests.accounts import ensure_account
 from tests.keys import keep_key, revoke_key
 
 NOW_US = 1_800_000_000_000_000
@@ -61,7 +62,7 @@ def test_what_is_kept_of_a_key_does_not_tell_it() -> None:
 
 
 async def test_a_key_is_found_with_its_account_and_scopes(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     text, key = make_key(account.id, ("messages:send",), now_us=NOW_US)
     await keep_key(store, key)
     ring = KeyRing(store, Wall())
@@ -76,7 +77,7 @@ async def test_a_key_is_found_with_its_account_and_scopes(store: SqliteStore) ->
     "spoil", [lambda t: t[:-1], lambda t: t + "0", lambda t: t.upper(), lambda t: "", lambda t: "x" * 10_000]
 )
 async def test_what_is_not_exactly_a_key_is_nobodys(store: SqliteStore, spoil: object) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
     await keep_key(store, key)
     ring = KeyRing(store, Wall())
@@ -85,7 +86,7 @@ async def test_what_is_not_exactly_a_key_is_nobodys(store: SqliteStore, spoil: o
 
 
 async def test_a_revoked_key_is_nobodys_after_the_next_look(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     (first, one), (second, two) = make_key(account.id, now_us=NOW_US), make_key(account.id, now_us=NOW_US)
     await keep_key(store, one)
     await keep_key(store, two)
@@ -106,7 +107,7 @@ async def asked_twice(ring: KeyRing, text: str, peer: str | None = None) -> Prin
 
 
 async def test_a_key_works_as_soon_as_another_process_has_made_it(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     ring = KeyRing(store, Wall())
     await ring.refresh()
     text, key = make_key(account.id, now_us=NOW_US)
@@ -118,7 +119,7 @@ async def test_a_key_works_as_soon_as_another_process_has_made_it(store: SqliteS
 
 
 async def test_what_is_no_key_is_looked_for_once_until_something_changes(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     ring = KeyRing(store, Wall())
     await ring.refresh()
     unknown, _ = make_key(account.id, now_us=NOW_US)
@@ -131,7 +132,7 @@ async def test_what_is_no_key_is_looked_for_once_until_something_changes(store: 
 
 
 async def test_who_failed_too_often_is_not_looked_for(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     ring = KeyRing(store, Wall())
     await ring.refresh()
     with pytest.raises(RequestRejected, match="Too many"):  # noqa: PT012 - after how many is the guard's to say
@@ -143,7 +144,7 @@ async def test_who_failed_too_often_is_not_looked_for(store: SqliteStore) -> Non
 
 
 async def test_all_who_wait_share_a_reading(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    await store.ensure_account("demo", NOW_US)
+    await ensure_account(store, "demo", NOW_US)
     ring, version = KeyRing(store, Wall()), store.config_version
     asked: list[int] = []
 
@@ -159,7 +160,7 @@ async def test_all_who_wait_share_a_reading(store: SqliteStore, monkeypatch: pyt
 
 
 async def test_a_key_ends_at_its_time_without_a_look(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US, expires_us=NOW_US + 1_000_000)
     await keep_key(store, key)
     clock = Wall()
@@ -174,7 +175,7 @@ async def test_a_key_ends_at_its_time_without_a_look(store: SqliteStore) -> None
 
 
 async def test_a_key_is_for_its_addresses_and_says_no_more_elsewhere(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US, expires_us=NOW_US + 1, addresses=ranges_of(["192.0.2.0/24"]))
     await keep_key(store, key)
     clock = Wall()
@@ -194,7 +195,7 @@ async def test_a_key_in_a_page_is_refused_and_told_once_a_minute(
 ) -> None:
     told: list[tuple[str, str, int]] = []
     monkeypatch.setattr(journal, "key_in_browser", lambda *what: told.append(what))
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
     await keep_key(store, key)
     clock = Wall()
@@ -215,7 +216,7 @@ async def test_a_key_in_a_page_is_refused_and_told_once_a_minute(
 async def test_uses_are_noted_once_a_minute_and_none_is_lost(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
     await keep_key(store, key)
     clock = Wall()
@@ -256,7 +257,7 @@ async def test_a_successor_may_do_the_same(store: SqliteStore) -> None:
 
 
 async def test_new_settings_of_an_account_reach_its_keys(store: SqliteStore) -> None:
-    account = await store.ensure_account("demo", NOW_US)
+    account = await ensure_account(store, "demo", NOW_US)
     text, key = make_key(account.id, now_us=NOW_US)
     await keep_key(store, key)
     ring = KeyRing(store, Wall())

@@ -14,6 +14,7 @@ from heliograph.errors import RequestRejected
 from heliograph.model import sandbox_of
 from heliograph.store.sqlite import SqliteStore
 from tests.access.node import Node
+from tests.accounts import ensure_account
 from tests.keys import keep_key
 
 
@@ -51,7 +52,7 @@ async def test_a_change_of_configuration_verifies_nothing_again(node: Node, monk
     token = await node.issue()
     assert await node.takes(token)
     monkeypatch.setattr(tokens, "verify", None)
-    await node.store.ensure_account("other", 0)
+    await ensure_account(node.store, "other", 0)
     assert await node.ring.refresh()
     assert await node.takes(token)
 
@@ -94,7 +95,7 @@ async def test_a_token_ends_when_it_says(node: Node) -> None:
 
 
 async def test_a_key_that_loses_a_scope_or_time_takes_them_from_its_tokens(node: Node) -> None:
-    account = await node.store.ensure_account("demo", node.us)
+    account = await ensure_account(node.store, "demo", node.us)
     _, key = make_key(account.id, ("inspect", "webhooks"), now_us=node.us)
     key = await keep_key(node.store, key)
     await node.refresh(key.prefix)
@@ -111,7 +112,7 @@ async def test_a_key_that_loses_a_scope_or_time_takes_them_from_its_tokens(node:
 
 
 async def test_a_token_of_a_test_key_is_of_the_sandbox(node: Node) -> None:
-    account = await node.store.ensure_account("demo", node.us)
+    account = await ensure_account(node.store, "demo", node.us)
     _, key = make_key(account.id, now_us=node.us, test=True)
     await keep_key(node.store, key)
     await node.refresh(key.prefix)

@@ -7,11 +7,13 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from heliograph.access import ensuring
 from heliograph.access.actors import Actor
 from heliograph.access.optouts import opted_in, opted_out
 from heliograph.contracts import Acceptance, Administration, AuditFilter, Changes, Store
 from heliograph.model import AuditEntry, Credential, OptOut
 from heliograph.store import open_store
+from tests.accounts import ensure_account
 from tests.conformance.values import NOW, Make
 from tests.keys import keep_key, revoke_key
 
@@ -24,13 +26,14 @@ def key(prefix: str, account_id: int = 1) -> Credential:
 
 
 async def test_accounts_are_made_once(store: Store) -> None:
-    one = await store.ensure_account("demo", NOW)
+    by = Actor(kind="command", name="ada@till")
+    one = await ensuring.ensure_account(store, by, "demo", NOW)
     assert (one.name, one.created_us, one.recipients, one.default_region) == ("demo", NOW, "valid", None)
     assert (one.smart_encoding, one.national_tables) == (True, False)
     version = await store.config_version()
-    assert await store.ensure_account("demo", NOW + 1) == one
+    assert await ensuring.ensure_account(store, by, "demo", NOW + 1) == one
     assert await store.config_version() == version
-    two = await store.ensure_account("Demo", NOW)
+    two = await ensuring.ensure_account(store, by, "Demo", NOW)
     changed = replace(one, recipients="possible", default_region="DE", smart_encoding=False, national_tables=True)
     await store.administer(Administration(at_us=NOW, accounts=[(changed, None)]))
     assert await store.config_version() > version
@@ -38,7 +41,7 @@ async def test_accounts_are_made_once(store: Store) -> None:
 
 
 async def test_keys(store: Store) -> None:
-    await store.ensure_account("demo", NOW)
+    await ensure_account(store, "demo", NOW)
     first, second = await keep_key(store, key("hg_live_a")), await keep_key(store, key("hg_live_b"))
     assert first.id != second.id
     assert await store.keys() == [first, second]
@@ -49,7 +52,7 @@ async def test_keys(store: Store) -> None:
 
 
 async def test_a_key_keeps_its_name_and_its_ranges(store: Store) -> None:
-    await store.ensure_account("demo", NOW)
+    await ensure_account(store, "demo", NOW)
     named = await keep_key(store, replace(key("hg_live_a"), name="till", addresses=("192.0.2.0/24", "2001:db8::/32")))
     assert await store.keys() == [named]
     version = await store.config_version()
@@ -60,7 +63,7 @@ async def test_a_key_keeps_its_name_and_its_ranges(store: Store) -> None:
 
 
 async def test_uses_of_keys_are_kept_and_change_no_configuration(store: Store) -> None:
-    await store.ensure_account("demo", NOW)
+    await ensure_account(store, "demo", NOW)
     for name in ("hg_live_a", "hg_live_b", "hg_live_c"):
         await keep_key(store, key(name))
     version = await store.config_version()
@@ -119,7 +122,7 @@ async def test_changes_by_another_process_are_seen(store: Store, url: str) -> No
     command = open_store(url, serve=False)
     await command.open()
     version = await store.config_version()
-    account = await command.ensure_account("demo", NOW)
+    account = await ensure_account(command, "demo", NOW)
     made = await keep_key(command, key("hg_live_a", account.id))
     await command.close()
     assert await store.config_version() > version

@@ -12,6 +12,7 @@ from heliograph.contracts import Store, SystemClock
 from heliograph.delivery.webhooks import CALLBACKS, Webhooks
 from heliograph.model import Endpoint
 from heliograph.store import open_store
+from tests.accounts import ensure_account
 
 
 def together(reads: Callable[..., Awaitable[list[Endpoint]]], barrier: asyncio.Barrier) -> Callable[..., Any]:
@@ -35,7 +36,7 @@ async def test_two_nodes_make_one_endpoint_for_the_callbacks_of_an_account(
     other = open_store(url, serve=False)
     await other.open()
     try:
-        account = await store.ensure_account("shop", 1)
+        account = await ensure_account(store, "shop", 1)
         barrier = asyncio.Barrier(2)
         nodes = [Webhooks(one, SystemClock(), lambda: 0) for one in (store, other)]
         for one in (store, other):

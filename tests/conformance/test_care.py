@@ -11,6 +11,7 @@ from heliograph.contracts import Acceptance, Changes, ListFilter, Store
 from heliograph.errors import StoreBusy, StoreInUse
 from heliograph.model import Attempt, LoggedEvent
 from heliograph.store import open_store
+from tests.accounts import ensure_account
 from tests.conformance.stores import StoreKind
 from tests.conformance.values import HOUR, NOW, Make
 from tests.store.settling import settled
@@ -121,7 +122,7 @@ async def test_another_life_finds_everything(store: Store, url: str, make: Make)
             deliveries=[make.delivery("d")],
         )
     )  # fmt: skip
-    account = await store.ensure_account("demo", NOW)
+    account = await ensure_account(store, "demo", NOW)
     await store.close()
     again = open_store(url, serve=True)
     await again.open()

@@ -12,6 +12,7 @@ from heliograph.contracts import PUBLISHABLE, Administration, AuditFilter, Claim
 from heliograph.errors import VersionConflict
 from heliograph.model import Account, AuditEntry, Credential
 from heliograph.store import open_store
+from tests.accounts import ensure_account
 from tests.conformance.stores import StoreKind
 from tests.conformance.values import HOUR, NOW, SECOND
 from tests.keys import keep_key
@@ -31,7 +32,7 @@ def digest(name: str) -> bytes:
 
 async def accounts(store: Store) -> None:
     for name in ("one", "two"):
-        await store.ensure_account(name, NOW)
+        await ensure_account(store, name, NOW)
 
 
 async def add(store: Store, *tokens: Credential) -> list[Credential]:

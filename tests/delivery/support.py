@@ -27,6 +27,7 @@ from heliograph.errors import SubmitFailed
 from heliograph.model import Account, IdSource, Number, Route, State
 from heliograph.store import open_store
 from heliograph.telemetry.metrics import Metrics
+from tests.accounts import ensure_account
 
 START_US = 1_790_000_000_000_000
 
@@ -181,7 +182,7 @@ async def house(
     clock = clock or HandClock()
     store = open_store(f"sqlite:///{path}", serve=True)
     await store.open()
-    account = await store.ensure_account("demo", clock.now_us())
+    account = await ensure_account(store, "demo", clock.now_us())
     await store.ensure_connectors([carrier.name for carrier in carriers])
     directory = Directory()
     directory.set_accounts([account])

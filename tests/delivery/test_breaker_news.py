@@ -18,6 +18,7 @@ from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.errors import StoreBusy
 from heliograph.model import Account, Endpoint
 from heliograph.store.sqlite import SqliteStore
+from tests.accounts import ensure_account
 from tests.delivery.outbox_stage import SECRET, HandClock, ScriptedHttp, Stage
 
 FAILING, RECOVERED = "webhook.failing", "webhook.recovered"
@@ -34,7 +35,7 @@ class Told:
 
     async def open(self) -> None:
         for name in ("shop", "operations", "stranger"):
-            account = await self.store.ensure_account(name, self.clock.now_us())
+            account = await ensure_account(self.store, name, self.clock.now_us())
             self.accounts[account.id], self.ids[name] = account, account.id
         notices = Notices(self.store, self.clock, lambda endpoint_id: self.outbox.look(endpoint_id))
         news = BreakerNews(

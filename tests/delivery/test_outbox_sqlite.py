@@ -20,6 +20,7 @@ from heliograph.delivery.standard_webhooks import StandardWebhooks, new_secret
 from heliograph.model import AT_ONCE, Content, Endpoint, Fact, IdSource, Live, Message, Progress, State
 from heliograph.outbound import DirectHttp
 from heliograph.store.sqlite import SqliteStore
+from tests.accounts import ensure_account
 from tests.delivery.outbox_stage import HandClock, ScriptedHttp
 
 SECRET = new_secret()
@@ -38,7 +39,7 @@ class Place:
     async def open(self) -> None:
         self.store = SqliteStore(str(self.path), serve=True)
         await self.store.open()
-        self.account = (await self.store.ensure_account("shop", self.clock.now_us())).id
+        self.account = (await ensure_account(self.store, "shop", self.clock.now_us())).id
         self.outbox = Outbox(self.store, self.http, StandardWebhooks(), clock=self.clock, chance=lambda: 0.0)
         self.store.on_facts = self.outbox.told
         self.outbox.set_endpoints(await self.store.endpoints())

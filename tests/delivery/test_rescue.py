@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from heliograph.contracts import PUBLISHABLE, Administration, AuditFilter, Changes
 from heliograph.model import DEAD_FROM_US, AuditEntry, Credential, PendingDelivery, State
 from heliograph.telemetry import journal
+from tests.accounts import ensure_account
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
 
@@ -153,7 +154,7 @@ async def test_the_audit_log_is_kept_for_as_long_as_is_set(tmp_path: Path) -> No
 async def test_a_token_for_browsers_goes_a_day_after_its_end(tmp_path: Path) -> None:
     clock = HandClock()
     async with house(tmp_path / "tokens.db", [], clock=clock) as here:
-        account = await here.store.ensure_account("shop", clock.now_us())
+        account = await ensure_account(here.store, "shop", clock.now_us())
         tokens = [
             Credential(
                 id=0, account_id=account.id, prefix=f"hg_pub_live_{at}", hash=bytes([at]) * 32, scopes=(),

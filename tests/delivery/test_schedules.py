@@ -19,6 +19,7 @@ from heliograph.delivery.submission import IdempotencyKey, Submission
 from heliograph.errors import RequestRejected, Retry, SubmitFailed
 from heliograph.model import Fact, Live, State, TrafficType, Window
 from heliograph.rules.schedule import Quiet, Wish
+from tests.accounts import ensure_account
 from tests.delivery.support import HandClock, House, MemoryCarrier, house
 
 HOUR_US = 3_600_000_000
@@ -461,7 +462,7 @@ async def test_accounts_that_are_due_together_leave_in_turn_where_memory_holds_f
     async with house(tmp_path / "s.db", [carrier], clock=clock, limits=limits) as here:
         due = clock.wall_us + HOUR_US
         for name in ("demo", "second", "third", "fourth"):
-            account = await here.store.ensure_account(name, clock.wall_us)
+            account = await ensure_account(here.store, name, clock.wall_us)
             dated = [
                 Submission(account=account, to=f"+4915112345{n:03d}", text="x", sender=name, wish=Wish(at_us=due))
                 for n in range(60)

@@ -15,6 +15,7 @@ from heliograph.delivery.submission import IdempotencyKey
 from heliograph.delivery.webhooks import CALLBACKS, Webhooks
 from heliograph.errors import RequestRejected
 from heliograph.store.sqlite import SqliteStore
+from tests.accounts import ensure_account
 
 BY = Actor(kind="key", name="hg_live_abc").entry
 URL = "https://example.com/sms"
@@ -36,7 +37,7 @@ async def webhooks(tmp_path: Path) -> AsyncIterator[Webhooks]:
     store = SqliteStore(str(tmp_path / "webhooks.db"), serve=True)
     await store.open()
     for name in ("demo", "other"):
-        await store.ensure_account(name, 1)
+        await ensure_account(store, name, 1)
     made = Webhooks(store, SystemClock(), lambda: 42)
     made.changed = Counted()
     yield made

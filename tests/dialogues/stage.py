@@ -26,6 +26,7 @@ from heliograph.config import Config, load
 from heliograph.contracts import SystemClock
 from heliograph.model import CUSTOMER_SCOPES
 from heliograph.simulator import VirtualCarrier
+from tests.accounts import ensure_account
 from tests.keys import keep_key
 
 __all__ = ["HANDSET", "NUMBER", "MovableClock", "Sink", "Stage", "configuration", "eventually", "stage"]
@@ -146,7 +147,7 @@ class Stage:
     async def make_key(self, account: str) -> str:
         """A key of an account, which is made when there is none."""
         store, now_us = self.server.store, self.server.clock.now_us()
-        owner = await store.ensure_account(account, now_us)
+        owner = await ensure_account(store, account, now_us)
         text, key = make_key(owner.id, _EVERYTHING, now_us=now_us)
         await keep_key(store, key)
         await self.server.keys.refresh()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from heliograph.model import OptOut
 from heliograph.simulator import CarrierSettings, ReceiptSettings, VirtualCarrier
+from tests.accounts import ensure_account
 from tests.dialogues.stage import HANDSET, NUMBER, Sink, stage
 
 
@@ -106,7 +107,7 @@ async def test_a_message_may_have_a_webhook_of_its_own(tmp_path: Path) -> None:
 
 async def test_who_opted_out_gets_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path) as s:
-        shop = (await s.server.store.ensure_account("shop", 0)).id
+        shop = (await ensure_account(s.server.store, "shop", 0)).id
         await s.server.store.add_opt_outs([OptOut(account_id=shop, recipient=HANDSET, created_us=1)])
         refused = await s.ask("POST", "/v1/messages", {"to": HANDSET, "text": "Sale!"}, status=422)
         assert (refused["code"], refused["field"]) == ("recipient_opted_out", "to")

@@ -25,6 +25,7 @@ from heliograph.model import ConfigObject
 from heliograph.simulator import VirtualCarrier
 from heliograph.store import open_store
 from heliograph.telemetry import journal
+from tests.accounts import ensure_account
 from tests.dialogues.stage import Stage, configuration, eventually, stage
 from tests.keys import keep_key
 
@@ -307,7 +308,7 @@ async def test_changes_at_the_same_time_all_come_through(tmp_path: Path) -> None
 async def test_an_operator_brings_a_carrier_in_over_http_and_takes_it_out_again(tmp_path: Path) -> None:
     async with VirtualCarrier() as carrier, stage(tmp_path) as s:
         customer = s.key
-        account = await s.server.store.ensure_account("house", s.clock.now_us())
+        account = await ensure_account(s.server.store, "house", s.clock.now_us())
         operator, kept = make_key(account.id, ("admin",), now_us=s.clock.now_us())
         await keep_key(s.server.store, kept)
         await s.server.keys.refresh()

@@ -14,6 +14,7 @@ from heliograph.app import Heliograph
 from heliograph.config import load
 from heliograph.model import SCOPES
 from heliograph.simulator import VirtualCarrier
+from tests.accounts import ensure_account
 from tests.keys import keep_key
 
 __all__ = ["CONFIG", "CUSTOMERS", "Stage"]
@@ -65,7 +66,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         path = tmp_path / "heliograph.toml"
         path.write_text(CONFIG.format(folder=tmp_path, port=carrier.port))
         async with Heliograph(load(path, {})) as server:
-            account = await server.store.ensure_account("demo", time.time_ns() // 1000)
+            account = await ensure_account(server.store, "demo", time.time_ns() // 1000)
             text, kept = make_key(account.id, CUSTOMERS, now_us=time.time_ns() // 1000)
             await keep_key(server.store, kept)
             await server.keys.refresh()

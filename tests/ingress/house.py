@@ -38,6 +38,7 @@ from heliograph.sandbox import Sandboxes
 from heliograph.store.sqlite import SqliteStore
 from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
+from tests.accounts import ensure_account
 from tests.keys import keep_key
 
 _MAIN = SmppSettings(name="main", host="127.0.0.1", system_id="esme", password="secret")
@@ -193,7 +194,7 @@ async def house(
     keys.tokens = Tokens(signing, clock.now_us, keys.find, keys.refresh, issuer=ISSUER)
 
     async def make(account: str, scopes: tuple[str, ...] = CUSTOMER_SCOPES, **more: Any) -> str:
-        owner = await store.ensure_account(account, clock.now_us())
+        owner = await ensure_account(store, account, clock.now_us())
         text, key = make_key(owner.id, scopes, now_us=clock.now_us(), **more)
         await keep_key(store, key)
         await keys.refresh()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from heliograph.ingress.rest.problems import PROBLEMS
+from tests.accounts import ensure_account
 from tests.ingress.house import House, house
 
 ONCE = {"Idempotency-Key": "k1"}
@@ -68,13 +69,13 @@ async def test_the_secret_of_callbacks_is_shown_to_its_account_alone(api: House)
     theirs = await api.call("GET", path, key=api.stranger)
     assert theirs.json["secret"] != mine.json["secret"]
     assert (await api.call("GET", "/v1/webhooks")).json["webhooks"] == []
-    [endpoint] = await api.store.endpoints((await api.store.ensure_account("demo", 0)).id)
+    [endpoint] = await api.store.endpoints((await ensure_account(api.store, "demo", 0)).id)
     assert mine.json == {"secret": endpoint.secret}
 
 
 async def test_callbacks_are_no_webhook_that_could_be_deleted(api: House) -> None:
     mine = await api.call("GET", "/v1/webhooks/callbacks")
-    [endpoint] = await api.store.endpoints((await api.store.ensure_account("demo", 0)).id)
+    [endpoint] = await api.store.endpoints((await ensure_account(api.store, "demo", 0)).id)
     for webhook_id in ("callbacks", endpoint.id):
         refused = await api.call("DELETE", f"/v1/webhooks/{webhook_id}")
         assert (refused.status, refused.code) == (404, "not_found")

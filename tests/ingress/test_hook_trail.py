@@ -7,6 +7,7 @@ from typing import Any
 
 from heliograph.contracts import AuditFilter
 from heliograph.model import AuditEntry
+from tests.accounts import ensure_account
 from tests.ingress.house import House
 
 URL = "https://example.com/sms?token=s3cret-in-the-query"
@@ -79,4 +80,4 @@ async def test_a_sandbox_is_its_account(api: House) -> None:
     assert (await api.call("POST", "/v1/webhooks", {"url": URL}, key=test_key)).status == 201
     [entry] = await trail(api)
     assert entry.actor == test_key[:16]
-    assert entry.account_id == (await api.store.ensure_account("demo", 1)).id
+    assert entry.account_id == (await ensure_account(api.store, "demo", 1)).id

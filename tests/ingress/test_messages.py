@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from heliograph.contracts import Administration, Changes, ListFilter, Update
 from heliograph.model import State, id_time_us
+from tests.accounts import ensure_account
 from tests.ingress.house import House
 
 TO = "+4915112345678"
@@ -93,7 +94,7 @@ async def test_binary_messages_come_back_as_they_were(api: House) -> None:
 
 
 async def test_an_account_may_accept_possible_numbers_with_a_warning(api: House) -> None:
-    account = await api.store.ensure_account("demo", 0)
+    account = await ensure_account(api.store, "demo", 0)
     lenient = replace(account, recipients="possible", default_region="DE")
     await api.store.administer(Administration(at_us=0, accounts=[(lenient, None)]))
     await api.services.keys.refresh()

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from heliograph.access import Principal, publishable
 from heliograph.access.publishable import PublishableKeeper
 from heliograph.contracts import Administration, AuditFilter
+from tests.accounts import ensure_account
 from tests.ingress.house import House
 from tests.ingress.tokens import BODY, MESSAGE, PATH, SHOP, made, messages, start, told
 
@@ -158,7 +159,7 @@ async def test_a_token_ends_with_its_key(api: House) -> None:
     await change("expired", expires_us=1)
     for name in ("revoked", "weakened", "expired"):
         assert told(await start(api, tokens[name])) == (401, "unauthorized")
-    account = await api.store.ensure_account("demo", 0)
+    account = await ensure_account(api.store, "demo", 0)
     closed = Administration(at_us=1, accounts=[(replace(account, closed_us=1), None)])
     await api.store.administer(closed)
     await api.services.keys.refresh()

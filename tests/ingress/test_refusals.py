@@ -14,6 +14,7 @@ from heliograph.contracts import ListFilter
 from heliograph.errors import StoreBusy
 from heliograph.ingress.rest.services import Bounds
 from heliograph.model import OptOut
+from tests.accounts import ensure_account
 from tests.ingress.house import Answer, House, call, house
 
 TO = "+4915112345678"
@@ -131,7 +132,7 @@ def said(answer: Answer) -> tuple[int, str, str | None]:
 @pytest.fixture
 async def small(tmp_path: Path) -> Any:
     async with house(tmp_path, Bounds(batch_messages=30, batch_body_octets=200_000)) as made:
-        demo = await made.store.ensure_account("demo", 0)
+        demo = await ensure_account(made.store, "demo", 0)
         await made.store.add_opt_outs([OptOut(account_id=demo.id, recipient="+4915112345679", created_us=1)])
         yield made
 

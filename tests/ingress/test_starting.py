@@ -11,6 +11,7 @@ from heliograph.access.guard import Guard
 from heliograph.contracts import Administration, AuditFilter
 from heliograph.ingress.rest.api import OPERATIONS
 from heliograph.model import ConfigObject, OptOut
+from tests.accounts import ensure_account
 from tests.ingress.house import House
 from tests.ingress.tokens import BODY, MESSAGE, PATH, SHOP, made, messages, start, told
 
@@ -171,7 +172,7 @@ async def test_a_page_has_nothing_to_say(api: House, body: bytes, expected: tupl
 
 async def test_who_opted_out_is_refused_when_it_is_made_and_when_it_is_started(api: House) -> None:
     token = await made(api)
-    owner = (await api.store.ensure_account("demo", 0)).id
+    owner = (await ensure_account(api.store, "demo", 0)).id
     await api.store.add_opt_outs([OptOut(account_id=owner, recipient=MESSAGE["to"], created_us=1)])
     refused = await api.call("POST", PATH, BODY)
     assert (refused.code, refused.json["field"]) == ("recipient_opted_out", "message.to")

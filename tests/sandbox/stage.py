@@ -16,6 +16,7 @@ from heliograph.access import make_key
 from heliograph.app import Heliograph
 from heliograph.config import load
 from heliograph.model import CUSTOMER_SCOPES
+from tests.accounts import ensure_account
 from tests.keys import keep_key
 
 __all__ = ["PATIENCE_S", "Stage", "eventually", "stage"]
@@ -49,7 +50,7 @@ class Stage:
     async def key(self, account: str = "shop", *, test: bool = True, scopes: tuple[str, ...] = CUSTOMER_SCOPES) -> str:
         """A new key of an account, which is made when there is none."""
         now_us = time.time_ns() // 1000
-        owner = await self.server.store.ensure_account(account, now_us)
+        owner = await ensure_account(self.server.store, account, now_us)
         text, kept = make_key(owner.id, scopes, now_us=now_us, test=test)
         await keep_key(self.server.store, kept)
         await self.server.keys.refresh()

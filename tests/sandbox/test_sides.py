@@ -13,6 +13,7 @@ from aiohttp import web
 
 from heliograph.model import SCOPES, OptOut
 from heliograph.simulator import VirtualCarrier
+from tests.accounts import ensure_account
 from tests.conformance.stores import KINDS, StoreKind
 from tests.sandbox.stage import Stage, eventually, stage
 
@@ -133,7 +134,7 @@ async def _each_sees_its_own(s: Stage, live: str, test: str, other: str, real: A
 async def test_an_opt_out_and_an_idempotency_key_are_of_one_side(tmp_path: Path, kind: StoreKind) -> None:
     async with both(tmp_path, kind) as (s, carrier):
         live, test = await s.key(test=False), await s.key()
-        account = await s.server.store.ensure_account("shop", 0)
+        account = await ensure_account(s.server.store, "shop", 0)
         await s.server.store.add_opt_outs([OptOut(account_id=account.id, recipient=HANDSET, created_us=1)])
         body = {"to": HANDSET, "text": "Hello"}
 

@@ -21,6 +21,7 @@ from heliograph.app import Heliograph
 from heliograph.config import load
 from heliograph.model import SCOPES
 from heliograph.simulator import VirtualCarrier
+from tests.accounts import ensure_account
 from tests.keys import keep_key
 
 __all__ = ["OPERATORS", "Surface", "surface"]
@@ -102,7 +103,7 @@ class _Patient(Guard):
 
 
 async def _key(server: Heliograph, account: str, scopes: Iterable[str]) -> str:
-    owner = await server.store.ensure_account(account, time.time_ns() // 1000)
+    owner = await ensure_account(server.store, account, time.time_ns() // 1000)
     text, kept = make_key(owner.id, tuple(sorted(scopes)), now_us=time.time_ns() // 1000)
     await keep_key(server.store, kept)
     await server.keys.refresh()

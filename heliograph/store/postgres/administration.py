@@ -17,7 +17,7 @@ from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
 from heliograph.store.versions import MadeAccounts, configures, end_of, next_version
 
-__all__ = ["Administering", "account_of", "put_audit", "settings_of"]
+__all__ = ["Administering", "account_of", "put_audit"]
 
 _TAKEN: tuple[type[BaseException], ...] = (asyncpg.UniqueViolationError,)
 
@@ -98,7 +98,7 @@ def account_of(row: Any) -> Account:
     return Account(**{**dict(row), "settings": json.loads(row["settings"])})
 
 
-def settings_of(account: Account) -> tuple[Any, ...]:
+def _settings_of(account: Account) -> tuple[Any, ...]:
     """What every write of an account says."""
     return *astuple(account)[3:7], json.dumps(dict(account.settings))
 
@@ -131,12 +131,12 @@ async def _put_account(connection: Connection, account: Account, expected: int |
         raise VersionConflict("account", name, 0)
     version = next_version("account", name, there, expected, new=new)
     if new:
-        number = await connection.fetchval(QUERIES["add_account"], name, account.created_us, *settings_of(account))
+        number = await connection.fetchval(QUERIES["add_account"], name, account.created_us, *_settings_of(account))
         if number is None:  # made by another process since we looked
             raise VersionConflict("account", name, 1)
         account = replace(account, id=number)
     else:
-        await connection.execute(QUERIES["set_account"], account.id, *settings_of(account))
+        await connection.execute(QUERIES["set_account"], account.id, *_settings_of(account))
     await connection.execute(QUERIES["place_account"], account.id, account.parent_id, account.closed_us, version)
     return replace(account, version=version)
 

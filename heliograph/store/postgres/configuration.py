@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 
 from heliograph.contracts import OPTED_OUT, OptOutTrail, Sealer
 from heliograph.model import Account, Credential, Endpoint, OptOut
-from heliograph.store.postgres.administration import Administering, account_of, put_audit, settings_of
+from heliograph.store.postgres.administration import Administering, account_of, put_audit
 from heliograph.store.postgres.connection import translated
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
@@ -51,15 +51,6 @@ class Configuration(Administering):
     async def accounts(self) -> list[Account]:
         """All accounts."""
         return [account_of(row) for row in await self._fetch("accounts")]
-
-    async def ensure_account(self, name: str, now_us: int) -> Account:
-        """The account of that name, made when there is none."""
-        there = await self._fetch("account_by_name", name)
-        if not there:
-            new = Account(id=0, name=name, created_us=now_us)
-            await self._change("add_account", name, now_us, *settings_of(new))
-            there = await self._fetch("account_by_name", name)
-        return account_of(there[0])
 
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each connector name, made where there is none (from 1)."""

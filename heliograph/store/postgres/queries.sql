@@ -643,11 +643,6 @@ SELECT id, name, created_us, recipients, default_region, smart_encoding, nationa
     closed_us
 FROM accounts ORDER BY id
 
--- name: account_by_name
-SELECT id, name, created_us, recipients, default_region, smart_encoding, national_tables, parent_id, settings, version,
-    closed_us
-FROM accounts WHERE name = $1
-
 -- name: add_account
 INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables, settings)
 VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -11,14 +11,13 @@ import apsw
 from heliograph.contracts import OptOutTrail
 from heliograph.model import Account, Credential, Endpoint, OptOut
 from heliograph.store.sqlite import counts
-from heliograph.store.sqlite.administration import account_of, credentials, put_audit, settings_of
+from heliograph.store.sqlite.administration import account_of, credentials, put_audit
 from heliograph.store.sqlite.queries import ask, query, read_all, write_all
 
 __all__ = [
     "accounts",
     "add_opt_outs",
     "endpoints",
-    "ensure_account",
     "ensure_connectors",
     "first_opt_outs",
     "keys",
@@ -33,18 +32,6 @@ _HOUR_US = 3_600_000_000
 
 def accounts(db: apsw.Connection) -> list[Account]:
     return [account_of(row) for row in db.execute(query("accounts"))]
-
-
-def ensure_account(db: apsw.Connection, name: str, now_us: int) -> Account:
-    db.execute("BEGIN IMMEDIATE")
-    found = db.execute(query("account_named"), (name,)).fetchone()
-    if found is None:
-        fresh = Account(id=0, name=name, created_us=now_us)
-        db.execute(query("insert_account"), (name, now_us, *settings_of(fresh)))
-        db.execute(query("bump_config"))
-        found = db.execute(query("account_named"), (name,)).fetchone()
-    db.execute("COMMIT")
-    return account_of(found)
 
 
 def ensure_connectors(db: apsw.Connection, names: Sequence[str]) -> dict[str, int]:

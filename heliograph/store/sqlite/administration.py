@@ -28,7 +28,6 @@ __all__ = [
     "publishable_of",
     "purge_audit",
     "put_audit",
-    "settings_of",
 ]
 
 
@@ -91,15 +90,15 @@ def _put_account(db: apsw.Connection, account: Account, expected: int | None) ->
         raise VersionConflict("account", name, 0)
     version = next_version("account", name, there, expected, new=new)
     if new:
-        db.execute(query("insert_account"), (name, account.created_us, *settings_of(account)))
+        db.execute(query("insert_account"), (name, account.created_us, *_settings_of(account)))
         account = replace(account, id=db.last_insert_rowid())
     else:
-        db.execute(query("set_account"), (account.id, *settings_of(account)))
+        db.execute(query("set_account"), (account.id, *_settings_of(account)))
     db.execute(query("place_account"), (account.id, account.parent_id, account.closed_us, version))
     return replace(account, version=version)
 
 
-def settings_of(account: Account) -> tuple[str, str | None, bool, bool, str]:
+def _settings_of(account: Account) -> tuple[str, str | None, bool, bool, str]:
     """What every write of an account says."""
     return (
         account.recipients, account.default_region, account.smart_encoding, account.national_tables,

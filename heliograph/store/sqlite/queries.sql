@@ -590,9 +590,6 @@ id, name, created_us, recipients, default_region, smart_encoding, national_table
 -- name: accounts
 SELECT {ACCOUNT} FROM accounts ORDER BY id
 
--- name: account_named
-SELECT {ACCOUNT} FROM accounts WHERE name = ?
-
 -- name: insert_account
 INSERT INTO accounts (name, created_us, recipients, default_region, smart_encoding, national_tables, settings)
 VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -368,9 +368,6 @@ class SqliteStore:
     async def accounts(self) -> list[Account]:
         return await self._shows.run(admin.accounts)
 
-    async def ensure_account(self, name: str, now_us: int) -> Account:
-        return await self._writer.run(lambda db: admin.ensure_account(db, name, now_us))
-
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         return await self._writer.run(lambda db: admin.ensure_connectors(db, names))
 

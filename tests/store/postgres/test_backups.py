@@ -12,13 +12,14 @@ from heliograph.contracts import Changes, Correlation
 from heliograph.errors import ConfigError
 from heliograph.model import OptOut, State
 from heliograph.store.postgres import PostgresStore, restore
+from tests.accounts import ensure_account
 from tests.store.postgres.making import accept, fact, made, new, now_us, step
 from tests.store.postgres.server import fresh_database
 from tests.store.settling import settled
 
 
 async def test_a_restored_store_goes_on_where_it_was(store: PostgresStore, url: str, tmp_path: Path) -> None:
-    account = await store.ensure_account("demo", now_us())
+    account = await ensure_account(store, "demo", now_us())
     message = new(owner=1, account_id=account.id, metadata='{"tab": "a\\tb"}')
     live = made(message)
     await store.commit(accept(message))
@@ -51,7 +52,7 @@ async def test_a_restored_store_goes_on_where_it_was(store: PostgresStore, url: 
         assert (record.message, record.content, record.progress) == (message.message, message.content, live.progress)
         assert (await second.correlate([(1, "ab")]))[1, "ab"].message_id == message.message.id
         assert second.may_be_opted_out(account.id, "+491")
-        assert (await second.ensure_account("next", 1)).id == account.id + 1
+        assert (await ensure_account(second, "next", 1)).id == account.id + 1
         answer = await second.commit(Changes(facts=[fact(live)]))
         assert answer.position > far
         await settled(second, answer.position)

@@ -10,12 +10,13 @@ from heliograph.contracts import Acceptance, Changes, Claim, Correlation, ListFi
 from heliograph.errors import StoreError
 from heliograph.model import Attempt, LoggedEvent, OptOut, State
 from heliograph.store.postgres import PostgresStore
+from tests.accounts import ensure_account
 from tests.store.postgres.making import accept, fact, made, new, now_us, step
 from tests.store.settling import settled
 
 
 async def test_a_message_lives_through_its_whole_life(store: PostgresStore) -> None:
-    account = await store.ensure_account("demo", now_us())
+    account = await ensure_account(store, "demo", now_us())
     first = new(owner=store.node_id, account_id=account.id, metadata='{"a": "\\"é\\u0000"}')
     await store.commit(accept(first, wires={1: (first.message.id,)}))
     record = await store.message(account.id, first.message.id)
@@ -37,7 +38,7 @@ async def test_a_message_lives_through_its_whole_life(store: PostgresStore) -> N
 
 
 async def test_a_stale_update_takes_its_rows_with_it_and_nothing_else(store: PostgresStore) -> None:
-    await store.ensure_account("demo", now_us())
+    await ensure_account(store, "demo", now_us())
     one, two = new(owner=1), new(owner=1)
     await store.commit(accept(one, two))
     stale, good = made(one), made(two)
@@ -80,7 +81,7 @@ async def test_the_first_claim_of_a_key_wins(store: PostgresStore) -> None:
 
 
 async def test_claimers_share_the_backlog_and_release_gives_it_back(store: PostgresStore, url: str) -> None:
-    await store.ensure_account("demo", now_us())
+    await ensure_account(store, "demo", now_us())
     waiting = [new() for _ in range(20)]
     await store.commit(accept(*waiting))
     other = PostgresStore(url)
@@ -109,7 +110,7 @@ async def test_claimers_share_the_backlog_and_release_gives_it_back(store: Postg
 async def test_a_restarted_process_recovers_what_its_number_had(url: str) -> None:
     first = PostgresStore(url)
     await first.open()
-    await first.ensure_account("demo", now_us())
+    await ensure_account(first, "demo", now_us())
     born, waiting = [new(owner=first.node_id) for _ in range(3)], new()
     await first.commit(accept(*born, waiting, wires={1: (born[1].message.id,)}))
     await first.claim(1, 1, 1, now_us=now_us(), limit=1)

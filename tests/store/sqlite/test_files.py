@@ -17,6 +17,7 @@ from heliograph.errors import StoreError, StoreInUse, StoreOutdated
 from heliograph.store.sqlite import SqliteStore, restore, schema
 from heliograph.store.sqlite.connection import Place, connect
 from heliograph.telemetry import journal
+from tests.accounts import ensure_account
 from tests.conformance.values import Make
 
 
@@ -117,7 +118,7 @@ def test_a_file_that_stays_locked_is_not_waited_for_longer_than_said(path: str) 
 async def test_many_processes_make_the_file_once(path: str) -> None:
     stores = [SqliteStore(path, serve=False) for _ in range(5)]
     await asyncio.gather(*(store.open() for store in stores))
-    await asyncio.gather(*(store.ensure_account("demo", n) for n, store in enumerate(stores)))
+    await asyncio.gather(*(ensure_account(store, "demo", n) for n, store in enumerate(stores)))
     assert len(await stores[0].accounts()) == 1
     for store in stores:
         await store.close()
