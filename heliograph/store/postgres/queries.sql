@@ -7,6 +7,41 @@
 -- "BETWEEN (the least) AND (the most)" is always true: it makes the planner expect one row of an array, so that
 -- it looks each up by key, also when it plans while the tables are still small. Accounts below 0 are sandboxes.
 
+-- ==== pieces of statements ====================================================================
+
+-- Every account that has messages, by a recursive ``holder``.
+-- name: HOLDERS
+RECURSIVE holder (account_id) AS (
+    (SELECT m.account_id FROM messages AS m ORDER BY m.account_id LIMIT 1)
+    UNION ALL
+    SELECT next.account_id FROM holder CROSS JOIN LATERAL (
+        SELECT m.account_id FROM messages AS m WHERE m.account_id > holder.account_id ORDER BY m.account_id LIMIT 1
+    ) AS next
+)
+
+-- What a list asks of a message.
+-- name: WANTED
+($5::int2[] = '{}' OR m.state = ANY ($5)) AND ($6::text IS NULL OR m.recipient = $6)
+    AND ($7::text IS NULL OR m.sender = $7) AND ($8::int4 IS NULL OR m.connector_id = $8)
+    AND ($9::text IS NULL OR m.client_ref = $9) AND ($10::text IS NULL OR EXISTS (
+        SELECT FROM message_labels AS t
+        WHERE t.account_id = m.account_id AND t.label = 't' || $10 AND t.message_id = m.id
+    ))
+    AND ($11::int8 IS NULL OR m.accepted_us >= $11) AND ($12::int8 IS NULL OR m.accepted_us < $12)
+
+-- What every transaction writes last: wires, the watermark, the facts.
+-- name: ENDING
+wired AS (
+    INSERT INTO wires (node_id, connector_id, ids)
+    SELECT $2::int4, * FROM unnest($3::int4[], $4::text[])
+    ON CONFLICT (node_id, connector_id) DO UPDATE SET ids = excluded.ids
+), marked AS (
+    UPDATE watermarks SET lowest = $5 WHERE node_id = $2 AND kind = 0 AND $5::text IS NOT NULL
+), told AS (
+    INSERT INTO outbox (position, at_us, facts)
+    SELECT pg_current_xact_id()::text::int8 + meta.outbox_base, $1, $6 FROM meta WHERE $6::bytea IS NOT NULL
+)
+
 -- ==== the write of a batch ====================================================================
 
 -- name: take_claims
@@ -46,30 +81,12 @@ WITH changed AS (
     FROM unnest(
         $28::text::int4[], $29::text::text[], $30::text::int4[], $31::text::text[], $32::text::int2[], $33::text::int4[]
     )
-), wired AS (
-    INSERT INTO wires (node_id, connector_id, ids)
-    SELECT $2::int4, * FROM unnest($3::int4[], $4::text[])
-    ON CONFLICT (node_id, connector_id) DO UPDATE SET ids = excluded.ids
-), marked AS (
-    UPDATE watermarks SET lowest = $5 WHERE node_id = $2 AND kind = 0 AND $5::text IS NOT NULL
-), told AS (
-    INSERT INTO outbox (position, at_us, facts)
-    SELECT pg_current_xact_id()::text::int8 + meta.outbox_base, $1, $6 FROM meta WHERE $6::bytea IS NOT NULL
-)
+), {ENDING}
 SELECT pg_current_xact_id()::text::int8 AS xid, outbox_base, optout_version, (SELECT count(*) FROM changed) = $7 AS fresh
 FROM meta
 
 -- name: finish
-WITH wired AS (
-    INSERT INTO wires (node_id, connector_id, ids)
-    SELECT $2::int4, * FROM unnest($3::int4[], $4::text[])
-    ON CONFLICT (node_id, connector_id) DO UPDATE SET ids = excluded.ids
-), marked AS (
-    UPDATE watermarks SET lowest = $5 WHERE node_id = $2 AND kind = 0 AND $5::text IS NOT NULL
-), told AS (
-    INSERT INTO outbox (position, at_us, facts)
-    SELECT pg_current_xact_id()::text::int8 + meta.outbox_base, $1, $6 FROM meta WHERE $6::bytea IS NOT NULL
-)
+WITH {ENDING}
 SELECT pg_current_xact_id()::text::int8 AS xid, outbox_base, optout_version, $7::int8 = 0 AS fresh FROM meta
 
 -- name: versions
@@ -266,7 +283,7 @@ FROM taken AS m LEFT JOIN contents AS c ON c.account_id = m.account_id AND c.mes
 ORDER BY m.due_us, m.id
 
 -- name: owned
-WITH {holders}
+WITH {HOLDERS}
 SELECT owned.*
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m WHERE m.account_id = a.account_id AND m.id >= $2 AND m.owner = $1
@@ -288,7 +305,7 @@ SELECT ids FROM wires WHERE ids <> ''
 -- ==== the pipeline's reads ====================================================================
 
 -- name: newest_id
-WITH {holders}
+WITH {HOLDERS}
 SELECT max(newest.id)
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT m.id FROM messages AS m WHERE m.account_id = a.account_id ORDER BY m.id DESC LIMIT 1
@@ -417,7 +434,7 @@ WITH RECURSIVE heads AS (
 SELECT connector_id, type, account_id FROM heads
 
 -- name: first_open
-WITH {holders}
+WITH {HOLDERS}
 SELECT min(open.id)
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT m.id FROM messages AS m
@@ -425,7 +442,7 @@ FROM holder AS a CROSS JOIN LATERAL (
 ) AS open
 
 -- name: overdue
-WITH {holders}
+WITH {HOLDERS}
 SELECT late.*
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m
@@ -536,14 +553,14 @@ WHERE newest.position >= pg_current_xact_id()::text::int8 + meta.outbox_base
 
 -- name: list
 SELECT {message} FROM messages AS m
-WHERE m.account_id = $1 AND m.id < $2 AND m.id >= $3 AND {wanted}
+WHERE m.account_id = $1 AND m.id < $2 AND m.id >= $3 AND {WANTED}
 ORDER BY m.id DESC LIMIT $4
 
 -- name: list_by_recipient
 WITH theirs AS MATERIALIZED (
     SELECT {message} FROM messages AS m WHERE m.recipient = $6 AND m.account_id = $1 AND m.id < $2 AND m.id >= $3
 )
-SELECT * FROM theirs AS m WHERE {wanted}
+SELECT * FROM theirs AS m WHERE {WANTED}
 ORDER BY id DESC LIMIT $4
 
 -- name: list_by_label
@@ -554,7 +571,7 @@ FROM (
     ORDER BY message_id DESC
 ) AS l
 JOIN messages AS m ON m.account_id = l.account_id AND m.id = l.message_id
-WHERE l.account_id BETWEEN -2147483647 AND 2147483647 AND m.id >= $3 AND {wanted}
+WHERE l.account_id BETWEEN -2147483647 AND 2147483647 AND m.id >= $3 AND {WANTED}
 ORDER BY l.message_id DESC LIMIT $4
 
 -- name: newest_within
@@ -578,7 +595,7 @@ ORDER BY n.id DESC LIMIT $4
 -- name: search_within
 SELECT found.* FROM unnest($1::int4[]) AS a (account_id) CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m
-    WHERE m.account_id = a.account_id AND m.id < $2 AND m.id >= $3 AND {wanted}
+    WHERE m.account_id = a.account_id AND m.id < $2 AND m.id >= $3 AND {WANTED}
     ORDER BY m.id DESC LIMIT $4
 ) AS found
 ORDER BY found.id DESC LIMIT $4
@@ -588,7 +605,7 @@ WITH theirs AS MATERIALIZED (
     SELECT {message} FROM messages AS m
     WHERE m.recipient = $6 AND m.account_id = ANY ($1::int4[]) AND m.id < $2 AND m.id >= $3
 )
-SELECT * FROM theirs AS m WHERE {wanted}
+SELECT * FROM theirs AS m WHERE {WANTED}
 ORDER BY id DESC LIMIT $4
 
 -- name: label_within
@@ -600,7 +617,7 @@ FROM unnest($1::int4[]) AS a (account_id) CROSS JOIN LATERAL (
     ORDER BY message_id DESC LIMIT $14
 ) AS l
 JOIN messages AS m ON m.account_id = l.account_id AND m.id = l.message_id
-WHERE m.id >= $3 AND {wanted}
+WHERE m.id >= $3 AND {WANTED}
 ORDER BY l.message_id DESC LIMIT $4
 
 -- name: owner_within

@@ -16,12 +16,15 @@ from heliograph.store.postgres.queries import MESSAGE, PROGRESS, QUERIES, parse
 from heliograph.store.postgres.rows import NARROW_COLUMNS, array
 from tests.store.postgres.making import accept, new
 
-BY_ARRAY = sorted(name for name, query in QUERIES.items() if "BETWEEN 0 AND 2147483647" in query)
+_ALWAYS = re.compile(r"BETWEEN (0|-2147483647) AND 2147483647")
+BY_ARRAY = sorted(name for name, query in QUERIES.items() if _ALWAYS.search(query))
 
 
 def test_names_and_fragments() -> None:
-    found = parse("-- comment\n-- name: one\nSELECT {message}\n-- name: two\nSELECT 2\n")
+    piece = "-- name: PIECE\n2 +\n-- comment\n"
+    found = parse(f"-- comment\n{piece}-- name: one\nSELECT {{message}}\n-- name: two\nSELECT {{PIECE}} 2\n")
     assert found.keys() == {"one", "two"}
+    assert found["two"] == "SELECT 2 + 2"
     assert found["one"].startswith("SELECT m.id, m.account_id")
 
 
