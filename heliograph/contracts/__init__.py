@@ -32,14 +32,17 @@ from heliograph.contracts.records import ListFilter, MessagePage, MessageRecord
 from heliograph.contracts.sealing import Sealer
 from heliograph.contracts.store import Store
 from heliograph.contracts.tallies import ACCEPTED, COUNTED_BY, OPTED_OUT, Tally, TallyFilter, TallyRow
+from heliograph.contracts.unreadable import FAULTS, SET_ASIDE, Unreadable
 from heliograph.contracts.voice import Heard, Telling, Verdict, Voice
 
 __all__ = [
     "ACCEPTED",
     "COUNTED_BY",
+    "FAULTS",
     "NEW_ACCOUNT",
     "OPTED_OUT",
     "PUBLISHABLE",
+    "SET_ASIDE",
     "Acceptance",
     "Administered",
     "Administration",
@@ -81,6 +84,7 @@ __all__ = [
     "TallyFilter",
     "TallyRow",
     "Telling",
+    "Unreadable",
     "Update",
     "Verdict",
     "Voice",

@@ -21,6 +21,7 @@ from heliograph.contracts.outbox import Outbox
 from heliograph.contracts.publishable import PublishableTokens
 from heliograph.contracts.records import Records
 from heliograph.contracts.tallies import Tallies
+from heliograph.contracts.unreadable import Unreadables
 from heliograph.model import Fact, Live
 
 __all__ = ["Store"]
@@ -36,6 +37,7 @@ class Store(
     Configured,
     Administrative,
     PublishableTokens,
+    Unreadables,
     Care,
     Protocol,
 ):

@@ -15,6 +15,7 @@ from heliograph.delivery.ledger import Ledger
 from heliograph.delivery.receipts import Receipts
 from heliograph.delivery.rescue import Rescue, RescueSettings
 from heliograph.delivery.schedules import Schedules
+from heliograph.delivery.unreadable import UnreadableRows
 from heliograph.model import IdSource
 from heliograph.telemetry.metrics import Metrics
 
@@ -58,6 +59,8 @@ class Pipeline:
         self.dispatch.on_receipts = self.receipts.receipts
         self.dispatch.on_inbound = self.inbound.inbound
         store.on_opt_outs = self.dispatch.opted_out
+        self.unreadable = UnreadableRows(self.ledger, clock, metrics)
+        store.on_unreadable = self.unreadable.met
 
     async def start(self, connectors: Sequence[Connector]) -> None:
         """Settles what the last run left, then opens the lanes."""

@@ -30,6 +30,7 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "undelivered": "The carrier reports that the message could not be delivered, and does not say why.",
     "canceled": "The message was canceled before it reached the handset.",
     "expired": "The validity ended before the message reached the handset.",
+    "unreadable": "What the store keeps of the message is damaged: the operator of this service must act.",
     "content_gone": "The content was deleted before the message could be sent.",
     "no_route": "No route leads to this recipient.",
     "opted_out": "The recipient has opted out of messages from this account.",

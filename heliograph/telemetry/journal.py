@@ -273,6 +273,14 @@ def backup_written(path: str, octets: int) -> None:
     _log.info("backup_written", path=path, octets=octets)
 
 
+def row_unreadable(table: str, id: str, why: str, became: str) -> None:
+    """A row of the store cannot be read; it is kept as it is and stands in nobody's way: told once for each row.
+
+    ``became`` says what came of it, and what there is to do.
+    """
+    _log.error("row_unreadable", table=table, id=id, why=why, became=became)
+
+
 def messages_rescued(unknown: int, possible_duplicates: int) -> None:
     """A start found messages that may have been on the wire when the last process ended."""
     _log.warning("messages_rescued", unknown=unknown, possible_duplicates=possible_duplicates)

@@ -60,6 +60,8 @@ METRICS: Final[Mapping[str, Kind]] = {
     "heliograph_endpoint_changes": Kind("counter", "Webhooks that began to fail or recovered (the journal says which).",
                                         ("what",)),
     "heliograph_dropped_dead_letters": Kind("counter", "Dead letters deleted because their webhook had too many."),
+    "heliograph_unreadable_rows": Kind(
+        "counter", "Rows of the store that were met and could not be read (the journal says which).", ("table",)),
     "heliograph_troubles": Kind("counter", "Unexpected errors inside; each has a line in the journal.", ("where",)),
     "heliograph_closed_connections": Kind("counter", "HTTP connections closed by a limit, by its name.", ("limit",)),
     "heliograph_refused_certificates": Kind("counter", "New files of a certificate that could not be used."),
@@ -194,6 +196,10 @@ class Metrics:
     def trouble(self, where: str) -> None:
         """Something unexpected went wrong in a part."""
         self.labelled["heliograph_troubles"][where] += 1
+
+    def unreadable(self, table: str) -> None:
+        """A row of this table could not be read; a row counts once."""
+        self.labelled["heliograph_unreadable_rows"][table] += 1
 
     def closed(self, limit: str) -> None:
         """An HTTP connection was closed by a limit."""

@@ -296,6 +296,9 @@ UPDATE messages AS m SET owner = 0, version = m.version + 1, due_us = $3, queue_
 FROM unnest($1::text::text[], $2::text::int4[]) AS k (id, account_id)
 WHERE k.account_id BETWEEN -2147483647 AND 2147483647 AND m.account_id = k.account_id AND m.id = k.id AND m.owner = $4
 
+-- name: set_aside
+UPDATE messages SET owner = $1, version = version + 1, queue_us = NULL WHERE id = $2 AND owner <> $1
+
 -- name: wires
 SELECT connector_id, ids FROM wires WHERE node_id = $1 AND ($2::int4 IS NULL OR connector_id = $2)
 
@@ -438,7 +441,7 @@ WITH {HOLDERS}
 SELECT min(open.id)
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT m.id FROM messages AS m
-    WHERE m.account_id = a.account_id AND m.id >= $1 AND m.state < 40 ORDER BY m.id LIMIT 1
+    WHERE m.account_id = a.account_id AND m.id >= $1 AND m.state < 40 AND m.owner <> -1 ORDER BY m.id LIMIT 1
 ) AS open
 
 -- name: overdue
@@ -447,7 +450,7 @@ SELECT late.*
 FROM holder AS a CROSS JOIN LATERAL (
     SELECT {message} FROM messages AS m
     WHERE m.account_id = a.account_id AND m.id > $1 AND m.id < $4 AND m.accepted_us < $2
-        AND m.state < 40 AND m.state <> 1
+        AND m.state < 40 AND m.state <> 1 AND m.owner <> -1
     ORDER BY m.id LIMIT $3
 ) AS late
 ORDER BY late.id LIMIT $3
@@ -487,6 +490,9 @@ SELECT greatest(outbox_base + pg_snapshot_xmin(pg_current_snapshot())::text::int
 SELECT endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error
 FROM deliveries WHERE endpoint_id = $1 AND next_us <= $2
 ORDER BY next_us, first_us, id LIMIT $3
+
+-- name: bury_delivery
+UPDATE deliveries SET next_us = greatest(next_us, $2) WHERE id = $1
 
 -- name: deliveries
 SELECT endpoint_id, id, account_id, events, tries, next_us, first_us, body, last_error

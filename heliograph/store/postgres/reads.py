@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from heliograph.contracts import (
@@ -47,6 +48,7 @@ from heliograph.store.postgres.rows import (
     unpack_facts,
 )
 from heliograph.store.postgres.widelists import WideList
+from heliograph.store.unreadable import Damaged, Faults, check_segments
 
 __all__ = ["Reads"]
 
@@ -63,6 +65,7 @@ class Reads:
     """The reading half of the store."""
 
     _pool: Pool = None
+    _faults: Faults
     _open_from = ""
     """No message with a smaller id is open."""
 
@@ -130,29 +133,45 @@ class Reads:
 
     async def live(self, ids: Sequence[tuple[int, str]]) -> dict[str, Live]:
         """Messages by (account_id, id) with segments, for updates."""
-        lives = [live_of(row) for row in await self._by_message("live", ids)]
-        await self._complete(lives)
+        lives = await self._complete(self._lives(await self._by_message("live", ids)))
         return {live.message.id: live for live in lives}
 
-    async def _complete(self, lives: Sequence[Live]) -> None:
-        """Adds what stands in rows of other tables: segments and schedules."""
-        await self._add_segments(lives)
-        schedules = await self._schedules(lives)
-        for live in lives if schedules else ():
+    def _lives(self, rows: Sequence[Any]) -> list[Live]:
+        return self._faults.each("messages", rows, live_of, _id_of)
+
+    async def _complete(self, lives: Sequence[Live], faults: Faults | None = None) -> list[Live]:
+        """Adds what stands in rows of other tables, segments and schedules; gives those that are whole."""
+        whole = await self._with_segments(lives, faults or self._faults)
+        schedules = await self._schedules(whole)
+        for live in whole if schedules else ():
             live.schedules = schedules.get(live.message.id, ())
+        return whole
 
     async def _schedules(self, lives: Sequence[Live]) -> dict[str, tuple[Schedule, ...]]:
         found: dict[str, tuple[Schedule, ...]] = {}
         ids = [(live.message.account_id, live.message.id) for live in lives]
-        for message_id, fields in await self._by_message("schedules", ids):
-            found[message_id] = (*found.get(message_id, ()), schedule_of(fields))
+        rows = await self._by_message("schedules", ids)
+        for message_id, schedule in self._faults.each("schedules", rows, _dated, itemgetter(0)):
+            found[message_id] = (*found.get(message_id, ()), schedule)
         return found
 
-    async def _add_segments(self, lives: Iterable[Live]) -> None:
+    async def _with_segments(self, lives: Sequence[Live], faults: Faults) -> list[Live]:
+        """The messages with their segments, but for those that lack one: these are told."""
         long = {live.message.id: live for live in lives if live.message.segments > 1}
+        if not long:
+            return list(lives)
         segments = await self._segments([live.message for live in long.values()])
+        damaged: set[str] = set()
         for message_id, live in long.items():
-            live.segments = segments.get(message_id)
+            found = segments.get(message_id, [])
+            try:
+                check_segments(found, live.message.segments)
+            except Damaged as error:
+                damaged.add(message_id)
+                faults.tell("messages", message_id, error, live)
+            else:
+                live.segments = found
+        return [live for live in lives if live.message.id not in damaged]
 
     async def _segments(self, messages: Iterable[Any]) -> dict[str, list[SegmentProgress]]:
         found: dict[str, list[SegmentProgress]] = {}
@@ -208,10 +227,10 @@ class Reads:
         if newest is None or start is None:
             return [], None
         end = first_id(id_time_us(start.ljust(len(newest), "0")) + _DAY_US)
-        lives = [live_of(row) for row in await self._fetch("overdue", start, accepted_before_us, limit, end)]
-        await self._complete(lives)
-        if len(lives) == limit:
-            return lives, lives[-1].message.id
+        rows = await self._fetch("overdue", start, accepted_before_us, limit, end)
+        lives = await self._complete(self._lives(rows))
+        if len(rows) == limit:
+            return lives, _id_of(rows[-1])
         return lives, end[:-1] if end <= newest else None
 
     async def _before_first_open(self) -> str | None:
@@ -223,21 +242,19 @@ class Reads:
 
     async def expired_waiting(self, now_us: int, limit: int) -> list[Live]:
         """Waiting, unclaimed messages whose validity is over."""
-        lives = [live_of(row) for row in await self._fetch("expired_waiting", now_us, limit)]
-        await self._complete(lives)
-        return lives
+        return await self._complete(self._lives(await self._fetch("expired_waiting", now_us, limit)))
 
     async def moved_zones(self, version: str, *, after: str | None, due_before_us: int, limit: int) -> list[Live]:
         """Scheduled messages whose wall time was read with other zone data, in id order."""
-        lives = [live_of(row) for row in await self._fetch("moved_zones", version, after or "", due_before_us, limit)]
-        await self._complete(lives)
-        return lives
+        return await self._complete(
+            self._lives(await self._fetch("moved_zones", version, after or "", due_before_us, limit))
+        )
 
     # --- outbox -------------------------------------------------------------------------------
     async def outbox(self, after: int, limit: int) -> OutboxPage:
         """Up to ``limit`` rows after a position, never one that a running transaction could precede."""
         rows = await self._fetch("outbox", after, limit)
-        return OutboxPage(tuple((row[0], unpack_facts(row[1])) for row in rows))
+        return self._faults.outbox(rows, unpack_facts)
 
     async def outbox_end(self) -> int:
         """A position behind which nothing that is committed from now on is missed."""
@@ -245,11 +262,14 @@ class Reads:
 
     async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
         """Pending deliveries of an endpoint that are due, oldest first."""
-        return [pending_of(row) for row in await self._fetch("due_deliveries", endpoint_id, now_us, limit)]
+        return self._pending(await self._fetch("due_deliveries", endpoint_id, now_us, limit))
 
     async def deliveries(self, endpoint_id: str, from_us: int, before_us: int, limit: int) -> list[PendingDelivery]:
         """Deliveries of an endpoint by when they are due, the latest first."""
-        return [pending_of(row) for row in await self._fetch("deliveries", endpoint_id, from_us, before_us, limit)]
+        return self._pending(await self._fetch("deliveries", endpoint_id, from_us, before_us, limit))
+
+    def _pending(self, rows: Sequence[Any]) -> list[PendingDelivery]:
+        return self._faults.each("deliveries", rows, pending_of, itemgetter("id"))
 
     async def counts_position(self) -> int:
         """The counter's place in the outbox."""
@@ -279,7 +299,7 @@ class Reads:
 
     async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
         """Many messages with all their rows."""
-        lives = [live_of(row) for row in await self._by_message("live", ids)]
+        lives = self._lives(await self._by_message("live", ids))
         found = [(live.message.account_id, live.message.id) for live in lives]
         attempts: dict[str, list[Attempt]] = {}
         for row in await self._by_message("attempts", found):
@@ -291,22 +311,21 @@ class Reads:
         """Newest first (without attempts and events), window by window where no index knows the filter."""
         way = Way.of(account_id, asked)
         lives: list[Live] = []
-        before = way.before
+        before, left = way.before, asked.limit
         for _ in range(MOST_WINDOWS):
             floor = await self._value(way.floor, *way.floor_values(before)) if way.floor else None
-            left = asked.limit - len(lives)
             rows = await self._fetch(way.query, *way.values(before, floor, left))
-            lives += map(live_of, rows)
-            full = len(lives) >= asked.limit
-            if full or floor is None:
+            lives += self._lives(rows)
+            left -= len(rows)  # what can't be read leaves its place on the page empty
+            if left <= 0 or floor is None:
                 break
             before = floor
         records = await self._records(lives, {})
-        return MessagePage(tuple(records), lives[-1].message.id if full else floor)
+        return MessagePage(tuple(records), _id_of(rows[-1]) if left <= 0 else floor)
 
     async def messages_within(self, accounts: Sequence[int], asked: ListFilter) -> MessagePage:
         """Newest first, of several accounts (see :mod:`~heliograph.store.postgres.widelists`)."""
-        lives, following = await WideList(self._fetch, self._by_message, accounts, asked).page()
+        lives, following = await WideList(self._fetch, self._by_message, self._lives, accounts, asked).page()
         return MessagePage(tuple(await self._records(lives, {})), following)
 
     async def owner_within(self, accounts: Sequence[int], message_id: str) -> int | None:
@@ -319,7 +338,7 @@ class Reads:
     ) -> list[MessageRecord]:
         """Messages that wait for their date, soonest first."""
         rows = await self._fetch("scheduled", account_id, *after, before_us, limit)
-        return await self._records([live_of(row) for row in rows], {})
+        return await self._records(self._lives(rows), {})
 
     async def _records(self, lives: Sequence[Live], attempts: Mapping[str, list[Attempt]]) -> list[MessageRecord]:
         ids = [(live.message.account_id, live.message.id) for live in lives]
@@ -327,8 +346,7 @@ class Reads:
             row[0]: Content(kind=row[1], octets=row[2], udh_octets=row[3], key_id=row[4])
             for row in await self._by_message("contents", ids)
         }
-        segments = await self._segments(live.message for live in lives if live.message.segments > 1)
-        schedules = await self._schedules(lives)
+        await self._complete(lives)  # one that lacks a segment is shown without them
         early = any(live.progress.state < State.SENT for live in lives)
         wired = await self._on_wire() if early else frozenset()
         return [
@@ -336,10 +354,10 @@ class Reads:
                 message=live.message,
                 progress=live.progress,
                 content=contents.get(live.message.id),
-                segments=tuple(segments.get(live.message.id, ())),
+                segments=tuple(live.segments or ()),
                 attempts=tuple(attempts.get(live.message.id, ())),
                 on_wire=live.progress.state < State.SENT and live.message.id in wired,
-                schedules=schedules.get(live.message.id, ()),
+                schedules=live.schedules,
             )
             for live in lives
         ]
@@ -350,3 +368,11 @@ class Reads:
     async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
         """Events of one message that no column tells, in order."""
         return [LoggedEvent(**dict(row)) for row in await self._fetch("logged", account_id, message_id)]
+
+
+def _id_of(row: Any) -> str:
+    return str(row["id"])
+
+
+def _dated(row: Sequence[Any]) -> tuple[str, Schedule]:
+    return row[0], schedule_of(row[1])

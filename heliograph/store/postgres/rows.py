@@ -11,6 +11,7 @@ from msgspec.structs import astuple
 from heliograph.contracts import InboundPart, NewMessage
 from heliograph.model import Content, Fact, Live, Message, PendingDelivery, Progress, Schedule, SegmentProgress
 from heliograph.store.postgres.queries import MESSAGE, PROGRESS
+from heliograph.store.unreadable import STATES, Damaged, check_kinds
 
 __all__ = [
     "CONTENT_COLUMNS",
@@ -64,6 +65,8 @@ SEGMENT_COLUMNS: tuple[str, ...] = ("account_id", "message_id", *SegmentProgress
 
 _SEGMENT = SegmentProgress.__struct_fields__
 _AFTER_MESSAGE = len(MESSAGE)
+_KINDS = slice(_AT("direction"), _AT("encoding") + 1)
+_STATE = _AFTER_MESSAGE + PROGRESS.index("state")
 _AFTER_PROGRESS = len(MESSAGE) + len(PROGRESS)
 
 _json = msgspec.json.Encoder()
@@ -174,6 +177,9 @@ def segment_records(news: Iterable[NewMessage]) -> list[tuple[Any, ...]]:
 
 def live_of(row: Sequence[Any], content: Content | None = None) -> Live:
     """A message from a row of ``{message}`` columns; its segments are read apart."""
+    check_kinds(tuple(row[_KINDS]))
+    if row[_STATE] not in STATES:
+        raise Damaged("no state has the number of the message's")
     return Live(
         Message(**dict(zip(MESSAGE, row[:_AFTER_MESSAGE], strict=True))),
         Progress(**dict(zip(PROGRESS, row[_AFTER_MESSAGE:_AFTER_PROGRESS], strict=True))),

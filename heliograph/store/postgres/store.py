@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from operator import itemgetter
 from random import random
 from time import monotonic, time_ns
+from typing import Any
 
-from heliograph.contracts import Changes, Committed, Sealer
+from heliograph.contracts import SET_ASIDE, Changes, Committed, Sealer, Unreadable
 from heliograph.errors import HeliographError, StoreBusy, StoreError, StoreInUse
-from heliograph.model import AT_ONCE, END, Content, Fact, Live
+from heliograph.model import AT_ONCE, DEAD_FROM_US, END, Content, Fact, Live
 from heliograph.store.groupcommit import Batch, GroupCommit
 from heliograph.store.postgres import nodes, partitions, schema
 from heliograph.store.postgres.care import Care
@@ -21,6 +24,7 @@ from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.rows import array, content_after_message, live_of
 from heliograph.store.postgres.secrets import Secrets
 from heliograph.store.postgres.writer import OutcomeUnknown, Written, write
+from heliograph.store.unreadable import Faults
 
 __all__ = ["PostgresStore"]
 
@@ -58,6 +62,9 @@ class PostgresStore(Configuration, Secrets, Care):
         self._clock = now_us
         self._group = GroupCommit(self._write, max_waiting=max_waiting, observe=observe)
         self._opt_out_filter = OptOutFilter()
+        self._faults = Faults(self._unreadable)
+        self.on_unreadable: Callable[[Unreadable], None] | None = None
+        self._asides: set[asyncio.Task[None]] = set()
         self._writer: Connection | None = None
         self._fence = 0
         self._pid = 0
@@ -98,6 +105,7 @@ class PostgresStore(Configuration, Secrets, Care):
         Raises ``StoreOutdated``, ``StoreInUse``, ``StoreBusy`` (not reachable), ``ConfigError`` (a server
         that may forget what it confirmed).
         """
+        self._faults.bind()
         connection = await connect(self.url)
         try:
             with translated():
@@ -144,7 +152,7 @@ class PostgresStore(Configuration, Secrets, Care):
     async def close(self) -> None:
         """Finishes what is queued, then disconnects."""
         self._closing = True
-        for task in (self._tending, self._mending):
+        for task in (self._tending, self._mending, *self._asides):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
@@ -272,6 +280,7 @@ class PostgresStore(Configuration, Secrets, Care):
         self, connector_id: int, type: int, account_id: int, *, now_us: int, limit: int
     ) -> list[tuple[Live, Content | None]]:
         """Takes up to ``limit`` due, unclaimed messages for this node, oldest first."""
+        faults = self._faults.of_claim()
         async with self._claiming:
             self._ready()
             if self._strays:
@@ -279,13 +288,13 @@ class PostgresStore(Configuration, Secrets, Care):
             self._strays = True  # until the answer is here
             rows = await self._fetch("claim", connector_id, type, account_id, now_us, limit, self.node_id, self._fence)
             self._strays = False
-            taken = [(live_of(row, content := content_after_message(row)), content) for row in rows]
+            taken = faults.each("messages", rows, _claimed, itemgetter("id"))
             least = min((live.message.id for live, _ in taken), default=None)
             if least is not None and least < self._claimed.written:
                 self._claimed.written = least
             self._claimed.owned.update(live.message.id for live, _ in taken)
-        await self._complete([live for live, _ in taken])
-        return taken
+        whole = {live.message.id for live in await self._complete([live for live, _ in taken], faults)}
+        return [(live, content) for live, content in taken if live.message.id in whole]
 
     async def _give_strays_back(self) -> None:
         """After a claim whose answer was lost: what the database says is ours, and we know nothing of."""
@@ -296,7 +305,7 @@ class PostgresStore(Configuration, Secrets, Care):
 
     async def _owned(self, connector_id: int | None) -> list[Live]:
         lowest = min(self._born.written, self._claimed.written)
-        return [live_of(row) for row in await self._fetch("owned", self.node_id, lowest, connector_id)]
+        return self._lives(await self._fetch("owned", self.node_id, lowest, connector_id))
 
     async def _give_back(self, lives: Sequence[Live]) -> None:
         if lives:
@@ -326,8 +335,26 @@ class PostgresStore(Configuration, Secrets, Care):
             self._born.owned.update(live.message.id for live in doubtful)
             if connector_id is None:
                 self._strays = False
-        await self._complete(doubtful)
-        return doubtful
+        return await self._complete(doubtful)
+
+    def _unreadable(self, found: Unreadable) -> None:
+        if found.tried_again and self._serve and self._pool is not None:
+            task = asyncio.get_running_loop().create_task(self._set_aside(found))
+            self._asides.add(task)
+            task.add_done_callback(self._asides.discard)
+        if self.on_unreadable is not None:
+            self.on_unreadable(found)
+
+    async def _set_aside(self, found: Unreadable) -> None:
+        """Nothing tries this row any more, until an operator has mended it: a message belongs to nobody, and what a
+
+        webhook is owed is a dead letter.
+        """
+        with suppress(StoreError):  # who meets it next tries again
+            if found.table == "deliveries":
+                await self._fetch("bury_delivery", found.id, DEAD_FROM_US)
+            else:
+                await self._fetch("set_aside", SET_ASIDE, found.id)
 
     # --- housekeeping -------------------------------------------------------------------------
     async def _tend(self) -> None:
@@ -366,3 +393,8 @@ class PostgresStore(Configuration, Secrets, Care):
     @property
     def _write_queue(self) -> int:
         return self._group.waiting_rows
+
+
+def _claimed(row: Any) -> tuple[Live, Content | None]:
+    content = content_after_message(row)
+    return live_of(row, content), content

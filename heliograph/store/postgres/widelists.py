@@ -14,7 +14,6 @@ from heliograph.model import Live
 from heliograph.model.ids import id_time_us
 from heliograph.store.postgres.listing import MOST_WINDOWS, WINDOW, Way
 from heliograph.store.postgres.partitions import first_id
-from heliograph.store.postgres.rows import live_of
 
 __all__ = ["WideList"]
 
@@ -25,9 +24,20 @@ Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
 
 class WideList:
-    """One page. ``fetch`` runs a named query; ``by_message`` one with arrays of (account, message id)."""
+    """One page. ``fetch`` runs a named query; ``by_message`` one with arrays of (account, message id); ``lives`` makes
 
-    def __init__(self, fetch: Fetch, by_message: Fetch, accounts: Sequence[int], asked: ListFilter) -> None:
+    messages of those rows that can be read.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        by_message: Fetch,
+        lives: Callable[[Sequence[Any]], list[Live]],
+        accounts: Sequence[int],
+        asked: ListFilter,
+    ) -> None:
+        self._lives = lives
         self._fetch = fetch
         self._by_message = by_message
         self._accounts = list(accounts)
@@ -44,26 +54,27 @@ class WideList:
         if way.searched or asked.from_us is not None or asked.to_us is not None:
             return await self._searched()
         ids = [(row[0], row[1]) for row in await self._newest(way.before, asked.limit)]
-        lives = [live_of(row) for row in await self._by_message("live", ids)]
-        return self._ended(sorted(lives, key=lambda live: live.message.id, reverse=True))
+        rows = await self._by_message("live", ids)
+        return self._ended(sorted(rows, key=_id_of, reverse=True))
 
-    def _ended(self, lives: Sequence[Live]) -> tuple[Sequence[Live], str | None]:
-        return lives, lives[-1].message.id if len(lives) >= self._asked.limit else None
+    def _ended(self, rows: Sequence[Any]) -> tuple[Sequence[Live], str | None]:
+        """What can't be read leaves its place on the page empty."""
+        return self._lives(rows), _id_of(rows[-1]) if len(rows) >= self._asked.limit else None
 
     async def _searched(self) -> tuple[Sequence[Live], str | None]:
         """Window by window, until there is enough or a page has looked through so many."""
         limit, before = self._asked.limit, self._way.before
-        lives: list[Live] = []
+        found: list[Any] = []
         floor: str | None = None
         for _ in range(MOST_WINDOWS):
             floor = await self._floor(before)
-            values = self._way.values(before, floor, limit - len(lives))
-            rows = await self._fetch("search_within", self._accounts, *values[1:12])
-            lives += map(live_of, rows)
-            if len(lives) >= limit or floor is None:
+            values = self._way.values(before, floor, limit - len(found))
+            found += await self._fetch("search_within", self._accounts, *values[1:12])
+            if len(found) >= limit or floor is None:
                 break
             before = floor
-        return lives, self._ended(lives)[1] or floor
+        lives, following = self._ended(found)
+        return lives, following or floor
 
     async def _floor(self, before: str) -> str | None:
         """Where a window ends that holds about ``WINDOW`` messages of theirs; None: where everything ends."""
@@ -77,12 +88,17 @@ class WideList:
     async def _newest(self, before: str, limit: int) -> Sequence[Any]:
         return await self._fetch("newest_within", self._accounts, before, self._way.lowest, limit)
 
-    async def _found(self, query: str, *more: object) -> Sequence[Live]:
+    async def _found(self, query: str, *more: object) -> Sequence[Any]:
         values = self._way.values(self._way.before, None, self._asked.limit)
         wanted = values if more else values[:12]
-        return [live_of(row) for row in await self._fetch(query, self._accounts, *wanted[1:], *more)]
+        rows: Sequence[Any] = await self._fetch(query, self._accounts, *wanted[1:], *more)
+        return rows
 
     def _most_labels(self) -> int | None:
         asked = self._asked
         bare = not self._way.searched and asked.recipient is None and asked.from_us is None and asked.to_us is None
         return asked.limit if bare else None
+
+
+def _id_of(row: Any) -> str:
+    return str(row["id"])

@@ -10,14 +10,23 @@ import apsw
 from heliograph.model import AT_ONCE, Content, Live
 from heliograph.store.sqlite.inflight import InFlight
 from heliograph.store.sqlite.queries import ask, query
-from heliograph.store.sqlite.rows import content_in, id_of, key_of, live_of
+from heliograph.store.sqlite.rows import id_of, key_of, live_of, whole_of
+from heliograph.store.sqlite.salvage import SPOILT, messages
 from heliograph.store.sqlite.schedules import add_schedules
+from heliograph.store.unreadable import Faults
 
 __all__ = ["claim", "release"]
 
 
 def claim(
-    db: apsw.Connection, node_id: int, connector_id: int, kind: int, account_id: int, now_us: int, limit: int
+    db: apsw.Connection,
+    faults: Faults,
+    node_id: int,
+    connector_id: int,
+    kind: int,
+    account_id: int,
+    now_us: int,
+    limit: int,
 ) -> list[tuple[Live, Content | None]]:
     """Takes the messages that are due longest."""
     db.execute("BEGIN IMMEDIATE")
@@ -27,25 +36,29 @@ def claim(
         return []
     taken = json.dumps(keys)
     db.execute(query("claim"), (node_id, taken))
-    rows = ask(db, "claimed", (taken,))
-    lives = [live_of(row, content_in(row)) for row in rows]
-    add_schedules(db, lives)
+    lives, _ = messages(db, faults.of_claim(), "claimed", (taken,), whole_of, alone="one_record")
+    add_schedules(db, faults, lives)
     db.execute("COMMIT")
     return [(live, live.content) for live in lives]
 
 
-def release(db: apsw.Connection, node_id: int, flight: InFlight, connector_id: int | None) -> list[Live]:
-    """Gives back what the node owns, except what its wires name: that is the answer, still owned."""
+def release(
+    db: apsw.Connection, faults: Faults, node_id: int, flight: InFlight, connector_id: int | None
+) -> list[Live]:
+    """Gives back what the node owns, except what its wires name: that is the answer, still owned.
+
+    Where a row of its wires cannot be read, anything may have been on that wire: all of it is the answer.
+    """
     mark: int = db.execute(query("claimed_from"), (node_id,)).get or 0
     db.execute("BEGIN IMMEDIATE")
     owned = dict(_owned(db, node_id, connector_id, mark))
-    named = _named(db, node_id, connector_id)
-    back = [key for key, tail in owned.items() if id_of(key, tail) not in named]
+    named = _named(db, faults, node_id, connector_id)
+    back = [] if named is None else [key for key, tail in owned.items() if id_of(key, tail) not in named]
     if back:
         db.execute(query("release"), (json.dumps(back), AT_ONCE))
     kept = sorted(owned.keys() - set(back))
-    lives = [live_of(row) for row in ask(db, "lives_of_keys", (json.dumps(kept),))]
-    add_schedules(db, lives)
+    lives, _ = messages(db, faults, "lives_of_keys", (json.dumps(kept),), live_of)
+    add_schedules(db, faults, lives)
     db.execute("COMMIT")
     born = [key_of(live.message.id) for live in lives if live.progress.due_us is None]
     flight.adopt(born, gone=back, mark=mark, all_connectors=connector_id is None)
@@ -62,11 +75,15 @@ def _owned(db: apsw.Connection, node_id: int, connector_id: int | None, mark: in
             yield key, tail
 
 
-def _named(db: apsw.Connection, node_id: int, connector_id: int | None) -> set[str]:
-    """Ids that the node's wires name: of one connector, or of all."""
-    return {
-        message_id
-        for of, ids in ask(db, "wires", (node_id,))
-        if connector_id is None or of == connector_id
-        for message_id in ids.split(",")
-    }
+def _named(db: apsw.Connection, faults: Faults, node_id: int, connector_id: int | None) -> set[str] | None:
+    """Ids that the node's wires name: of one connector, or of all. None where one cannot be read."""
+    try:
+        return {
+            message_id
+            for of, ids in ask(db, "wires", (node_id,))
+            if connector_id is None or of == connector_id
+            for message_id in ids.split(",")
+        }
+    except SPOILT as error:
+        faults.tell("wires", f"node {node_id}", error)
+        return None

@@ -16,6 +16,7 @@ from heliograph.contracts import ListFilter, MessagePage, MessageRecord
 from heliograph.store.sqlite.queries import ask, query
 from heliograph.store.sqlite.rows import id_of, key_at, key_of
 from heliograph.store.sqlite.shows import records_of
+from heliograph.store.unreadable import Faults
 
 __all__ = ["RUNS_A_STEP", "Listing", "list_step"]
 
@@ -45,6 +46,7 @@ class Listing:
 
     accounts: Sequence[int]
     asked: ListFilter
+    faults: Faults
     found: list[MessageRecord] = field(default_factory=list)
     run: int | None = None
     below: int = _FOREVER
@@ -83,9 +85,13 @@ def list_step(db: apsw.Connection, listing: Listing) -> None:
     floor = max(listing.bottom, listing.run - RUNS_A_STEP)
     name, led = _way(listing.asked)
     wanted = _wanted(listing) | {"run": listing.run, "floor": floor, "before": listing.below, "lowest": listing.lowest}
-    listing.found += records_of(db, ask(db, listing.query(name), wanted), attempts=False)
-    listing.run = floor
+    found, keys = records_of(db, listing.faults, listing.query(name), wanted)
+    listing.found += found
     listing.steps += 1
+    if len(keys) > len(found):  # what can't be read takes no place on a page: the same again, below it
+        listing.below = min(keys)
+        return
+    listing.run = floor
     if floor > listing.bottom and listing.steps >= (_MOST_LED_STEPS if led else _MOST_STEPS):
         first: int | None = db.execute(query("first_key_after_run"), (floor,)).get
         listing.stopped_at = None if first is None else id_of(first, 0)
@@ -100,11 +106,16 @@ def _tail(db: apsw.Connection, listing: Listing) -> list[MessageRecord]:
     db.execute("BEGIN")
     last_run, indexed = ask(db, "last_run")
     tail = _wanted(listing) | {"after": max(indexed, lowest - 1), "before": before}
-    rows = ask(db, listing.query("list_tail"), tail) if before > indexed else []
     listing.run = last_run if before > indexed else db.execute(query("run_before"), (before,)).get
     if lowest:
         listing.bottom = max(0, db.execute(query("run_before"), (lowest,)).get - 1)
-    found = records_of(db, rows, attempts=False)
+    found: list[MessageRecord] = []
+    while before > indexed:
+        more, keys = records_of(db, listing.faults, listing.query("list_tail"), tail)
+        found += more
+        if len(keys) == len(more) or not keys:
+            break
+        tail |= {"before": min(keys), "left": asked.limit - len(found)}
     db.execute("COMMIT")
     listing.below = min(before, indexed + 1)
     return found

@@ -7,6 +7,7 @@ are written by one statement with many ``VALUES``, and many rows are read as one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 import apsw
 import msgspec
 
-__all__ = ["CHUNKS", "JsonRows", "Row", "ask", "query", "read_all", "write_all", "write_flat"]
+__all__ = ["CHUNKS", "JsonRows", "Row", "ask", "keys_of", "query", "read_all", "write_all", "write_flat"]
 
 Row: TypeAlias = tuple[Any, ...]
 JsonRows: TypeAlias = list[Any]
@@ -25,6 +26,20 @@ CHUNKS = (128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """How many rows one statement may have: few different texts, so that each stays prepared."""
 
 _decode = msgspec.json.Decoder(list[Any]).decode
+
+
+_KEYS = {
+    re.compile(r"json_array\(\{MESSAGE\}[^)]*\)"): "m.key",
+    re.compile(r"json_array\(\{ORPHAN\}, \{CORRELATION\}\)"): "o.id",
+    re.compile(r"\{ORPHAN\}"): "o.id",
+    re.compile(r"\{DELIVERY\}"): "d.rowid",
+}
+"""What a query gives of each row that it gives whole → the row's number."""
+
+
+def keys_of(name: str) -> str:
+    """The query that gives only the numbers of the rows that another one gives whole, in the same order."""
+    return f"{name}.keys"
 
 
 @cache
@@ -36,10 +51,16 @@ def _queries() -> dict[str, str]:
         name, _, body = block.partition("\n")
         lines = (line for line in body.splitlines() if not line.lstrip().startswith("--"))
         sql = "\n".join(lines).strip()
+        keys = sql
+        for whole, number in _KEYS.items():
+            keys = whole.sub(number, keys)
         for known, fragment in found.items():
             if known.isupper():
                 sql = sql.replace("{" + known + "}", fragment)
+                keys = keys.replace("{" + known + "}", fragment)
         found[name.strip()] = sql
+        if keys != sql and not name.strip().isupper():
+            found[keys_of(name.strip())] = keys
     return found
 
 

@@ -5,13 +5,16 @@
 json_array(s.number, s.state, s.connector_id, s.attempts, s.sent_us, s.ended_us, s.carrier_message_id, s.status,
     s.error, s.possible_duplicate)
 
--- name: MESSAGE
+-- name: HEAD
 m.key, m.tail, m.account_id, m.sender, m.recipient, m.accepted_us, m.expires_us, m.direction, m.channel, m.type,
 m.sender_kind, m.recipient_kind, m.encoding, m.segments, m.reference, m.at_most_once, m.flash, m.receipt_wanted,
 m.entrance, m.entrance_data, m.client_ref, m.tags, m.metadata, m.callback, m.route, m.route_reason, m.country,
 m.network, m.currency, m.price, m.state, m.version, m.connector_id, m.owner, m.due_us, m.attempts, m.sent_us,
 m.ended_us, m.sent_seq, m.ended_seq, m.last_seq, m.carrier_message_id, m.status, m.error, m.segments_delivered,
-m.possible_duplicate,
+m.possible_duplicate
+
+-- name: MESSAGE
+{HEAD},
 json(CASE WHEN m.segments > 1 THEN
     (SELECT json_group_array({SEGMENT} ORDER BY s.number) FROM segments s WHERE s.key = m.key) END)
 
@@ -27,6 +30,10 @@ json_array(c.connector_id, c.canonical, c.account_id, c.key, c.tail, c.segment, 
 
 -- name: ORPHAN
 json_array(o.connector_id, o.canonical, o.arrived_us, o.fields, o.id)
+
+-- name: DELIVERY
+json_array(d.endpoint_id, d.id, d.account_id, d.events, d.tries, d.next_us, d.first_us, hex(d.body), d.body IS NULL,
+    d.last_error)
 
 -- name: CLAIM
 json_array(c.account_id, c.scope, c.key, hex(c.body_hash), c.created_us, c.expires_us, c.made)
@@ -178,11 +185,11 @@ SELECT json_group_array(json_array({MESSAGE}, {CONTENT}) ORDER BY m.due_us, m.ke
 CROSS JOIN messages m ON m.key = k.value
 
 -- name: owned_backlog
-SELECT json_group_array(json_array(key, tail)) FROM messages INDEXED BY backlog
+SELECT json_group_array(json_array(key, CAST(tail AS INTEGER))) FROM messages INDEXED BY backlog
 WHERE connector_id = ?1 AND owner = ?2 AND due_us IS NOT NULL
 
 -- name: owned_born
-SELECT json_group_array(json_array(key, tail, connector_id)) FROM messages
+SELECT json_group_array(json_array(key, CAST(tail AS INTEGER), CAST(connector_id AS INTEGER))) FROM messages
 WHERE key >= ?1 AND owner = ?2 AND due_us IS NULL AND state < 30
 
 -- name: release
@@ -199,6 +206,20 @@ SELECT json_group_array(ids) FROM wires
 
 -- name: lives_of_keys
 SELECT json_group_array(json_array({MESSAGE}) ORDER BY m.key) FROM json_each(?1) k CROSS JOIN messages m ON m.key = k.value
+
+-- ===== one message alone, where one of many cannot be read =====
+
+-- name: one_message
+SELECT json_array({MESSAGE}) FROM messages m WHERE m.key = ?
+
+-- name: one_record
+SELECT json_array({MESSAGE}, {CONTENT}, {ATTEMPTS}) FROM messages m WHERE m.key = ?
+
+-- name: one_head
+SELECT json_array({HEAD}, NULL) FROM messages m WHERE m.key = ?
+
+-- name: set_aside
+UPDATE messages SET owner = ?1, version = version + 1 WHERE key = ?2 AND owner <> ?1
 
 -- ===== the index of runs =====
 
@@ -232,7 +253,7 @@ INSERT OR IGNORE INTO run_labels (run, label, account_id, key)
 SELECT ?1, 'r' || client_ref, account_id, key FROM messages
 WHERE key > ?2 AND key <= ?3 AND client_ref IS NOT NULL
 UNION ALL
-SELECT ?1, 't' || t.value, m.account_id, m.key FROM messages m CROSS JOIN json_each(m.tags) t
+SELECT ?1, 't' || t.value, m.account_id, m.key FROM messages m CROSS JOIN json_each(CASE WHEN json_valid(m.tags) THEN m.tags END) t
 WHERE m.key > ?2 AND m.key <= ?3 AND m.tags IS NOT NULL
 ORDER BY 2, 3, 4
 
@@ -313,6 +334,9 @@ SELECT json_group_array(json_array({ORPHAN}, {CORRELATION}) ORDER BY o.id) FROM 
 CROSS JOIN orphans o ON o.id = found.orphan_id
 CROSS JOIN correlations c ON c.bucket = found.newest AND c.connector_id = o.connector_id AND c.canonical = o.canonical
 
+-- name: one_orphan
+SELECT {ORPHAN} FROM orphans o WHERE o.id = ?
+
 -- name: recent_writer_tail
 SELECT json_array(account_id, accepted_us) FROM messages
 WHERE key > ?1 AND recipient = ?2 AND sender = ?3 AND direction = 0 AND accepted_us >= ?4 AND account_id > 0
@@ -337,6 +361,16 @@ WHERE (connector_id, sender, recipient, reference, reference_octets, total) IN (
     GROUP BY connector_id, sender, recipient, reference, reference_octets, total
     HAVING max(arrived_us) < ?1 ORDER BY max(arrived_us) LIMIT ?2)
 
+-- name: stale_parts_apart
+-- What SQLite can write no JSON of is octets here: each part can be read on its own.
+SELECT p.connector_id, CAST(p.sender AS BLOB), CAST(p.recipient AS BLOB), p.reference, p.reference_octets, p.total,
+    p.number, p.arrived_us, p.data_coding, hex(p.octets) FROM parts p
+WHERE (connector_id, sender, recipient, reference, reference_octets, total) IN (
+    SELECT connector_id, sender, recipient, reference, reference_octets, total FROM parts
+    GROUP BY connector_id, sender, recipient, reference, reference_octets, total
+    HAVING max(arrived_us) < ?1 ORDER BY max(arrived_us) LIMIT ?2)
+ORDER BY p.number
+
 -- name: backlog
 -- Steps from one (type, account) to the next without walking over the messages of either.
 WITH RECURSIVE lane (key) AS (
@@ -353,7 +387,7 @@ WITH RECURSIVE lane (key) AS (
             ORDER BY n.type, n.account_id LIMIT 1))
     FROM lane CROSS JOIN messages m ON m.key = lane.key WHERE lane.key IS NOT NULL)
 SELECT json_group_array(json_array(m.type, m.account_id)) FROM lane CROSS JOIN messages m ON m.key = lane.key
-WHERE EXISTS (
+WHERE typeof(m.type) = 'integer' AND typeof(m.account_id) = 'integer' AND EXISTS (
     SELECT 1 FROM messages n INDEXED BY backlog
     WHERE n.connector_id = ?1 AND n.owner = 0 AND n.type = m.type AND n.account_id = m.account_id
       AND n.due_us IS NOT NULL AND n.due_us <= ?2)
@@ -364,7 +398,7 @@ WITH RECURSIVE found (connector_id) AS (
     UNION ALL
     SELECT (SELECT min(connector_id) FROM messages INDEXED BY backlog
         WHERE due_us IS NOT NULL AND connector_id > found.connector_id) FROM found WHERE found.connector_id IS NOT NULL)
-SELECT json_group_array(connector_id) FROM found WHERE connector_id IS NOT NULL
+SELECT json_group_array(connector_id) FROM found WHERE typeof(connector_id) = 'integer'
 
 -- name: expired_waiting
 SELECT json_group_array(json_array({MESSAGE})) FROM (
@@ -373,13 +407,13 @@ SELECT json_group_array(json_array({MESSAGE})) FROM (
 CROSS JOIN messages m ON m.key = k.key
 
 -- name: window
-SELECT json_array(max(key), count(*), min(accepted_us), sum(state < 40)) FROM (
-    SELECT key, accepted_us, state FROM messages WHERE key > ?1 ORDER BY key LIMIT ?2)
+SELECT json_array(max(key), count(*), min(accepted_us), sum(state < 40 AND owner <> -1)) FROM (
+    SELECT key, accepted_us, state, owner FROM messages WHERE key > ?1 ORDER BY key LIMIT ?2)
 
 -- name: overdue
 SELECT json_group_array(json_array({MESSAGE})) FROM (
     SELECT * FROM messages
-    WHERE key > ?1 AND key <= ?2 AND state < 40 AND state <> 1 AND accepted_us < ?3
+    WHERE key > ?1 AND key <= ?2 AND state < 40 AND state <> 1 AND owner <> -1 AND accepted_us < ?3
     ORDER BY key LIMIT ?4) m
 
 -- name: schedules
@@ -400,20 +434,25 @@ SELECT tail FROM messages WHERE key = ?
 -- ===== outbox and deliveries =====
 
 -- name: outbox
-SELECT position, facts FROM outbox WHERE position > ? ORDER BY position LIMIT ?
+SELECT position, CAST(facts AS BLOB) FROM outbox WHERE position > ? ORDER BY position LIMIT ?
 
 -- name: outbox_end
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)
 
 -- name: due_deliveries
-SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, next_us, first_us, hex(body),
-    body IS NULL, last_error)) FROM (
-    SELECT * FROM deliveries WHERE endpoint_id = ? AND next_us <= ? ORDER BY next_us, first_us LIMIT ?)
+SELECT json_group_array({DELIVERY}) FROM (
+    SELECT rowid, * FROM deliveries WHERE endpoint_id = ? AND next_us <= ? ORDER BY next_us, first_us LIMIT ?) d
 
 -- name: deliveries
-SELECT json_group_array(json_array(endpoint_id, id, account_id, events, tries, next_us, first_us, hex(body),
-    body IS NULL, last_error)) FROM (
-    SELECT * FROM deliveries WHERE endpoint_id = ? AND next_us >= ? AND next_us < ? ORDER BY next_us DESC, id LIMIT ?)
+SELECT json_group_array({DELIVERY}) FROM (
+    SELECT rowid, * FROM deliveries WHERE endpoint_id = ? AND next_us >= ? AND next_us < ?
+    ORDER BY next_us DESC, id LIMIT ?) d
+
+-- name: one_delivery
+SELECT {DELIVERY} FROM deliveries d WHERE d.rowid = ?
+
+-- name: bury_delivery
+UPDATE deliveries SET next_us = max(next_us, 4611686018427387904) WHERE rowid = ?
 
 -- name: purge_dead_letters
 DELETE FROM deliveries WHERE id IN (
@@ -468,7 +507,7 @@ CROSS JOIN messages m ON m.key = a.key AND m.tail = a.tail AND m.account_id = a.
       AND (:recipient IS NULL OR m.recipient = :recipient) AND (:sender IS NULL OR m.sender = :sender)
       AND (:connector IS NULL OR m.connector_id = :connector)
       AND (:client_ref IS NULL OR m.client_ref = :client_ref)
-      AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(m.tags) t WHERE t.value = :tag))
+      AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(m.tags) THEN m.tags END) t WHERE t.value = :tag))
       AND (:from_us IS NULL OR m.accepted_us >= :from_us) AND (:to_us IS NULL OR m.accepted_us < :to_us)
 
 -- name: list_tail

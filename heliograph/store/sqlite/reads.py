@@ -11,7 +11,7 @@ import apsw
 from heliograph.contracts import Backlog, Claim, Correlation, InboundPart, Orphan, ReferenceKey
 from heliograph.model import Live
 from heliograph.store.groupcommit import ClaimKey
-from heliograph.store.sqlite.queries import ask, query, read_all
+from heliograph.store.sqlite.queries import Row, ask, keys_of, query, read_all
 from heliograph.store.sqlite.rows import (
     claim_of,
     correlation_of,
@@ -23,7 +23,9 @@ from heliograph.store.sqlite.rows import (
     part_of,
     split,
 )
+from heliograph.store.sqlite.salvage import SPOILT, all_messages, messages, others_of
 from heliograph.store.sqlite.schedules import add_schedules
+from heliograph.store.unreadable import Faults
 
 __all__ = ["Reads"]
 
@@ -35,7 +37,8 @@ _WINDOW = 5_000
 class Reads:
     """Queries with what little they remember between calls (which buckets there are, how far all has ended)."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self._buckets: list[int] = []
         self._buckets_until = 0.0
         self._open_from = 0
@@ -79,17 +82,28 @@ class Reads:
         return self._buckets
 
     def orphans(self, db: apsw.Connection, keys: Sequence[tuple[int, str]]) -> list[Orphan]:
-        return sorted({one.id: one for one in map(orphan_of, read_all(db, "orphans", keys))}.values(), key=_orphan_id)
+        try:
+            found = [orphan_of(row) for row in read_all(db, "orphans", keys)]
+        except SPOILT:
+            numbers = read_all(db, keys_of("orphans"), keys)
+            found = others_of(db, self._faults, "orphans", numbers, orphan_of, alone="one_orphan")
+        return sorted({one.id: one for one in found}.values(), key=_orphan_id)
 
     def matched_orphans(self, db: apsw.Connection, limit: int) -> list[tuple[Orphan, Correlation]]:
-        rows = ask(db, "matched_orphans", (json.dumps(self.buckets(db)), limit))
-        return [(orphan_of(orphan), correlation_of(link)) for orphan, link in rows]
+        asked = (json.dumps(self.buckets(db)), limit)
+        try:
+            return [(orphan_of(orphan), correlation_of(link)) for orphan, link in ask(db, "matched_orphans", asked)]
+        except SPOILT:
+            numbers = ask(db, keys_of("matched_orphans"), asked)
+            found = others_of(db, self._faults, "orphans", numbers, orphan_of, alone="one_orphan")
+            links = self.correlate(db, [(one.connector_id, one.canonical) for one in found])
+            return [(one, links[one.connector_id, one.canonical]) for one in found]
 
     # --- messages ---------------------------------------------------------------------------------
     def live(self, db: apsw.Connection, ids: Sequence[tuple[int, str]]) -> dict[str, Live]:
-        rows = read_all(db, "live", [(*split(message_id), account_id) for account_id, message_id in ids])
-        lives = [live_of(row) for row in rows]
-        add_schedules(db, lives)
+        asked = [(*split(message_id), account_id) for account_id, message_id in ids]
+        lives = all_messages(db, self._faults, "live", asked, live_of)
+        add_schedules(db, self._faults, lives)
         return {live.message.id: live for live in lives}
 
     def recent_writer(self, db: apsw.Connection, sender: str, recipient: str, since_us: int) -> int | None:
@@ -121,16 +135,17 @@ class Reads:
             return [], None
         if not unended and start == self._open_from:
             self._open_from = last
-        found = [live_of(row) for row in ask(db, "overdue", (start, last, accepted_before_us, limit))]
-        add_schedules(db, found)
-        if len(found) == limit:
-            return found, found[-1].message.id
+        asked = (start, last, accepted_before_us, limit)
+        found, keys = messages(db, self._faults, "overdue", asked, live_of)
+        add_schedules(db, self._faults, found)
+        if max(len(found), len(keys)) == limit:
+            return found, id_of(keys[-1], 0) if keys else found[-1].message.id
         done = count < _WINDOW or oldest_us >= accepted_before_us
         return found, None if done else id_of(last, db.execute(query("tail_of"), (last,)).get or 0)
 
     def expired_waiting(self, db: apsw.Connection, now_us: int, limit: int) -> list[Live]:
-        found = [live_of(row) for row in ask(db, "expired_waiting", (now_us, limit))]
-        add_schedules(db, found)
+        found, _ = messages(db, self._faults, "expired_waiting", (now_us, limit), live_of)
+        add_schedules(db, self._faults, found)
         return found
 
     # --- inbound ------------------------------------------------------------------------------------
@@ -139,7 +154,19 @@ class Reads:
         return list(found.values())
 
     def stale_parts(self, db: apsw.Connection, before_us: int, limit: int) -> list[InboundPart]:
-        return [part_of(row) for row in ask(db, "stale_parts", (before_us, limit))]
+        try:
+            return [part_of(row) for row in ask(db, "stale_parts", (before_us, limit))]
+        except SPOILT:
+            rows = db.execute(query("stale_parts_apart"), (before_us, limit))
+            return self._faults.each("parts", rows, _part_of, _part_name)
+
+
+def _part_of(row: Row) -> InboundPart:
+    return part_of([row[0], row[1].decode(), row[2].decode(), *row[3:]])
+
+
+def _part_name(row: Row) -> str:
+    return f"connector {row[0]}, reference {row[3]}, part {row[6]} of {row[5]}"
 
 
 def _orphan_id(orphan: Orphan) -> int:

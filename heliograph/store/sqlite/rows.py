@@ -12,6 +12,7 @@ from heliograph.contracts import Claim, Correlation, InboundPart, MessageRecord,
 from heliograph.model import Attempt, Content, Live, Message, Progress, SegmentProgress, id_from_number
 from heliograph.model.ids import EPOCH_US
 from heliograph.store.sqlite.queries import Row
+from heliograph.store.unreadable import STATES, Damaged, check_kinds, check_segments
 
 __all__ = [
     "BUCKET_SHIFT",
@@ -22,9 +23,9 @@ __all__ = [
     "UPDATE_WIDTH",
     "NewRows",
     "claim_of",
-    "content_in",
     "content_of",
     "correlation_of",
+    "head_of",
     "id_of",
     "key_at",
     "key_of",
@@ -34,6 +35,7 @@ __all__ = [
     "record_of",
     "segment_row",
     "split",
+    "whole_of",
 ]
 
 TAIL = (1 << 32) - 1
@@ -135,6 +137,7 @@ _MessageRow: Any = defstruct("_MessageRow", Message.__struct_fields__, gc=False)
 _ProgressRow: Any = defstruct("_ProgressRow", Progress.__struct_fields__, gc=False)
 _BOOLS = Message.__struct_fields__.index("at_most_once") + 1
 """Where a row has the message's three flags: behind key and tail instead of the id."""
+_KINDS = slice(_AT("direction") + 1, _AT("encoding") + 2)
 _PROGRESS = 1 + len(Message.__struct_fields__)
 _SEGMENTS = _PROGRESS + len(Progress.__struct_fields__)
 _CONTENT = _SEGMENTS + 1
@@ -143,6 +146,7 @@ _ATTEMPTS = _CONTENT + 1
 
 def _message_of(row: list[Any]) -> Message:
     at = _BOOLS
+    check_kinds(tuple(row[_KINDS]))
     values = _MessageRow(
         id_from_number(row[0] << 32 | row[1]), *row[2:at], row[at] != 0, row[at + 1] != 0, row[at + 2] != 0,
         *row[at + 3 : _PROGRESS],
@@ -151,12 +155,16 @@ def _message_of(row: list[Any]) -> Message:
 
 
 def _progress_of(row: list[Any]) -> Progress:
+    if row[_PROGRESS] not in STATES:
+        raise Damaged("no state has the number of the message's")
     values = _ProgressRow(*row[_PROGRESS : _SEGMENTS - 1], row[_SEGMENTS - 1] != 0)
     return convert(values, Progress, from_attributes=True)
 
 
-def _segments_of(row: list[Any]) -> list[SegmentProgress]:
-    return [
+def _segments_of(row: list[Any], count: int) -> list[SegmentProgress]:
+    if count == 1:
+        return []
+    segments = [
         SegmentProgress(
             number=number, state=state, connector_id=connector_id, attempts=attempts, sent_us=sent_us,
             ended_us=ended_us, carrier_message_id=carrier_message_id, status=status, error=error,
@@ -165,6 +173,8 @@ def _segments_of(row: list[Any]) -> list[SegmentProgress]:
         for number, state, connector_id, attempts, sent_us, ended_us, carrier_message_id, status, error,
             possible_duplicate in row[_SEGMENTS] or ()
     ]  # fmt: skip
+    check_segments(segments, count)
+    return segments
 
 
 def content_of(row: list[Any] | None) -> Content | None:
@@ -177,12 +187,18 @@ def content_of(row: list[Any] | None) -> Content | None:
 
 def live_of(row: list[Any], content: Content | None = None) -> Live:
     """A message in flight of a row of {MESSAGE}."""
-    return Live(_message_of(row), _progress_of(row), (), _segments_of(row) or None, content)
+    message = _message_of(row)
+    return Live(message, _progress_of(row), (), _segments_of(row, message.segments) or None, content)
 
 
-def content_in(row: list[Any]) -> Content | None:
-    """The content of a row of {MESSAGE}, {CONTENT}."""
-    return content_of(row[_CONTENT])
+def head_of(row: list[Any]) -> Live:
+    """The same of a row of {HEAD}: without segments, however many it has."""
+    return Live(_message_of(row), _progress_of(row))
+
+
+def whole_of(row: list[Any]) -> Live:
+    """A message in flight, with its content, of a row of {MESSAGE}, {CONTENT}."""
+    return live_of(row, content_of(row[_CONTENT]))
 
 
 def record_of(row: list[Any], *, attempts: bool, on_wire: bool) -> MessageRecord:
@@ -192,7 +208,7 @@ def record_of(row: list[Any], *, attempts: bool, on_wire: bool) -> MessageRecord
         message=message,
         progress=_progress_of(row),
         content=content_of(row[_CONTENT]),
-        segments=tuple(_segments_of(row)),
+        segments=tuple(_segments_of(row, message.segments)),
         attempts=tuple(_attempt_of(message, attempt) for attempt in row[_ATTEMPTS]) if attempts else (),
         on_wire=on_wire,
     )

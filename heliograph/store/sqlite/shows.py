@@ -7,26 +7,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import apsw
 import msgspec
 
 from heliograph.contracts import MessageRecord, OutboxPage
-from heliograph.model import Fact, LoggedEvent, PendingDelivery, Schedule, State
-from heliograph.store.sqlite.queries import JsonRows, ask, query, read_all
+from heliograph.model import Fact, Live, LoggedEvent, PendingDelivery, Schedule, State
+from heliograph.store.sqlite.queries import Row, ask, query
 from heliograph.store.sqlite.rows import record_of, split
+from heliograph.store.sqlite.salvage import SPOILT, all_messages, messages, messages_of_keys, others
 from heliograph.store.sqlite.schedules import schedules_of, waiting_rows
+from heliograph.store.unreadable import Faults
 
 __all__ = ["deliveries", "due_deliveries", "logged", "outbox", "records", "records_of", "scheduled"]
+
+listed = partial(record_of, attempts=False, on_wire=False)
 
 _decode_facts = msgspec.msgpack.Decoder(tuple[Fact, ...]).decode
 
 
-def records(db: apsw.Connection, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
+def _headed(head: Live) -> MessageRecord:
+    """What can be shown of a message of which only its own row can be read."""
+    return MessageRecord(message=head.message, progress=head.progress, content=None)
+
+
+def records(db: apsw.Connection, faults: Faults, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
     """Messages with all their rows, by id."""
-    rows = read_all(db, "records", [(*split(message_id), account_id) for account_id, message_id in ids])
-    found = records_of(db, rows, attempts=True)
+    asked = [(*split(message_id), account_id) for account_id, message_id in ids]
+    decode = partial(record_of, attempts=True, on_wire=False)
+    found = completed(
+        db, faults, all_messages(db, faults, "records", asked, decode, alone="one_record", instead=_headed)
+    )
     return {record.message.id: record for record in found}
 
 
@@ -36,14 +49,21 @@ def owner_within(db: apsw.Connection, accounts: Sequence[int], message_id: str) 
     return found
 
 
-def records_of(db: apsw.Connection, rows: JsonRows, *, attempts: bool) -> list[MessageRecord]:
-    """Messages of rows of {MESSAGE}, {CONTENT} and perhaps {ATTEMPTS}."""
-    found = [record_of(row, attempts=attempts, on_wire=False) for row in rows]
-    if dates := schedules_of(db, (record.message.id for record in found)):
+def records_of(
+    db: apsw.Connection, faults: Faults, name: str, parameters: Row | dict[str, Any]
+) -> tuple[list[MessageRecord], list[int]]:
+    """Messages of a query without their attempts; and the keys of all that it should give, where one was unreadable."""
+    found, keys = messages(db, faults, name, parameters, listed, alone="one_record", instead=_headed)
+    return completed(db, faults, found), keys
+
+
+def completed(db: apsw.Connection, faults: Faults, found: list[MessageRecord]) -> list[MessageRecord]:
+    """The messages with what stands in no row of theirs: their dates, and whether they are on the wire."""
+    if dates := schedules_of(db, faults, (record.message.id for record in found)):
         found = [_dated(record, dates.get(record.message.id, ())) for record in found]
     if not any(record.progress.state < State.SENT for record in found):
         return found
-    wires = {message_id for ids in ask(db, "all_wires") for message_id in ids.split(",")}
+    wires = _wires(db, faults)
     return [
         msgspec.structs.replace(record, on_wire=True)
         if record.progress.state < State.SENT and record.message.id in wires
@@ -52,15 +72,29 @@ def records_of(db: apsw.Connection, rows: JsonRows, *, attempts: bool) -> list[M
     ]
 
 
+def _wires(db: apsw.Connection, faults: Faults) -> set[str]:
+    try:
+        return {message_id for ids in ask(db, "all_wires") for message_id in ids.split(",")}
+    except SPOILT as error:
+        faults.tell("wires", "of all nodes", error)
+        return set()
+
+
 def _dated(record: MessageRecord, schedules: tuple[Schedule, ...]) -> MessageRecord:
     return msgspec.structs.replace(record, schedules=schedules) if schedules else record
 
 
 def scheduled(
-    db: apsw.Connection, account_id: int, after: tuple[int, str], before_us: int, limit: int
+    db: apsw.Connection, faults: Faults, account_id: int, after: tuple[int, str], before_us: int, limit: int
 ) -> list[MessageRecord]:
     """Messages that wait for their date, soonest first."""
-    return records_of(db, waiting_rows(db, account_id, after, before_us, limit), attempts=False)
+    rows = waiting_rows(db, account_id, after, before_us, limit)
+    try:
+        found = [listed(row) for row in rows]
+    except SPOILT:
+        keys = [row if isinstance(row, int) else row[0] for row in rows]
+        found = messages_of_keys(db, faults, keys, listed, alone="one_record", instead=_headed)
+    return completed(db, faults, found)
 
 
 def logged(db: apsw.Connection, account_id: int, message_id: str) -> list[LoggedEvent]:
@@ -74,22 +108,25 @@ def logged(db: apsw.Connection, account_id: int, message_id: str) -> list[Logged
     ]
 
 
-def outbox(db: apsw.Connection, after: int, limit: int) -> OutboxPage:
+def outbox(db: apsw.Connection, faults: Faults, after: int, limit: int) -> OutboxPage:
     """Rows of the outbox after a position."""
-    rows = db.execute(query("outbox"), (after, limit))
-    return OutboxPage(tuple((position, _decode_facts(facts)) for position, facts in rows))
+    return faults.outbox(db.execute(query("outbox"), (after, limit)), _decode_facts)
 
 
-def due_deliveries(db: apsw.Connection, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
+def due_deliveries(
+    db: apsw.Connection, faults: Faults, endpoint_id: str, now_us: int, limit: int
+) -> list[PendingDelivery]:
     """What an endpoint is owed again by now, oldest first."""
-    return list(map(_delivery_of, ask(db, "due_deliveries", (endpoint_id, now_us, limit))))
+    asked = (endpoint_id, now_us, limit)
+    return others(db, faults, "deliveries", "due_deliveries", asked, _delivery_of, alone="one_delivery")
 
 
 def deliveries(
-    db: apsw.Connection, endpoint_id: str, from_us: int, before_us: int, limit: int
+    db: apsw.Connection, faults: Faults, endpoint_id: str, from_us: int, before_us: int, limit: int
 ) -> list[PendingDelivery]:
     """What an endpoint is owed by the time that it is due, the latest first."""
-    return list(map(_delivery_of, ask(db, "deliveries", (endpoint_id, from_us, before_us, limit))))
+    asked = (endpoint_id, from_us, before_us, limit)
+    return others(db, faults, "deliveries", "deliveries", asked, _delivery_of, alone="one_delivery")
 
 
 def _delivery_of(row: list[Any]) -> PendingDelivery:

@@ -39,6 +39,7 @@ from heliograph.contracts import (
     Tally,
     TallyFilter,
     TallyRow,
+    Unreadable,
 )
 from heliograph.errors import StoreBusy, StoreError, StoreOutdated
 from heliograph.model import (
@@ -66,9 +67,11 @@ from heliograph.store.sqlite.optouts import OptOutFilter, added_since
 from heliograph.store.sqlite.purge import Purge
 from heliograph.store.sqlite.queries import ask, query
 from heliograph.store.sqlite.reads import Reads
+from heliograph.store.sqlite.salvage import set_aside
 from heliograph.store.sqlite.schedules import moved_zones
 from heliograph.store.sqlite.transaction import Writer
 from heliograph.store.sqlite.worker import Worker
+from heliograph.store.unreadable import Faults
 from heliograph.telemetry import journal
 
 __all__ = ["SqliteStore"]
@@ -113,10 +116,12 @@ class SqliteStore:
         self._shows = self._writer if exclusive else Worker("store-shows", self._place, cache_kib=_SHOWS_KIB)
         self._write = Writer(self.node_id, sealer)
         self._group = GroupCommit(self._transact, max_waiting=max_waiting, observe=observe)
-        self._reads = Reads()
+        self._faults = Faults(self._unreadable)
+        self._reads = Reads(self._faults)
         self._purge = Purge(self._writer, self._shows)
         self._filter = OptOutFilter()
         self.on_opt_outs: Callable[[], None] | None = None
+        self.on_unreadable: Callable[[Unreadable], None] | None = None
         self._optout_sequence = 0
         self._looking: asyncio.Task[None] | None = None
         self._depth: tuple[float, list[int]] = (0.0, [0, 0, 0, 0])
@@ -138,8 +143,15 @@ class SqliteStore:
     def observe(self, listener: Callable[[int, float], None] | None) -> None:
         self._group.observe = listener
 
+    def _unreadable(self, found: Unreadable) -> None:
+        if found.tried_again and self._serve:
+            self._writer.later(partial(set_aside, found=found))
+        if self.on_unreadable is not None:
+            self.on_unreadable(found)
+
     # --- life ---------------------------------------------------------------------------------
     async def open(self) -> None:
+        self._faults.bind()
         if self._serve and not self._place.exclusive:
             self._lock.take()
         try:
@@ -248,12 +260,12 @@ class SqliteStore:
     ) -> list[tuple[Live, Content | None]]:
         node_id = self.node_id
         return await self._writer.run(
-            lambda db: lanes.claim(db, node_id, connector_id, type, account_id, now_us, limit)
+            lambda db: lanes.claim(db, self._faults, node_id, connector_id, type, account_id, now_us, limit)
         )
 
     async def release(self, connector_id: int | None = None) -> list[Live]:
         flight = self._write.flight
-        return await self._writer.run(lambda db: lanes.release(db, self.node_id, flight, connector_id))
+        return await self._writer.run(lambda db: lanes.release(db, self._faults, self.node_id, flight, connector_id))
 
     # --- the pipeline's reads -------------------------------------------------------------------
     async def newest_id(self) -> str | None:
@@ -305,20 +317,22 @@ class SqliteStore:
         return await self._shows.run(lambda db: self._reads.expired_waiting(db, now_us, limit))
 
     async def moved_zones(self, version: str, *, after: str | None, due_before_us: int, limit: int) -> list[Live]:
-        return await self._shows.run(lambda db: moved_zones(db, version, after, due_before_us, limit))
+        return await self._shows.run(lambda db: moved_zones(db, self._faults, version, after, due_before_us, limit))
 
     # --- outbox -------------------------------------------------------------------------------
     async def outbox(self, after: int, limit: int) -> OutboxPage:
-        return await self._shows.run(lambda db: shows.outbox(db, after, limit))
+        return await self._shows.run(lambda db: shows.outbox(db, self._faults, after, limit))
 
     async def outbox_end(self) -> int:
         return await self._shows.run(lambda db: int(db.execute(query("outbox_end")).get))
 
     async def due_deliveries(self, endpoint_id: str, now_us: int, limit: int) -> list[PendingDelivery]:
-        return await self._shows.run(lambda db: shows.due_deliveries(db, endpoint_id, now_us, limit))
+        return await self._shows.run(lambda db: shows.due_deliveries(db, self._faults, endpoint_id, now_us, limit))
 
     async def deliveries(self, endpoint_id: str, from_us: int, before_us: int, limit: int) -> list[PendingDelivery]:
-        return await self._shows.run(lambda db: shows.deliveries(db, endpoint_id, from_us, before_us, limit))
+        return await self._shows.run(
+            lambda db: shows.deliveries(db, self._faults, endpoint_id, from_us, before_us, limit)
+        )
 
     async def add_tallies(
         self, after: int, position: int, commits: int, tallies: Mapping[Tally, tuple[int, int]]
@@ -339,13 +353,13 @@ class SqliteStore:
         return (await self.records([(account_id, message_id)])).get(message_id)
 
     async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
-        return await self._shows.run(lambda db: shows.records(db, ids)) if ids else {}
+        return await self._shows.run(lambda db: shows.records(db, self._faults, ids)) if ids else {}
 
     async def messages(self, account_id: int, asked: ListFilter) -> MessagePage:
         return await self.messages_within((account_id,), asked)
 
     async def messages_within(self, accounts: Sequence[int], asked: ListFilter) -> MessagePage:
-        listing = Listing(accounts, asked)
+        listing = Listing(accounts, asked, self._faults)
         while not listing.done:
             await self._shows.run(lambda db: list_step(db, listing))
         return listing.page
@@ -356,7 +370,7 @@ class SqliteStore:
     async def scheduled(
         self, account_id: int, *, after: tuple[int, str], before_us: int, limit: int
     ) -> list[MessageRecord]:
-        return await self._shows.run(lambda db: shows.scheduled(db, account_id, after, before_us, limit))
+        return await self._shows.run(lambda db: shows.scheduled(db, self._faults, account_id, after, before_us, limit))
 
     async def logged(self, account_id: int, message_id: str) -> list[LoggedEvent]:
         return await self._shows.run(lambda db: shows.logged(db, account_id, message_id))
