@@ -15,6 +15,7 @@ __all__ = [
     "ConfigError",
     "ConfigFault",
     "HeliographError",
+    "MessageUnreadable",
     "RequestRejected",
     "Retry",
     "SecretLocked",
@@ -102,6 +103,14 @@ class StoreBusy(StoreError):
     def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(detail)
+
+
+class MessageUnreadable(StoreError):
+    """The message is there, and its row cannot be read: an operator must act (see the runbook)."""
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        super().__init__(f"the row of the message {message_id} cannot be read: heliograph store check says why")
 
 
 class StoreInUse(StoreError):

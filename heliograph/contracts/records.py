@@ -57,7 +57,10 @@ class Records(Protocol):
     """Messages as they are shown. Every read takes the account and finds nothing of anybody else's."""
 
     async def message(self, account_id: int, message_id: str) -> MessageRecord | None:
-        """One message of this account with all its rows."""
+        """One message of this account with all its rows. Raises ``MessageUnreadable`` where its own is damaged.
+
+        Where another of its rows is, it has no content, segments and attempts.
+        """
         ...
 
     async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:

@@ -10,10 +10,21 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from heliograph.contracts import FAULTS, OutboxPage, Unreadable
-from heliograph.model import AddressKind, Direction, Encoding, Fact, Live, SegmentProgress, State, TrafficType
+from heliograph.contracts import FAULTS, SET_ASIDE, OutboxPage, StoreCheck, Unreadable
+from heliograph.model import (
+    AddressKind,
+    Content,
+    ContentKind,
+    Direction,
+    Encoding,
+    Fact,
+    Live,
+    SegmentProgress,
+    State,
+    TrafficType,
+)
 
-__all__ = ["STATES", "Damaged", "Faults", "check_kinds", "check_segments", "worded"]
+__all__ = ["STATES", "Damaged", "Faults", "Found", "check_kinds", "check_segments", "check_text", "worded"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,6 +51,7 @@ _NUMBERS: Final[tuple[Callable[[Any], int] | None, ...]] = (
 )
 _known: set[tuple[object, ...]] = set()
 _MOST_KNOWN = 1_000
+_MOST_LISTED = 20
 
 
 def check_kinds(kinds: tuple[object, ...]) -> None:
@@ -66,6 +78,12 @@ def check_segments(segments: Sequence[SegmentProgress], count: int) -> None:
         raise Damaged("a segment's row is missing, or there is one too many")
     if any(one.state not in STATES for one in segments):
         raise Damaged("no state has the number of a segment's")
+
+
+def check_text(content: Content | None) -> None:
+    """Raises where a content that is text is none."""
+    if content is not None and content.kind == ContentKind.TEXT:
+        content.octets.decode()
 
 
 class Faults:
@@ -114,6 +132,31 @@ class Faults:
             except FAULTS as error:
                 self.tell(table, str(name(row)), error)
         return found
+
+
+class Found(Faults):
+    """Keeps what is told: for who looks a store over."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None)
+        self.names: dict[tuple[str, str], str] = {}
+
+    def tell(self, table: str, name: str, error: Exception, live: Live | None = None) -> None:
+        self.names[table, name] = worded(error)
+
+    def findings(self, aside: int) -> list[StoreCheck]:
+        """What ``store check`` says of rows that cannot be read, and of ``aside`` messages that were set aside."""
+        told = [
+            StoreCheck(False, f"{table} {name} cannot be read ({why}): see A row is unreadable in docs/runbook.md")
+            for (table, name), why in list(self.names.items())[:_MOST_LISTED]
+        ]
+        if len(self.names) > len(told):
+            told.append(StoreCheck(False, f"{len(self.names) - len(told)} more rows cannot be read"))
+        if aside:
+            told.append(
+                StoreCheck(False, f"{aside} messages are set aside (owner {SET_ASIDE}): nothing sends or ends them")
+            )
+        return told or [StoreCheck(True, "every message and every row of the outbox can be read")]
 
 
 class _OfClaim(Faults):

@@ -9,7 +9,8 @@ import apsw
 import asyncpg
 import pytest
 
-from heliograph.contracts import Changes, ListFilter, NewMessage, Store, Unreadable
+from heliograph.contracts import SET_ASIDE, Changes, ListFilter, NewMessage, Store, Unreadable
+from heliograph.errors import MessageUnreadable
 from heliograph.model import Content, ContentKind
 from tests.conformance.stores import StoreKind
 from tests.conformance.test_schedules import accept, date, dated
@@ -217,3 +218,41 @@ async def test_a_date_that_cannot_be_read_takes_nothing_from_its_message(
     claimed = await store.claim(1, 1, 1, now_us=NOW + HOUR, limit=10)
     assert [live.schedules for live, _ in claimed] == [(), (dates[1],)]
     await until(lambda: about(told) == {("schedules", news[0].message.id, False)})
+
+
+async def test_the_check_names_what_cannot_be_read(store: Store, make: Make, damager: Damager) -> None:
+    row, text, long, dated_one, good = (
+        make.waiting(), make.waiting(), make.waiting(segments=3), dated(make, NOW + HOUR), make.waiting(),
+    )  # fmt: skip
+    await store.commit(make.accept(row, text, long, good, facts=[make.fact(good)]))
+    await store.commit(accept((dated_one, date(dated_one))))
+    assert all(finding.ok for finding in await store.check())
+    await damager.message(row, "encoding", 99)
+    name = "key" if damager.sqlite else "message_id"
+    await damager.run(f"UPDATE contents SET octets = $1 WHERE {name} = $2", b"\xff", damager.key(text))
+    await damager.run(f"UPDATE schedules SET fields = $1 WHERE {name} = $2", "{", damager.key(dated_one))
+    await damager.lose_segment(long)
+    await damager.run("UPDATE outbox SET facts = $1", b"\xc1")
+    wrong = [finding.what for finding in await store.check() if not finding.ok]
+    for bad in (row, text, long, dated_one):
+        assert [what for what in wrong if bad.message.id in what and "runbook" in what]
+    assert [what for what in wrong if what.startswith("outbox ")]
+    assert len(wrong) == 5
+    await damager.message(row, "owner", SET_ASIDE)
+    assert [finding for finding in await store.check() if "1 messages are set aside" in finding.what]
+
+
+async def test_one_message_that_cannot_be_read_is_told_from_one_that_is_not_there(
+    store: Store, make: Make, damager: Damager
+) -> None:
+    bad, long = make.waiting(), make.waiting(segments=3)
+    await store.commit(make.accept(bad, long))
+    await damager.message(bad, "encoding", 99)
+    await damager.lose_segment(long)
+    with pytest.raises(MessageUnreadable, match=bad.message.id):
+        await store.message(1, bad.message.id)
+    assert await store.message(2, bad.message.id) is None
+    assert await store.message(1, make.id()) is None
+    shown = await store.message(1, long.message.id)
+    assert shown is not None
+    assert (shown.message, shown.segments) == (long.message, ())

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from heliograph.contracts import Administration, Changes, ListFilter, Update
+from heliograph.errors import MessageUnreadable
 from heliograph.model import State, id_time_us
 from tests.accounts import ensure_account
 from tests.ingress.house import House
@@ -243,3 +244,17 @@ async def test_a_replay_says_what_was_said_then(api: House) -> None:
     update = Update(record.message.id, 1, record.progress.version, sent)
     assert not (await api.store.commit(Changes(updates=[update]))).stale
     assert (await api.call("POST", "/v1/messages", GOOD, headers=ONCE)).body == first.body
+
+
+async def test_a_message_that_cannot_be_read_is_a_problem_of_its_own(
+    api: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = (await api.call("POST", "/v1/messages", GOOD)).json
+
+    async def damaged(account_id: int, message_id: str) -> None:
+        raise MessageUnreadable(message_id)
+
+    monkeypatch.setattr(api.store, "message", damaged)
+    answer = await api.call("GET", f"/v1/messages/{sent['id']}")
+    assert (answer.status, answer.json["code"]) == (500, "message_unreadable")
+    assert "heliograph store check" in answer.json["detail"]

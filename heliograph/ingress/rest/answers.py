@@ -66,6 +66,8 @@ def codes_of(operation: Operation) -> list[str]:
         found.update((*_ONCE, "body_too_large"))
     if "{" in operation.path:
         found.add("not_found")
+    if "/messages/{" in operation.path:
+        found.add("message_unreadable")
     if operation.query:
         found.update(_QUERY)
     if "cursor" in operation.query:

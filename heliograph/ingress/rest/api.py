@@ -44,7 +44,7 @@ from heliograph.ingress.rest.openapi import document
 from heliograph.ingress.rest.operations import Operation
 from heliograph.ingress.rest.optouts import OPT_OUT_OPERATIONS, OptOuts
 from heliograph.ingress.rest.page import docs_page
-from heliograph.ingress.rest.problems import Reply, limited, refusal
+from heliograph.ingress.rest.problems import Reply, limited, refusal, refused_as
 from heliograph.ingress.rest.publishable import PUBLISHABLE_OPERATIONS, Publishable
 from heliograph.ingress.rest.replies import failed, too_large
 from heliograph.ingress.rest.sandbox import SANDBOX_OPERATIONS, SandboxEndpoints
@@ -302,7 +302,7 @@ class _Routes:
                 metrics.refused("version_mismatch")
                 return refusal(stale(error))
             except (RequestRejected, StoreError) as error:
-                metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)
+                metrics.refused(refused_as(error))
                 self._note(request, error)
                 return refusal(error)
             except Exception as error:

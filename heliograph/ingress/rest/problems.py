@@ -11,9 +11,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from heliograph.access.metering import CallerMeters
-from heliograph.errors import RequestRejected, StoreBusy, StoreError
+from heliograph.errors import MessageUnreadable, RequestRejected, StoreBusy, StoreError
 
-__all__ = ["PROBLEMS", "Problem", "Reply", "limited", "problem_of", "refusal"]
+__all__ = ["PROBLEMS", "Problem", "Reply", "limited", "problem_of", "refusal", "refused_as"]
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "address_not_allowed": (403, "The key may not be used from this address."),
@@ -39,6 +39,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "key_expired": (401, "The key has expired."),
     "managed_by_file": (409, "The configuration file declares this, and is where it is changed."),
     "message_too_long": (422, "The message needs more segments than can be counted."),
+    "message_unreadable": (500, "What the store keeps of the message is damaged."),
     "method_not_allowed": (405, "The path exists, but not with this method."),
     "no_route": (422, "No route leads to the recipient."),
     "not_found": (404, "There is nothing here under this name."),
@@ -93,6 +94,10 @@ class Reply(Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 
+_DAMAGED: Final = (
+    "The message is kept and cannot be read: the operator finds it with heliograph store check, and what to do in the "
+    "runbook."
+)
 _CHALLENGE: Final = b'Bearer realm="heliograph"'
 _BASIC: Final = (b"www-authenticate", b'Basic realm="heliograph"')
 _OF_TOKENS: Final = "token_invalid"
@@ -121,14 +126,24 @@ def limited(reply: Reply, meters: CallerMeters | None) -> Reply:
     return reply if meters is None else msgspec.structs.replace(reply, headers=(*reply.headers, *meters.headers()))
 
 
+def refused_as(error: RequestRejected | StoreError) -> str:
+    """The code of what :func:`refusal` answers."""
+    if isinstance(error, MessageUnreadable):
+        return "message_unreadable"
+    return "overloaded" if isinstance(error, StoreError) else error.code
+
+
 def refusal(error: RequestRejected | StoreError, *, basic: bool = True) -> Reply:
     """An error of ours as an answer. A store's own words stay inside: they may name a file or a host.
 
     ``basic``: whether HTTP Basic would be taken here, which a 401 says then (RFC 9110 §11.6.1).
     """
-    if isinstance(error, StoreError):
+    retry_after_s: int | None = None
+    if isinstance(error, MessageUnreadable):
+        problem = problem_of("message_unreadable", _DAMAGED)
+    elif isinstance(error, StoreError):
         problem = problem_of("overloaded", "Nothing was kept or changed: send the same request again in a moment.")
-        retry_after_s: int | None = error.retry_after_s if isinstance(error, StoreBusy) else 1
+        retry_after_s = error.retry_after_s if isinstance(error, StoreBusy) else 1
     else:
         problem = problem_of(error.code, error.detail, error.field, error.status)
         retry_after_s = error.retry_after_s

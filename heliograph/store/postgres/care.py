@@ -8,6 +8,7 @@ from typing import Any
 from heliograph.contracts import Sealer, StoreCheck, Tally
 from heliograph.store.postgres import backups, retention, schema
 from heliograph.store.postgres.connection import Connection, connect, translated
+from heliograph.store.postgres.looking import unreadable
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
 from heliograph.store.postgres.rows import arrays
@@ -87,7 +88,7 @@ class Care(Reads):
             if not found[0].ok:
                 return found
             rows = [tuple(row) for row in await connection.fetch(QUERIES["secrets"], "", None)]
-            return [*found, *findings(rows, self._sealer)]
+            return [*found, *await unreadable(connection), *findings(rows, self._sealer)]
 
         found: list[StoreCheck] = await self._with_care(look)
         return found

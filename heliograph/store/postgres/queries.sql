@@ -904,3 +904,24 @@ WHERE u.start_us <= excluded.start_us
 
 -- name: usage
 SELECT subject, period, node_id, start_us, requests, segments, spend FROM usage WHERE start_us >= $1
+
+-- ==== looking the store over ==================================================================
+
+-- name: look_messages
+SELECT {message}, c.kind, c.octets, c.udh_octets, c.key_id
+FROM messages AS m LEFT JOIN contents AS c ON c.account_id = m.account_id AND c.message_id = m.id
+
+-- name: look_schedules
+SELECT message_id AS id, fields FROM schedules
+
+-- name: look_outbox
+SELECT position AS id, facts FROM outbox
+
+-- name: look_segments
+SELECT m.id FROM messages AS m
+WHERE m.segments > 1 AND m.segments <> (
+    SELECT count(*) FROM segments AS s WHERE s.account_id = m.account_id AND s.message_id = m.id
+)
+
+-- name: count_aside
+SELECT count(*) FROM messages WHERE owner = $1

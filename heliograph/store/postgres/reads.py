@@ -20,7 +20,7 @@ from heliograph.contracts import (
     TallyFilter,
     TallyRow,
 )
-from heliograph.errors import StoreBusy
+from heliograph.errors import MessageUnreadable, StoreBusy
 from heliograph.model import (
     Attempt,
     Content,
@@ -294,8 +294,11 @@ class Reads:
 
     # --- what customers see -------------------------------------------------------------------
     async def message(self, account_id: int, message_id: str) -> MessageRecord | None:
-        """One message of this account with all its rows."""
-        return (await self.records([(account_id, message_id)])).get(message_id)
+        """One message of this account with all its rows (see the contract)."""
+        found = (await self.records([(account_id, message_id)])).get(message_id)
+        if found is None and await self.owner_within([account_id], message_id) is not None:
+            raise MessageUnreadable(message_id)
+        return found
 
     async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
         """Many messages with all their rows."""

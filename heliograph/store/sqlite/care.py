@@ -14,6 +14,7 @@ from heliograph.store.sqlite import secrets
 from heliograph.store.sqlite.connection import Place, connect, translated
 from heliograph.store.sqlite.folders import sync_folder
 from heliograph.store.sqlite.lock import ServeLock
+from heliograph.store.sqlite.looking import unreadable
 from heliograph.store.sqlite.queries import query
 from heliograph.store.sqlite.schema import NEWEST, refuse_newer, version_of
 
@@ -133,7 +134,7 @@ def findings(db: apsw.Connection, sealer: Sealer | None = None) -> list[StoreChe
     for table in _LOST:
         count = db.execute(query(f"lost_{table}")).get
         found.append(StoreCheck(count == 0, f"{table}: {count} rows that belong to nothing"))
-    return [*found, *secrets_found(list(secrets.rows(db)), sealer)]
+    return [*found, *unreadable(db), *secrets_found(list(secrets.rows(db)), sealer)]
 
 
 def _worded(error: Exception, path: str) -> Exception:

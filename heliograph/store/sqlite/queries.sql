@@ -856,6 +856,15 @@ DELETE FROM keys WHERE id IN (
 DELETE FROM refs WHERE used_us < ?1 AND (connector_id, sender, recipient) IN (
     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?2))
 
+-- name: step_end
+SELECT max(key) FROM (SELECT key FROM messages WHERE key > ?1 ORDER BY key LIMIT ?2)
+
+-- name: step
+SELECT json_group_array(json_array({MESSAGE}, {CONTENT}, {ATTEMPTS})) FROM messages m WHERE m.key > ?1 AND m.key <= ?2
+
+-- name: count_aside
+SELECT count(*) FROM messages WHERE owner = ?
+
 -- name: lost_contents
 SELECT count(*) FROM contents c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.key = c.key)
 

@@ -41,7 +41,7 @@ from heliograph.contracts import (
     TallyRow,
     Unreadable,
 )
-from heliograph.errors import StoreBusy, StoreError, StoreOutdated
+from heliograph.errors import MessageUnreadable, StoreBusy, StoreError, StoreOutdated
 from heliograph.model import (
     Account,
     AuditEntry,
@@ -350,7 +350,10 @@ class SqliteStore:
 
     # --- what customers see -------------------------------------------------------------------------
     async def message(self, account_id: int, message_id: str) -> MessageRecord | None:
-        return (await self.records([(account_id, message_id)])).get(message_id)
+        found = (await self.records([(account_id, message_id)])).get(message_id)
+        if found is None and await self.owner_within([account_id], message_id) is not None:
+            raise MessageUnreadable(message_id)
+        return found
 
     async def records(self, ids: Sequence[tuple[int, str]]) -> dict[str, MessageRecord]:
         return await self._shows.run(lambda db: shows.records(db, self._faults, ids)) if ids else {}

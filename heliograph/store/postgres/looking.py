@@ -1,0 +1,48 @@
+"""Looking for rows that cannot be read: all of them, through cursors of one snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heliograph.contracts import SET_ASIDE, StoreCheck
+from heliograph.store.postgres.connection import Connection
+from heliograph.store.postgres.queries import QUERIES
+from heliograph.store.postgres.rows import content_after_message, live_of, schedule_of, unpack_facts
+from heliograph.store.unreadable import Damaged, Found, check_text
+
+__all__ = ["unreadable"]
+
+_STEP = 1_000
+
+
+async def unreadable(connection: Connection) -> list[StoreCheck]:
+    """What ``store check`` says of messages, with all that belongs to them, and of the outbox."""
+    found = Found()
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        for table, name, read in (
+            ("messages", "look_messages", _message),
+            ("schedules", "look_schedules", _schedule),
+            ("outbox", "look_outbox", _outbox),
+        ):
+            async for row in connection.cursor(QUERIES[name], prefetch=_STEP):
+                found.each(table, [row], read, _name)
+        for row in await connection.fetch(QUERIES["look_segments"]):
+            found.tell("messages", row["id"], Damaged("a segment's row is missing, or there is one too many"))
+        return found.findings(await connection.fetchval(QUERIES["count_aside"], SET_ASIDE))
+
+
+def _name(row: Any) -> object:
+    return row["id"]
+
+
+def _message(row: Any) -> None:
+    live_of(row)
+    check_text(content_after_message(row))
+
+
+def _schedule(row: Any) -> None:
+    schedule_of(row["fields"])
+
+
+def _outbox(row: Any) -> None:
+    unpack_facts(row["facts"])
