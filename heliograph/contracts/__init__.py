@@ -19,6 +19,7 @@ from heliograph.contracts.changes import (
     NewMessage,
     Orphan,
     ReferenceKey,
+    Told,
     Update,
 )
 from heliograph.contracts.claims import Claim
@@ -84,6 +85,7 @@ __all__ = [
     "TallyFilter",
     "TallyRow",
     "Telling",
+    "Told",
     "Unreadable",
     "Update",
     "Verdict",

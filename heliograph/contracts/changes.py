@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 
 from heliograph.contracts.claims import Claim
+from heliograph.errors import StoreError
 from heliograph.model import (
     Attempt,
     AuditEntry,
@@ -33,6 +34,7 @@ __all__ = [
     "NewMessage",
     "Orphan",
     "ReferenceKey",
+    "Told",
     "Update",
 ]
 
@@ -187,3 +189,7 @@ class Committed:
     call's rows of that message (segments, facts) may be believed: read it again and decide anew."""
     position: int = 0
     """The outbox position of this transaction's facts (0: there were none)."""
+
+
+Told = Callable[[Committed | StoreError], None]
+"""Hears what became of changes: durable, or why nothing of them was kept."""

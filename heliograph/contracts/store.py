@@ -12,7 +12,7 @@ from typing import Protocol
 
 from heliograph.contracts.administration import Administrative
 from heliograph.contracts.care import Care
-from heliograph.contracts.changes import Changes, Committed
+from heliograph.contracts.changes import Changes, Committed, Told
 from heliograph.contracts.configured import Configured
 from heliograph.contracts.lanes import Lanes
 from heliograph.contracts.lookups import Lookups
@@ -68,6 +68,12 @@ class Store(
 
     async def commit(self, changes: Changes) -> Committed:
         """Durable when it returns. All of ``changes`` in one transaction, less what :class:`Committed` names."""
+        ...
+
+    def keep(self, changes: Changes, told: Told) -> None:
+        """:meth:`commit` for what cannot wait a turn of the event loop longer: ``told`` is called in the very turn that
+        hears of the end. Raises ``StoreBusy`` when too much waits already; then ``told`` hears nothing.
+        """
         ...
 
     @property

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -58,22 +59,32 @@ class IntakeLimits(Struct, frozen=True, kw_only=True):
     messages: int = 50_000
 
 
+Answered = Callable[[Received | BaseException], None]
+"""Hears once what became of submissions. ``RequestRejected``: a misused idempotency key (409), or limits that they are
+too much for (429). ``StoreBusy``: nothing was kept. Any other exception is a fault of ours. It must not raise."""
+
+
 class _Request:
     """Submissions of one caller, who waits for all of them."""
 
-    __slots__ = ("allowance", "answer", "idempotency", "submissions")
+    __slots__ = ("allowance", "answered", "idempotency", "submissions")
 
     def __init__(
         self,
         submissions: Sequence[Submission],
         idempotency: IdempotencyKey | None,
-        answer: asyncio.Future[Received],
+        answered: Answered,
         allowance: Allowance | None = None,
     ) -> None:
         self.submissions = submissions
         self.idempotency = idempotency
-        self.answer = answer
+        self.answered: Answered | None = answered
+        """None once it was."""
         self.allowance = allowance
+
+    @property
+    def key(self) -> tuple[int, str] | None:
+        return None if self.idempotency is None else (self.idempotency.account_id, self.idempotency.key)
 
 
 class _Limited(Exception):
@@ -149,35 +160,79 @@ class Intake:
         idempotency: IdempotencyKey | None = None,
         allowance: Allowance | None = None,
     ) -> Received:
+        """:meth:`offer`, and waits for the answer. Raises what is no ``Received``."""
+        future: asyncio.Future[Received] = self._loop.create_future()
+        self.offer(submissions, partial(_settle, future), idempotency=idempotency, allowance=allowance)
+        return await future
+
+    def offer(
+        self,
+        submissions: Sequence[Submission],
+        answered: Answered,
+        *,
+        idempotency: IdempotencyKey | None = None,
+        allowance: Allowance | None = None,
+    ) -> None:
         """Keeps what can be accepted of these, in one transaction, and answers for each in order.
 
-        Raises ``RequestRejected`` for a misused idempotency key (409) and where ``allowance`` has too little left for
-        all of them (429), ``StoreBusy`` when nothing was kept.
+        ``answered`` is called in the turn of the loop that hears of the commit. Raises ``RequestRejected`` for an
+        idempotency key that is in use (409), ``StoreBusy`` when too much waits; then it hears nothing.
         """
         if self._pending + len(submissions) > self._limits.messages:
             raise StoreBusy("more messages wait to be stored than this server takes at once")
-        if submissions and submissions[0].account.id < 0 and self.on_sandbox is not None:
-            await self.on_sandbox(submissions[0].account.id)
-        if self.on_callback is not None:
-            for account_id in {one.account.id for one in submissions if one.callback is not None}:
-                await self.on_callback(account_id)
-        key = None
-        if idempotency is not None:
-            key = (idempotency.account_id, idempotency.key)
+        request = _Request(submissions, idempotency, answered, allowance)
+        key = request.key
+        if idempotency is not None and key is not None:
             self._refuse_running(key, idempotency.body_hash)
             self._running[key] = idempotency.body_hash
-        answer: asyncio.Future[Received] = self._loop.create_future()
-        self._waiting.append(_Request(submissions, idempotency, answer, allowance))
         self._pending += len(submissions)
+        asked_for = self._asked_for(submissions)
+        if asked_for:
+            self._spawn(self._prepare(request, asked_for))
+        else:
+            self._enqueue(request)
+
+    def _asked_for(self, submissions: Sequence[Submission]) -> list[Awaitable[object]]:
+        """What must be there before these are accepted: a sandbox's carrier, somebody to call a message's callback."""
+        asked_for: list[Awaitable[object]] = []
+        if submissions and submissions[0].account.id < 0 and self.on_sandbox is not None:
+            asked_for.append(self.on_sandbox(submissions[0].account.id))
+        if self.on_callback is not None:
+            accounts = {one.account.id for one in submissions if one.callback is not None}
+            asked_for.extend(self.on_callback(account_id) for account_id in accounts)
+        return asked_for
+
+    async def _prepare(self, request: _Request, asked_for: Sequence[Awaitable[object]]) -> None:
+        try:
+            for one in asked_for:
+                await one
+        except BaseException as error:
+            self._fail([request], error)
+            if not isinstance(error, RequestRejected | StoreError):
+                raise
+        else:
+            self._enqueue(request)
+
+    def _enqueue(self, request: _Request) -> None:
+        self._waiting.append(request)
         if not self._planned:
             self._planned = True
             self._loop.call_soon(self._turn)
-        try:
-            return await answer
-        finally:
-            self._pending -= len(submissions)
-            if key is not None:
-                self._running.pop(key, None)
+
+    def _answer(self, request: _Request, what: Received | BaseException) -> None:
+        """Once, and the first time: what was said is what the caller knows."""
+        answered, request.answered = request.answered, None
+        if answered is None:
+            return
+        self._pending -= len(request.submissions)
+        key = request.key
+        if key is not None:
+            self._running.pop(key, None)
+        answered(what)
+
+    def _fail(self, requests: Sequence[_Request], error: BaseException) -> None:
+        for request in requests:
+            self._answer(request, error)
 
     async def check(self, submission: Submission) -> None:
         """Whether it would be accepted now; nothing is kept. Raises ``RequestRejected`` where it would be refused."""
@@ -218,7 +273,7 @@ class Intake:
             else:
                 self._write(small, drafted)
         except Exception as error:  # a fault of ours must not leave callers waiting
-            _fail(small, error)
+            self._fail(small, error)
             raise
 
     async def _work_off(self, request: _Request) -> None:
@@ -243,17 +298,17 @@ class Intake:
             finally:
                 if where is not None:
                     self._dispatch.placed(*where, promised)
-            self._conclude(decision, ids, now_us, changes)
+            self._bind(decision, ids, now_us, changes)
         except _Limited as limited:
             await self._refuse_limited(request, limited.why)
             return
         except BaseException as error:
             self._abandon(decision)
-            _fail([request], error)
+            self._fail([request], error)
             if not isinstance(error, StoreError):
                 raise
             return
-        await self._commit(changes, [decision])
+        await self._commit(changes, decision)
 
     def _questions(self, drafted: Sequence[Sequence[Draft | RequestRejected]]) -> _Questions:
         """What memory cannot say: whether a recipient opted out, where a pair's references are."""
@@ -289,7 +344,7 @@ class Intake:
             await self._gather(drafted, asked)
             self._write(requests, drafted)
         except BaseException as error:
-            _fail(requests, error)
+            self._fail(requests, error)
             if not isinstance(error, StoreError):
                 raise
 
@@ -327,12 +382,12 @@ class Intake:
                     continue
             ids = self._new_ids(drafts, now_us)
             self._place(decision, drafts, iter(ids), now_us, changes, lanes)
-            self._conclude(decision, ids, now_us, changes)
+            self._bind(decision, ids, now_us, changes)
             decisions.append(decision)
         if lanes:
             changes.wires = self._dispatch.wires(lanes)
         if decisions:
-            self._spawn(self._commit(changes, decisions))
+            self._begin(changes, decisions)
         while len(self._references) > _REFERENCES:
             del self._references[next(iter(self._references))]
 
@@ -418,7 +473,7 @@ class Intake:
         decision.schedules.append(schedule)
         return schedule
 
-    def _conclude(self, decision: _Decision, ids: Sequence[str], now_us: int, changes: Changes) -> None:
+    def _bind(self, decision: _Decision, ids: Sequence[str], now_us: int, changes: Changes) -> None:
         """The rows of one request, all or none."""
         key = decision.request.idempotency
         claim = None if key is None else claim_of(key, created(decision.results, ids), now_us)
@@ -456,10 +511,9 @@ class Intake:
             if claim is None:
                 raise why
             received = await replay(self._store, claim, key)
-            if not request.answer.done():
-                request.answer.set_result(received)
+            self._answer(request, received)
         except (RequestRejected, StoreError) as error:
-            _fail([request], error)
+            self._fail([request], error)
 
     def _abandon(self, decision: _Decision) -> None:
         """Nothing of it was written: its places and what it used are free again."""
@@ -470,35 +524,70 @@ class Intake:
 
     # --- commit ------------------------------------------------------------------------------------
 
-    async def _commit(self, changes: Changes, decisions: Sequence[_Decision]) -> None:
+    def _begin(self, changes: Changes, decisions: Sequence[_Decision]) -> None:
+        """Writes what was decided for small requests; they are answered in the turn that hears of the commit."""
+        started = self._clock.monotonic()
+        try:
+            self._store.keep(changes, lambda outcome: self._kept(outcome, decisions, started))
+        except StoreError as error:
+            self._lose(decisions, error)
+
+    def _kept(self, outcome: Committed | StoreError, decisions: Sequence[_Decision], started: float) -> None:
+        if isinstance(outcome, StoreError):
+            self._lose(decisions, outcome)
+        elif outcome.lost or outcome.opted_out:
+            self._spawn(self._settle_exceptions(outcome, decisions, started))
+        else:
+            try:
+                for decision in decisions:
+                    self._dispatch.enter(decision.admitted)
+            finally:  # they are kept, whatever comes of it
+                self._conclude(decisions, started)
+
+    async def _commit(self, changes: Changes, decision: _Decision) -> None:
+        """The same for a large request, whose messages enter their lanes in slices."""
         started = self._clock.monotonic()
         try:
             committed = await self._store.commit(changes)
         except BaseException as error:
-            for decision in decisions:
-                self._abandon(decision)
-            _fail([decision.request for decision in decisions], error)
+            self._lose([decision], error)
             if not isinstance(error, StoreError):
                 raise
             return
         if committed.lost or committed.opted_out:
-            decisions = await self._settle_exceptions(committed, decisions)
-        entered = [pair for decision in decisions for pair in decision.admitted]
-        for part in batched(entered, _ENTER):
-            if len(part) < len(entered):
-                await self.slices.next()
+            await self._settle_exceptions(committed, [decision], started)
+            return
+        for part in batched(decision.admitted, _ENTER):
+            await self.slices.next()
             self._dispatch.enter(part)
-        self._metrics.accepted(len(entered), self._clock.monotonic() - started)
-        for decision in decisions:
-            answer = decision.request.answer
-            if not answer.done():
-                answer.set_result(Received(decision.results, False))
+        self._conclude([decision], started)
 
-    async def _settle_exceptions(self, committed: Committed, decisions: Sequence[_Decision]) -> list[_Decision]:
-        """Gives the decisions that hold. Of the others nothing was written: their key was taken before,
+    def _lose(self, decisions: Sequence[_Decision], error: BaseException) -> None:
+        """Nothing of these was kept."""
+        for decision in decisions:
+            self._abandon(decision)
+        self._fail([decision.request for decision in decisions], error)
+
+    def _conclude(self, decisions: Sequence[_Decision], started: float) -> None:
+        """These are accepted."""
+        count = sum([len(decision.admitted) for decision in decisions])
+        self._metrics.accepted(count, self._clock.monotonic() - started)
+        for decision in decisions:
+            self._answer(decision.request, Received(decision.results, False))
+
+    async def _settle_exceptions(self, committed: Committed, decisions: Sequence[_Decision], started: float) -> None:
+        """Concludes the decisions that hold. Of the others nothing was written: their key was taken before,
 
         or a recipient opted out meanwhile, and then they are decided again.
         """
+        held = [
+            decision
+            for index, decision in enumerate(decisions)
+            if index not in committed.lost and index not in committed.opted_out
+        ]
+        for decision in held:
+            self._dispatch.enter(decision.admitted)
+        self._conclude(held, started)
         for index in (*committed.lost, *committed.opted_out):
             self._abandon(decisions[index])
         for index, claim in committed.lost.items():
@@ -506,10 +595,9 @@ class Intake:
             try:
                 received = await replay(self._store, claim, request.idempotency)
             except (RequestRejected, StoreError) as error:
-                _fail([request], error)
+                self._fail([request], error)
                 continue
-            if not request.answer.done():
-                request.answer.set_result(received)
+            self._answer(request, received)
         again = [decisions[index].request for index in committed.opted_out]
         if again:
             drafted = [self._draft(request.submissions) for request in again]
@@ -521,11 +609,6 @@ class Intake:
             }
             self._bar(drafted, barred)
             self._write(again, drafted)
-        return [
-            decision
-            for index, decision in enumerate(decisions)
-            if index not in committed.lost and index not in committed.opted_out
-        ]
 
     # --- tasks -------------------------------------------------------------------------------------
 
@@ -558,7 +641,11 @@ def _mostly(drafts: Sequence[Draft | RequestRejected]) -> tuple[tuple[int, tuple
     return where, most
 
 
-def _fail(requests: Sequence[_Request], error: BaseException) -> None:
-    for request in requests:
-        if not request.answer.done():
-            request.answer.set_exception(error)
+def _settle(future: asyncio.Future[Received], what: Received | BaseException) -> None:
+    """Answers one who awaits, unless it has gone."""
+    if future.done():
+        return
+    if isinstance(what, BaseException):
+        future.set_exception(what)
+    else:
+        future.set_result(what)

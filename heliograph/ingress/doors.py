@@ -26,6 +26,11 @@ class Door:
     answer: Callable[[Call], Awaitable[Reply]]
     keys: KeyRing
     metrics: Metrics
+    begin: Callable[[Call, Callable[[Reply | Exception], None]], None] | None = None
+    """``answer`` for what is asked so often that a task for each would cost more than its work: it calls back.
+
+    Raises ``Unseen`` where ``answer`` must be asked instead.
+    """
 
     def bar(self, authorization: bytes | None, octets: int, peer: str | None, origin: bytes | None) -> Reply | None:
         """The refusal of a body that is long or will be, before it is here: only who has a key may send one.
@@ -57,6 +62,25 @@ class Door:
                 return await self.meet(unseen) or await self.answer(call)
         except Exception as error:
             return failed(self.metrics, call.method, call.path, error)
+
+    def open(self, call: Call, tell: Callable[[Reply], None]) -> bool:
+        """Begins to answer a whole request; ``tell`` hears the answer, perhaps before this returns.
+
+        False where it must be asked by :meth:`reply`.
+        """
+        if self.begin is None:
+            return False
+
+        def told(answer: Reply | Exception) -> None:
+            tell(failed(self.metrics, call.method, call.path, answer) if isinstance(answer, Exception) else answer)
+
+        try:
+            self.begin(call, told)
+        except Unseen:
+            return False
+        except Exception as error:
+            told(error)
+        return True
 
     def _refuse(self, error: RequestRejected | StoreError) -> Reply:
         self.metrics.refused("overloaded" if isinstance(error, StoreError) else error.code)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
@@ -244,18 +245,32 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
         elif not one.response_complete:
             one.whole = True
-            self._keep(self.loop.create_task(self._answer(one)))
+            self._open(one)
         self._enter(_Phase.IDLE if self.cycle.response_complete else _Phase.ANSWER)
 
     # --- and is answered ---------------------------------------------------------------------------
 
-    async def _answer(self, one: _Straight) -> None:
-        chunks = one.chunks
+    def _open(self, one: _Straight) -> None:
+        chunks, door = one.chunks, one.door
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        call = Call("POST", one.door.path, body, one.authorization, one.idempotency_key, self._peer, one.origin)
-        reply = await one.door.reply(call)
-        if self.flow.write_paused and not one.disconnected:
-            await self.flow.drain()
+        call = Call("POST", door.path, body, one.authorization, one.idempotency_key, self._peer, one.origin)
+        if not door.open(call, partial(self._answer, one)):
+            self._keep(self.loop.create_task(self._ask(one, call)))
+
+    async def _ask(self, one: _Straight, call: Call) -> None:
+        self._answer(one, await one.door.reply(call))
+
+    def _answer(self, one: _Straight, reply: Reply) -> None:
+        if one.disconnected:
+            return
+        if self.flow.write_paused:
+            self._keep(self.loop.create_task(self._drain(one, reply)))
+        else:
+            self._finish(one, reply)
+
+    async def _drain(self, one: _Straight, reply: Reply) -> None:
+        """An answer for a peer that has not taken the one before."""
+        await self.flow.drain()
         if not one.disconnected:
             self._finish(one, reply)
 

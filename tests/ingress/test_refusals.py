@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from heliograph.contracts import ListFilter
+from heliograph.contracts import Changes, ListFilter, Told
 from heliograph.errors import StoreBusy
 from heliograph.ingress.rest.services import Bounds
 from heliograph.model import OptOut
@@ -206,10 +206,16 @@ async def test_a_key_without_the_scope_is_refused(small: House) -> None:
 
 
 async def test_a_busy_store_is_answered_with_when_to_come_back(small: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = StoreBusy("/var/lib/secret.db is full", retry_after_s=7)
+
     async def busy(*_: object) -> None:
-        raise StoreBusy("/var/lib/secret.db is full", retry_after_s=7)
+        raise full
+
+    def told(changes: Changes, hear: Told) -> None:
+        hear(full)
 
     monkeypatch.setattr(small.store, "commit", busy)
+    monkeypatch.setattr(small.store, "keep", told)
     for path, body in (("/v1/messages", GOOD), ("/v1/messages/batch", {"messages": [GOOD]})):
         for answer in await both(small, path, body, small.headers("", {"Idempotency-Key": "busy"})):
             assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "overloaded", "7")
@@ -217,10 +223,10 @@ async def test_a_busy_store_is_answered_with_when_to_come_back(small: House, mon
 
 
 async def test_a_fault_of_ours_is_a_problem_that_tells_nothing(small: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(*_: object, **__: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr(small.services.intake, "accept", broken)
+    monkeypatch.setattr(small.services.intake, "offer", broken)
     for answer in await both(small, "/v1/messages", GOOD, small.headers("", None)):
         assert (answer.status, answer.code) == (500, "internal")
         assert b"secret" not in answer.body

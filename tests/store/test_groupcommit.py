@@ -13,7 +13,8 @@ from heliograph.contracts import Acceptance, Changes, Claim, Committed, Correlat
 from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import Content, Fact, Live, Message, Progress, SegmentProgress, State
 from heliograph.store import groupcommit
-from heliograph.store.groupcommit import Batch, GroupCommit, Rows
+from heliograph.store.batch import Batch, Rows
+from heliograph.store.groupcommit import GroupCommit, awaiting
 
 
 def new(message_id: str, recipient: str = "+4915112345678", state: int = State.QUEUED) -> NewMessage:
@@ -62,7 +63,7 @@ def accept(*ids: str, claimed: Claim | None = None) -> Changes:
 
 async def test_what_waits_becomes_one_transaction() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     await group.commit(accept("m0"))
     writer.gate.clear()
     first = group.commit(accept("m1"))
@@ -77,7 +78,7 @@ async def test_what_waits_becomes_one_transaction() -> None:
 
 async def test_response_and_receipt_cost_one_update() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     await asyncio.gather(
         group.commit(Changes(updates=[update("m1", 1)])),
         group.commit(Changes(updates=[update("m1", 2, State.DELIVERED)])),
@@ -90,7 +91,7 @@ async def test_response_and_receipt_cost_one_update() -> None:
 
 async def test_second_update_on_the_same_version_is_stale_and_takes_its_rows_along() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     one, two = await asyncio.gather(
         group.commit(Changes(updates=[update("m1", 1)], facts=[fact("m1")])),
         group.commit(
@@ -112,7 +113,7 @@ async def test_second_update_on_the_same_version_is_stale_and_takes_its_rows_alo
 async def test_stale_in_the_store_is_told_to_every_call_that_updates_the_message() -> None:
     writer = Writer()
     writer.during = lambda batch: batch.refuse_stale({"m1"})
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     answers = await asyncio.gather(
         group.commit(Changes(updates=[update("m1", 1)], facts=[fact("m1")])),
         group.commit(Changes(updates=[update("m1", 2)])),
@@ -124,7 +125,7 @@ async def test_stale_in_the_store_is_told_to_every_call_that_updates_the_message
 
 async def test_one_key_twice_in_one_transaction_is_won_by_the_first() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     one, two = await asyncio.gather(
         group.commit(accept("m1", claimed=claim("k", "first"))),
         group.commit(Changes(acceptances=accept("m2", claimed=claim("k", "second")).acceptances, facts=[fact("m2")])),
@@ -138,7 +139,7 @@ async def test_one_key_twice_in_one_transaction_is_won_by_the_first() -> None:
 async def test_opted_out_acceptance_gives_its_key_to_the_next() -> None:
     writer = Writer()
     writer.during = lambda batch: batch.refuse_opted_out({(1, "+49")})
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     refused = Changes(acceptances=[Acceptance([new("m1", "+49"), new("m2", "+50")], claim=claim("k"))])
     one, two = await asyncio.gather(group.commit(refused), group.commit(accept("m3", claimed=claim("k"))))
     assert one.opted_out == {0: frozenset({"+49"})}
@@ -159,7 +160,7 @@ async def test_bad_rows_fail_alone_and_the_journal_says_why(caplog: pytest.LogCa
             raise ValueError("cannot bind")
 
     writer.fault = fault
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     futures = [group.commit(accept(name)) for name in ("m1", "m2", "bad", "m3", "m4")]
     answers = await asyncio.gather(*futures, return_exceptions=True)
     assert [type(a) for a in answers] == [Committed, Committed, StoreError, Committed, Committed]
@@ -177,7 +178,7 @@ async def test_busy_store_is_told_to_all_and_the_next_one_tries_again() -> None:
         raise StoreBusy("disk full", retry_after_s=3)
 
     writer.fault = full
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     errors = await asyncio.gather(group.commit(accept("m1")), group.commit(accept("m2")), return_exceptions=True)
     assert all(isinstance(e, StoreBusy) and e.retry_after_s == 3 for e in errors)
     assert errors[0] is not errors[1]
@@ -189,7 +190,7 @@ async def test_busy_store_is_told_to_all_and_the_next_one_tries_again() -> None:
 async def test_a_full_queue_refuses_new_messages_before_news_of_old_ones() -> None:
     writer = Writer()
     writer.gate.clear()
-    group = GroupCommit(writer, max_waiting=4)
+    group = GroupCommit(awaiting(writer), max_waiting=4)
     kept = [group.commit(accept("m1", "m2", "m3"))]  # three rows and the call
     with pytest.raises(StoreBusy):
         group.commit(accept("m4"))
@@ -204,7 +205,7 @@ async def test_a_full_queue_refuses_new_messages_before_news_of_old_ones() -> No
 
 async def test_transactions_are_bounded() -> None:
     writer = Writer()
-    group = GroupCommit(writer, max_rows=5)
+    group = GroupCommit(awaiting(writer), max_rows=5)
     await asyncio.gather(*(group.commit(accept(f"m{i}", f"n{i}")) for i in range(4)))
     assert [len(ids) for ids in writer.news] == [2, 2, 2, 2]
 
@@ -212,7 +213,7 @@ async def test_transactions_are_bounded() -> None:
 async def test_bulk_lets_all_others_go_first_and_goes_one_call_a_transaction() -> None:
     writer = Writer()
     writer.gate.clear()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     calls = [group.commit(accept("first"))]
     await asyncio.sleep(0)  # the first transaction has begun: what follows waits behind it
     calls += [group.commit(accept(*(f"{job}{n}" for n in range(600)))) for job in ("a", "b")]
@@ -231,7 +232,7 @@ async def test_bulk_lets_all_others_go_first_and_goes_one_call_a_transaction() -
 async def test_bulk_comes_even_when_the_others_never_end() -> None:
     writer = Writer()
     writer.gate.clear()
-    group = GroupCommit(writer, max_rows=1_000)
+    group = GroupCommit(awaiting(writer), max_rows=1_000)
     calls = [group.commit(accept("first"))]
     await asyncio.sleep(0)
     calls.append(group.commit(accept(*(f"bulk{n}" for n in range(5_000)))))
@@ -249,7 +250,7 @@ async def test_bulk_comes_even_when_the_others_never_end() -> None:
 async def test_bulk_with_rows_of_which_the_last_holds_keeps_its_place(rows: Changes) -> None:
     writer = Writer()
     writer.gate.clear()
-    group = GroupCommit(writer, max_rows=700)
+    group = GroupCommit(awaiting(writer), max_rows=700)
     calls = [group.commit(accept("first"))]
     await asyncio.sleep(0)
     rows.acceptances = accept(*(f"large{n}" for n in range(600))).acceptances
@@ -262,7 +263,7 @@ async def test_bulk_with_rows_of_which_the_last_holds_keeps_its_place(rows: Chan
 async def test_close_finishes_what_is_queued_and_takes_nothing_new() -> None:
     writer = Writer()
     writer.gate.clear()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     waiting = group.commit(accept("m1"))
     closing = asyncio.ensure_future(group.close())
     await asyncio.sleep(0)
@@ -275,7 +276,7 @@ async def test_close_finishes_what_is_queued_and_takes_nothing_new() -> None:
 
 async def test_a_cancelled_waiter_harms_nobody() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     gone, stays = group.commit(accept("m1")), group.commit(accept("m2"))
     gone.cancel()
     assert isinstance(await stays, Committed)
@@ -299,7 +300,7 @@ def part(number: int) -> InboundPart:
 
 async def test_rows_are_merged_in_the_order_of_the_calls() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     await asyncio.gather(
         group.commit(Changes(positions={"e": 9}, references={(1, "s", "r"): 255}, parts=[part(1)], wires={1: ("m1",)})),
         group.commit(Changes(positions={"e": 4}, references={(1, "s", "r"): 0}, parts_done=[part(1).set_key])),
@@ -330,7 +331,7 @@ def test_merged_updates_end_as_one_by_one_would(asked: list[tuple[str, int]]) ->
 
 async def test_facts_are_told_before_the_waiters_are_answered() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     told: list[tuple[int, list[str], list[str], bool]] = []
     future: asyncio.Future[Committed]
 
@@ -348,7 +349,7 @@ async def test_facts_are_told_before_the_waiters_are_answered() -> None:
 
 
 async def test_a_listener_that_fails_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
-    group = GroupCommit(Writer())
+    group = GroupCommit(awaiting(Writer()))
 
     def fail(rows: int, took_s: float) -> None:
         raise ValueError(rows)
@@ -360,7 +361,7 @@ async def test_a_listener_that_fails_costs_no_answer(caplog: pytest.LogCaptureFi
 
 async def test_trouble_lasts_from_a_transaction_that_failed_to_the_next_that_did_not() -> None:
     writer = Writer()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
 
     def full(batch: Batch) -> None:
         raise StoreBusy("the disk is full")
@@ -383,7 +384,7 @@ async def test_one_callers_fault_is_no_trouble() -> None:
         raise ValueError("a row that cannot be kept")
 
     writer.fault = guilty
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     with pytest.raises(StoreError):
         await group.commit(accept("a"))
     assert group.trouble is None
@@ -393,7 +394,7 @@ async def test_a_transaction_that_does_not_end_is_trouble(monkeypatch: pytest.Mo
     writer = Writer()
     monkeypatch.setattr(groupcommit, "_SLOW_S", 0.0)
     writer.gate.clear()
-    group = GroupCommit(writer)
+    group = GroupCommit(awaiting(writer))
     waiting = group.commit(accept("a"))
     await asyncio.sleep(0)
     assert "waiting for the disk" in str(group.trouble)

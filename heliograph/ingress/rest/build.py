@@ -43,7 +43,7 @@ def build(services: Services) -> Api:
         limiter=services.limiter,
     )
     doors = (
-        Door("/v1/messages", SEND_SCOPE, bounds.body_octets, sending.one, keys, metrics),
+        Door("/v1/messages", SEND_SCOPE, bounds.body_octets, sending.one, keys, metrics, sending.begin),
         Door("/v1/messages/batch", SEND_SCOPE, bounds.batch_body_octets, sending.batch, keys, metrics),
     )
     return Api(cold_api(services, doors), {door.path.encode(): door for door in doors})

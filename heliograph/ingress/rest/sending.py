@@ -5,10 +5,12 @@ The lean doors and FastAPI call ``one`` and ``batch`` here.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -19,7 +21,7 @@ from heliograph.access.limiting import Limiter
 from heliograph.access.metering import CallerMeters
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.segmenting import TextChanges, changes_of
-from heliograph.delivery.submission import Accepted, Callback, Submission
+from heliograph.delivery.submission import Accepted, Callback, Received, Submission
 from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller, check_depth, decode, idempotency_of, read_json
@@ -150,6 +152,10 @@ _number_decoder = msgspec.json.Decoder(Annotated[str, Meta(max_length=64)])
 _encode = msgspec.json.Encoder().encode
 
 
+Tell = Callable[[Reply | Exception], None]
+"""Hears the answer to a call, or a fault of ours."""
+
+
 class Sending:
     """``POST /v1/messages`` and ``POST /v1/messages/batch``."""
 
@@ -176,23 +182,46 @@ class Sending:
 
     async def one(self, call: Call) -> Reply:
         """One message: 202, or a problem."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.begin(call, partial(_settle, future))
+        return await future
+
+    def begin(self, call: Call, tell: Tell) -> None:
+        """The same; ``tell`` hears the answer in the turn of the loop in which the message is durable.
+
+        Raises ``Unseen`` where the caller's key must be looked for first; then it hears nothing.
+        """
         meters = None
         try:
             principal = caller(call, self._keys, SEND_SCOPE)
             meters = self._metered(principal)
             submission = submission_of(decode(call, _send_decoder, _NAMES), principal, "rest", self._private)
-            received = await self._intake.accept(
-                (submission,), idempotency=idempotency_of(call, principal), allowance=meters
-            )
+            idempotency = idempotency_of(call, principal)
+            answered = partial(self._answered, principal, meters, tell)
+            self._intake.offer((submission,), answered, idempotency=idempotency, allowance=meters)
         except (RequestRejected, StoreError) as error:
-            return limited(self._refuse(error), meters)
-        result = received.results[0]
+            tell(limited(self._refuse(error), meters))
+
+    def _answered(
+        self, principal: Principal, meters: CallerMeters | None, tell: Tell, outcome: Received | BaseException
+    ) -> None:
+        try:
+            tell(limited(self._worded(principal, outcome), meters))
+        except Exception as error:
+            tell(error)
+
+    def _worded(self, principal: Principal, outcome: Received | BaseException) -> Reply:
+        """What became of one message as an answer. Raises what is a fault of ours."""
+        if isinstance(outcome, RequestRejected | StoreError):
+            return self._refuse(outcome)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        result = outcome.results[0]
+        replayed = _REPLAYED if outcome.replayed else ()
         if isinstance(result, RequestRejected):
             reply = refusal(result)
-            reply = msgspec.structs.replace(reply, headers=(*reply.headers, *_REPLAYED)) if received.replayed else reply
-        else:
-            reply = Reply(202, _encode(self._reply(result, principal)), _REPLAYED if received.replayed else ())
-        return reply if meters is None else limited(reply, meters)
+            return msgspec.structs.replace(reply, headers=(*reply.headers, *replayed)) if replayed else reply
+        return Reply(202, _encode(self._reply(result, principal)), replayed)
 
     async def batch(self, call: Call) -> Reply:
         """Many messages in one transaction: 202 with a result for each in order, or a problem for all."""
@@ -301,6 +330,16 @@ class Sending:
             route_reason=message.route_reason or UNSET,
             connector=self._connectors.get(accepted.progress.connector_id, UNSET),
         )
+
+
+def _settle(future: asyncio.Future[Reply], answer: Reply | Exception) -> None:
+    """Answers one who awaits, unless it has gone."""
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
 
 
 def submission_of(

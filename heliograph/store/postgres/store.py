@@ -10,10 +10,11 @@ from random import random
 from time import monotonic, time_ns
 from typing import Any
 
-from heliograph.contracts import SET_ASIDE, Changes, Committed, Sealer, Unreadable
+from heliograph.contracts import SET_ASIDE, Changes, Committed, Sealer, Told, Unreadable
 from heliograph.errors import HeliographError, StoreBusy, StoreError, StoreInUse
 from heliograph.model import AT_ONCE, DEAD_FROM_US, END, Content, Fact, Live
-from heliograph.store.groupcommit import Batch, GroupCommit
+from heliograph.store.batch import Batch
+from heliograph.store.groupcommit import GroupCommit, awaiting
 from heliograph.store.postgres import nodes, partitions, schema
 from heliograph.store.postgres.care import Care
 from heliograph.store.postgres.configuration import Configuration
@@ -60,7 +61,7 @@ class PostgresStore(Configuration, Secrets, Care):
         self.node_id = 0
         self._serve = serve
         self._clock = now_us
-        self._group = GroupCommit(self._write, max_waiting=max_waiting, observe=observe)
+        self._group = GroupCommit(awaiting(self._write), max_waiting=max_waiting, observe=observe)
         self._opt_out_filter = OptOutFilter()
         self._faults = Faults(self._unreadable)
         self.on_unreadable: Callable[[Unreadable], None] | None = None
@@ -169,6 +170,10 @@ class PostgresStore(Configuration, Secrets, Care):
     async def commit(self, changes: Changes) -> Committed:
         """Durable when it returns."""
         return await self._group.commit(changes)
+
+    def keep(self, changes: Changes, told: Told) -> None:
+        """The same, told in the turn that hears of it (see the contract)."""
+        self._group.keep(changes, told)
 
     @property
     def trouble(self) -> str | None:

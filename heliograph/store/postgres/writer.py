@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from heliograph.contracts import Claim, NewMessage, Sealer, Update
 from heliograph.model import Endpoint
-from heliograph.store.groupcommit import Batch, ClaimKey, Rows
+from heliograph.store.batch import Batch, ClaimKey, Rows
 from heliograph.store.postgres import rows as shapes
 from heliograph.store.postgres.administration import put_audit
 from heliograph.store.postgres.connection import Connection, is_lost

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import apsw
 
-from heliograph.store.groupcommit import Batch
+from heliograph.store.batch import Batch
 from heliograph.store.sqlite.queries import ask, query, read_all
 
 __all__ = ["OptOutFilter", "RecentOptOuts", "added_since"]

@@ -10,7 +10,7 @@ import apsw
 
 from heliograph.contracts import Backlog, Claim, Correlation, InboundPart, Orphan, ReferenceKey
 from heliograph.model import Live
-from heliograph.store.groupcommit import ClaimKey
+from heliograph.store.batch import ClaimKey
 from heliograph.store.sqlite.queries import Row, ask, keys_of, query, read_all
 from heliograph.store.sqlite.rows import (
     claim_of,

@@ -39,6 +39,7 @@ from heliograph.contracts import (
     Tally,
     TallyFilter,
     TallyRow,
+    Told,
     Unreadable,
 )
 from heliograph.errors import MessageUnreadable, StoreBusy, StoreError, StoreOutdated
@@ -56,7 +57,8 @@ from heliograph.model import (
     PendingDelivery,
     UsageRow,
 )
-from heliograph.store.groupcommit import Batch, ClaimKey, GroupCommit
+from heliograph.store.batch import Batch, ClaimKey
+from heliograph.store.groupcommit import Ended, GroupCommit
 from heliograph.store.sealing import count_keys, open_endpoint
 from heliograph.store.sqlite import admin, administration, care, counts, lanes, schema, secrets, shows
 from heliograph.store.sqlite.connection import Place, connect, translated
@@ -115,7 +117,7 @@ class SqliteStore:
         self._reader = self._writer if exclusive else Worker("store-reader", self._place, cache_kib=_READER_KIB)
         self._shows = self._writer if exclusive else Worker("store-shows", self._place, cache_kib=_SHOWS_KIB)
         self._write = Writer(self.node_id, sealer)
-        self._group = GroupCommit(self._transact, max_waiting=max_waiting, observe=observe)
+        self._group = GroupCommit(self._begin, max_waiting=max_waiting, observe=observe)
         self._faults = Faults(self._unreadable)
         self._reads = Reads(self._faults)
         self._purge = Purge(self._writer, self._shows)
@@ -236,6 +238,9 @@ class SqliteStore:
     async def commit(self, changes: Changes) -> Committed:
         return await self._group.commit(changes)
 
+    def keep(self, changes: Changes, told: Told) -> None:
+        self._group.keep(changes, told)
+
     @property
     def trouble(self) -> str | None:
         """Why nothing can be written now (see the contract)."""
@@ -245,9 +250,13 @@ class SqliteStore:
         """Writes something that nobody sees (see the contract)."""
         await self._group.probe()
 
-    async def _transact(self, batch: Batch) -> None:
-        if await self._writer.run(partial(self._write.write, batch=batch)):
+    def _begin(self, batch: Batch, ended: Ended) -> None:
+        self._writer.begin(partial(self._write.write, batch=batch), partial(self._written, ended))
+
+    def _written(self, ended: Ended, runs_full: bool | None, error: BaseException | None) -> None:
+        if runs_full:
             self._writer.later(self._extend_runs)
+        ended(error)
 
     def _extend_runs(self, db: apsw.Connection) -> None:
         """Makes one run; the next, where more is waiting, comes after the commits that are queued by then."""

@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 
 from heliograph.contracts import Claim, Correlation, NewMessage, Sealer, Update
 from heliograph.model import PendingDelivery
-from heliograph.store.groupcommit import Batch, Rows
+from heliograph.store.batch import Batch, Rows
 from heliograph.store.sealing import seal_endpoint
 from heliograph.store.sqlite.administration import put_audit
 from heliograph.store.sqlite.inflight import InFlight, born_claimed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 _Job = Callable[[apsw.Connection], Any]
 
+_Done = Callable[[Any, BaseException | None], None]
+"""Hears in the event loop what a job gave, or what it raised."""
+
 
 class Worker:
     """Runs jobs on a connection beside the event loop. The connection is opened by the first job,
@@ -30,26 +34,27 @@ class Worker:
         self._name = name
         self._place = place
         self._cache_kib = cache_kib
-        self._jobs: SimpleQueue[tuple[_Job, asyncio.Future[Any] | None] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[_Job, _Done | None, asyncio.AbstractEventLoop] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._db: apsw.Connection | None = None
 
     async def run(self, job: Callable[[apsw.Connection], T]) -> T:
         """What the job gives. SQLite's errors come as the store's."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._put(job, future)
+        self.begin(job, partial(_settle, future))
         return await future
 
     def later(self, job: _Job) -> None:
         """Runs a job that nobody waits for, after those that are queued. Its errors are dropped: it is care, and
         is tried again at its next occasion."""
-        self._put(job, None)
+        self.begin(job, None)
 
-    def _put(self, job: _Job, future: asyncio.Future[Any] | None) -> None:
+    def begin(self, job: _Job, done: _Done | None) -> None:
+        """Queues a job; ``done`` hears of its end in this event loop."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
-        self._jobs.put((job, future))
+        self._jobs.put((job, done, asyncio.get_running_loop()))
 
     async def close(self) -> None:
         """Finishes the queued jobs, closes the connection, ends the thread."""
@@ -60,14 +65,14 @@ class Worker:
 
     def _work(self) -> None:
         while (item := self._jobs.get()) is not None:
-            job, future = item
+            job, done, loop = item
             try:
                 result, error = self._run(job), None
             except BaseException as raised:
                 result, error = None, raised
-            if future is not None:
-                _post(future, result, error)
-            item = job = future = result = error = None  # type: ignore[assignment]
+            if done is not None:
+                _post(loop, done, result, error)
+            item = job = done = result = error = None  # type: ignore[assignment]
         self._disconnect()
 
     def _run(self, job: _Job) -> Any:
@@ -100,18 +105,19 @@ class Worker:
                 pass
 
 
-def _post(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    def settle() -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        elif isinstance(error, Exception):
-            future.set_exception(error)
-        else:
-            future.set_exception(StoreBusy(f"the store's thread was stopped: {error!r}"))
-
+def _post(loop: asyncio.AbstractEventLoop, done: _Done, result: Any, error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, Exception):
+        error = StoreBusy(f"the store's thread was stopped: {error!r}")
     try:
-        future.get_loop().call_soon_threadsafe(settle)
+        loop.call_soon_threadsafe(done, result, error)
     except RuntimeError:
         pass  # the loop is closed: nobody waits any more
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
