@@ -100,7 +100,7 @@ def _preload_sqlite(path: str, messages: int, accounts: int, routes: int) -> Non
             db.execute("COMMIT")
         runs = Runs()
         runs.load(db)
-        while runs.full:
+        while runs.due:
             runs.extend(db)
         db.execute("PRAGMA locking_mode = NORMAL").get  # noqa: B018
         db.execute("PRAGMA synchronous = FULL")

@@ -44,11 +44,11 @@ from heliograph.telemetry.metrics import Metrics
 __all__ = ["Intake", "IntakeLimits"]
 
 _REFERENCES = 100_000
-_SLICE = 250
-"""Messages that are decided, or placed, without a look at anybody else: about 2 ms."""
+_SLICE = 64
+"""Messages that are decided, or placed, without a look at anybody else: about 1 ms."""
 
-_ENTER = 500
-"""Messages that enter their lanes at once: about 1 ms."""
+_ENTER = 128
+"""Messages of a large request that enter their lanes at once: less than 1 ms."""
 
 T = TypeVar("T")
 

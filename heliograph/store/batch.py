@@ -47,12 +47,44 @@ from heliograph.model import (
     Usage,
 )
 
-__all__ = ["Batch", "ClaimKey", "Rows"]
+__all__ = ["Batch", "ClaimKey", "Head", "Rows", "Slice", "Staged", "Undone"]
 
 ClaimKey = tuple[int, str, str]
 """(account_id, scope, key)."""
 
 _SetKey = tuple[int, str, str, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Everything of a large acceptance, kept as one value until its rows are written."""
+
+    number: int
+    messages: Sequence[NewMessage]
+    facts: Sequence[Fact]
+    schedules: Sequence[Schedule]
+
+
+@dataclass(slots=True)
+class Head(Acceptance):
+    """A large acceptance that is staged. It is refused as a whole one would be."""
+
+    staged: Staged | None = None
+
+
+@dataclass(slots=True)
+class Slice(Acceptance):
+    """Some messages of what is staged: they are accepted, nothing refuses them any more. The last one names it."""
+
+    staged: int = 0
+
+
+@dataclass(slots=True)
+class Undone(Acceptance):
+    """What is staged cannot be written as rows: neither it nor what was written of it stays."""
+
+    gone: Sequence[NewMessage] = ()
+    staged: int = 0
 
 
 @dataclass(slots=True)
@@ -88,6 +120,9 @@ class Rows:
     schedules: list[Schedule] = field(default_factory=list)
     usage: dict[tuple[str, str], Usage] = field(default_factory=dict)
     """(subject, period) → all that is used of it: of the newest period, where there are several."""
+    staged: list[Staged] = field(default_factory=list)
+    unstaged: list[int] = field(default_factory=list)
+    undone: list[NewMessage] = field(default_factory=list)
 
     def add_usage(self, added: Iterable[Usage]) -> None:
         """These are used, too. What is used of a period that another has followed counts no more."""
@@ -105,6 +140,15 @@ class Rows:
                     before.segments + one.segments,
                     before.spend + one.spend,
                 )
+
+    def put_bulk(self, acceptance: Acceptance) -> None:
+        """What a large acceptance brings beside what every one does."""
+        if isinstance(acceptance, Head) and acceptance.staged is not None:
+            self.staged.append(acceptance.staged)
+        elif isinstance(acceptance, Slice | Undone) and acceptance.staged:
+            self.unstaged.append(acceptance.staged)
+        if isinstance(acceptance, Undone):
+            self.undone.extend(acceptance.gone)
 
     def put_deliveries(self, deliveries: Iterable[PendingDelivery], done: Iterable[str]) -> None:
         """These are owed, those are over: the later word on an id holds."""
@@ -261,6 +305,8 @@ class Batch:
                 rows.audit.extend(acceptance.audit)
             if acceptance.usage:
                 rows.add_usage(acceptance.usage)
+            if type(acceptance) is not Acceptance:
+                rows.put_bulk(acceptance)
         rows.facts.extend(untold)  # behind those whose lives are at hand, so that these stay one for one
         self.facts, self.lives = rows.facts, rows.lives
         return rows
@@ -268,9 +314,12 @@ class Batch:
 
 def _guarded(acceptance: Acceptance) -> list[tuple[int, str]]:
     """Whom an acceptance would write to: not whom it hears from, nor messages that are over already."""
+    messages = acceptance.messages
+    if type(acceptance) is not Acceptance:
+        messages = acceptance.staged.messages if isinstance(acceptance, Head) and acceptance.staged is not None else ()
     return [
         (new.message.account_id, new.message.recipient)
-        for new in acceptance.messages
+        for new in messages
         if new.message.direction == Direction.OUT and new.progress.state < END
     ]
 

@@ -13,7 +13,8 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from time import perf_counter
+from itertools import count
+from time import perf_counter, time_ns
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from heliograph.contracts import Changes, Committed, Told
 from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import Fact, Live
 from heliograph.store.batch import Batch
+from heliograph.store.bulk import Bulk
 
 __all__ = ["Begin", "Ended", "GroupCommit", "awaiting"]
 
@@ -36,18 +38,25 @@ MAX_ROWS = 2_500
 _SLOW_S = 5.0
 """A transaction that is under way for longer has met a disk or a database that does not answer."""
 
-_BULK_ROWS = 500
+_BULK_ROWS = 250
 """New messages of one call above which it is bulk: it lets everything else go first."""
+
+_HURRY_S = 1.0
+"""So long after a small acceptance others are in a hurry: there will be more."""
+
+_BUSY_S = 0.2
+"""How long a large call that is staged waits for a store that was busy."""
 
 _log = logging.getLogger("heliograph.store")
 
 
 class _Call(Struct, frozen=True, gc=False):
-    """Changes, their weight in rows, and who hears what became of them."""
+    """Changes, their weight in rows, and who hears what became of them. ``bulk`` is what they are a step of."""
 
     changes: Changes
     weight: int
     told: Told
+    bulk: Bulk | None = None
 
 
 def _weight(changes: Changes) -> int:
@@ -65,6 +74,9 @@ def _weight(changes: Changes) -> int:
     return rows + 1
 
 
+_Said = tuple[Told, Committed | StoreError]
+
+
 class GroupCommit:
     """Collects what waits, writes it as one transaction, answers every waiter.
 
@@ -76,7 +88,7 @@ class GroupCommit:
     ``max_waiting`` bounds the rows that wait. New messages are refused (:class:`StoreBusy`) above
     it; what belongs to messages under way is refused above twice as many.
     Bulk (very many new messages in one call, which give no permits) lets all others go first: one call
-    in every second transaction while others wait.
+    in every second transaction while others wait; where the store ``stages`` a slice of it, in several steps.
     ``observe`` hears of each transaction: rows, and seconds it took. ``on_facts`` hears of each that
     had facts, before its waiters are answered: position, facts, lives (see ``Store.on_facts``).
     ``failing`` says why the last transaction could not be kept; None since one was.
@@ -87,16 +99,22 @@ class GroupCommit:
         "_begin",
         "_bulk",
         "_bulk_turn",
+        "_bulk_waits_until",
         "_closed",
+        "_hurried_at",
         "_idle",
         "_max_rows",
         "_max_waiting",
+        "_numbers",
         "_pieces",
         "_queue",
         "_rows",
         "_running",
+        "_small",
+        "_stages",
         "failing",
         "observe",
+        "on_bulk",
         "on_facts",
     )
 
@@ -104,18 +122,26 @@ class GroupCommit:
         self,
         begin: Begin,
         *,
+        stages: bool = False,
         max_waiting: int = 50_000,
         max_rows: int = MAX_ROWS,
         observe: Callable[[int, float], None] | None = None,
     ) -> None:
         self._begin = begin
+        self._stages = stages
+        self._numbers = count(time_ns() // 1_000)
+        self._hurried_at = -_HURRY_S
         self._max_waiting = max_waiting
         self._max_rows = max_rows
         self.observe = observe
+        self.on_bulk: Callable[[bool], None] | None = None
+        """Hears when the first large call comes, and when none is left."""
         self.on_facts: Callable[[int, Sequence[Fact], Sequence[Live]], None] | None = None
         self._queue: deque[_Call] = deque()
-        self._bulk: deque[_Call] = deque()
+        self._small: deque[_Call] = deque()
+        self._bulk: deque[tuple[Bulk, Told]] = deque()
         self._bulk_turn = False
+        self._bulk_waits_until = 0.0
         self._pieces: list[list[_Call]] = []
         """What was taken and is not written yet: more than one piece where a fault is looked for."""
         self._rows = 0
@@ -141,6 +167,11 @@ class GroupCommit:
         """Rows that wait or are being written."""
         return self._rows
 
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody waits who asked for a little, or did a moment ago: let there be nothing long in between."""
+        return perf_counter() - self._hurried_at < _HURRY_S
+
     def commit(self, changes: Changes) -> asyncio.Future[Committed]:
         """Queues the changes; the future is done when they are durable. Raises :class:`StoreBusy` when full."""
         future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
@@ -156,29 +187,42 @@ class GroupCommit:
         if self._rows and self._rows + weight > bound:
             raise StoreBusy(f"{self._rows} rows wait to be written already; try again")
         # Permits and references keep their place: of these rows the newest must be written last.
-        bulk = weight > _BULK_ROWS and changes.acceptances and not changes.wires and not changes.references
-        (self._bulk if bulk else self._queue).append(_Call(changes, weight, told))
+        if weight > _BULK_ROWS and len(changes.acceptances) == 1 and not changes.wires and not changes.references:
+            self._bulk.append((Bulk(changes, weight, next(self._numbers)), told))
+            if len(self._bulk) == 1 and self.on_bulk is not None:
+                self.on_bulk(True)
+        elif changes.acceptances and not changes.wires and not changes.references:
+            self._small.append(_Call(changes, weight, told))
+            self._hurried_at = perf_counter()
+        else:
+            self._queue.append(_Call(changes, weight, told))
+            if changes.acceptances:
+                self._hurried_at = perf_counter()
         self._rows += weight
         if not self._running:
-            self._running = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._wake()
 
     async def close(self) -> None:
         """Takes nothing new, finishes what is queued."""
         self._closed = True
-        if self._running:
+        if self._running or self._bulk:
             self._idle = asyncio.get_running_loop().create_future()
+            self._wake()
             await self._idle
+
+    def _wake(self) -> None:
+        if not self._running:
+            self._running = True
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """Begins the next transaction, where anything waits."""
         if not self._pieces:
-            if not self._queue and not self._bulk:
-                self._running = False
-                if self._idle is not None and not self._idle.done():
-                    self._idle.set_result(None)
+            taken = self._take()
+            if not taken:
+                self._rest()
                 return
-            self._pieces.append(self._take())
+            self._pieces.append(taken)
         piece = self._pieces.pop()
         self._began = perf_counter()
         try:
@@ -187,19 +231,48 @@ class GroupCommit:
         except Exception as fault:
             self._failed(piece, fault)
 
+    def _rest(self) -> None:
+        """Nothing can be written now."""
+        self._running = False
+        if self._bulk:
+            asyncio.get_running_loop().call_later(_BUSY_S, self._wake)
+        elif self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
     def _take(self) -> list[_Call]:
-        """All that wait, or as many as fit one transaction (one at least); bulk one call at a time, and only in every
-        second transaction while others wait."""
-        queue = self._queue
+        """All that wait, or as many as fit one transaction (one at least), those first whose rows need not keep their
+        place; bulk one call at a time, and only in every second transaction while others wait."""
         taken: list[_Call] = []
         rows = 0
-        while queue and (not taken or rows + queue[0].weight <= self._max_rows):
-            taken.append(queue.popleft())
-            rows += taken[-1].weight
+        for queue in (self._small, self._queue):
+            while queue and (not taken or rows + queue[0].weight <= self._max_rows):
+                taken.append(queue.popleft())
+                rows += taken[-1].weight
         self._bulk_turn = bool(self._bulk) and (not taken or not self._bulk_turn)
-        if self._bulk_turn:
-            taken.append(self._bulk.popleft())
+        if self._bulk_turn and (step := self._step()) is not None:
+            taken.append(step)
         return taken
+
+    def _step(self) -> _Call | None:
+        """What a transaction takes of the first large call; None while that waits for a store that was busy."""
+        now = perf_counter()
+        while self._bulk:
+            bulk, told = self._bulk[0]
+            if bulk.busy and self._closed:
+                self._drop_bulk()
+                _say(told, bulk.given_up())
+                continue
+            if bulk.busy and now < self._bulk_waits_until:
+                return None
+            changes = bulk.next(hurry=self._stages and self.hurried)
+            return _Call(changes, _weight(changes), told, bulk)
+        return None
+
+    def _drop_bulk(self) -> None:
+        bulk, _ = self._bulk.popleft()
+        self._rows -= bulk.weight
+        if not self._bulk and self.on_bulk is not None:
+            self.on_bulk(False)
 
     def _ended(self, piece: list[_Call], batch: Batch, error: BaseException | None) -> None:
         """A transaction is over: the next one begins, then those who wait for this one are told."""
@@ -209,10 +282,14 @@ class GroupCommit:
             self._failed(piece, error)
             return
         self.failing = None
-        rows = self._leave(piece)
+        position = batch.position
+        for answer in batch.answers:
+            answer.position = position
+        told = self._leave(piece, tuple(batch.answers))
         self._go_on()
-        self._tell(batch, rows, took_s)
-        _answer(piece, batch)
+        self._tell(batch, sum([call.weight for call in piece]), took_s)
+        for hear, outcome in told:
+            _say(hear, outcome)
 
     def _failed(self, piece: list[_Call], error: BaseException) -> None:
         if isinstance(error, StoreBusy):
@@ -228,25 +305,37 @@ class GroupCommit:
             _log.error("the rows of one call cannot be kept, and it was told so", exc_info=error)
             self._refuse(piece, partial(_blame, error))
 
-    def _leave(self, piece: Sequence[_Call]) -> int:
-        """These wait no more; gives how many rows they had."""
-        rows = sum([call.weight for call in piece])
-        self._rows -= rows
-        return rows
-
     def _refuse(self, piece: Sequence[_Call], error: Callable[[], StoreError]) -> None:
         """Tells each an error of its own: a shared one would collect all their tracebacks."""
-        self._leave(piece)
+        told = self._leave(piece, [error() for _ in piece])
         self._go_on()
-        for call in piece:
-            _say(call, error())
+        for hear, outcome in told:
+            _say(hear, outcome)
+
+    def _leave(self, piece: Sequence[_Call], outcomes: Sequence[Committed | StoreError]) -> list[_Said]:
+        """These steps are over; gives who is to hear what of it. Of a large call more may follow."""
+        told: list[_Said] = []
+        for call, outcome in zip(piece, outcomes, strict=True):
+            if call.bulk is None:
+                self._rows -= call.weight
+                told.append((call.told, outcome))
+            elif (final := call.bulk.moved(outcome)) is not None:
+                self._drop_bulk()
+                told.append((call.told, final))
+            elif call.bulk.busy:
+                self._bulk_waits_until = perf_counter() + _BUSY_S
+        return told
 
     def _stop(self, piece: Sequence[_Call]) -> None:
         """What writes was cancelled: nobody waits for nothing."""
-        left = [*piece, *(call for one in self._pieces for call in one), *self._queue, *self._bulk]
-        for waiting in (self._pieces, self._queue, self._bulk):
+        left = [*piece, *(call for one in self._pieces for call in one), *self._small, *self._queue]
+        told = [call.told for call in left if call.bulk is None] + [hear for _, hear in self._bulk]
+        for waiting in (self._pieces, self._small, self._queue, self._bulk):
             waiting.clear()
-        self._refuse(left, lambda: StoreBusy("the store was stopped"))
+        self._rows = 0
+        self._rest()
+        for hear in told:
+            _say(hear, StoreBusy("the store was stopped"))
 
     def _tell(self, batch: Batch, rows: int, took_s: float) -> None:
         try:
@@ -281,16 +370,9 @@ def awaiting(write: Callable[[Batch], Awaitable[None]]) -> Begin:
     return begin
 
 
-def _answer(piece: Sequence[_Call], batch: Batch) -> None:
-    position = batch.position
-    for call, answer in zip(piece, batch.answers, strict=True):
-        answer.position = position
-        _say(call, answer)
-
-
-def _say(call: _Call, what: Committed | StoreError) -> None:
+def _say(hear: Told, what: Committed | StoreError) -> None:
     try:
-        call.told(what)
+        hear(what)
     except Exception:  # its own fault must not leave others waiting
         _log.exception("a waiter for a commit failed")
 

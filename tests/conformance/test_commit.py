@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from heliograph.contracts import Acceptance, Changes, Store
+from heliograph.contracts import Acceptance, Changes, Committed, Store
 from heliograph.errors import StoreError
 from heliograph.model import Attempt, Content, ContentKind, Direction, LoggedEvent, OptOut, SegmentProgress, State
 from heliograph.store import open_store
@@ -41,6 +41,14 @@ async def test_many_messages_in_one_acceptance(store: Store, make: Make, count: 
     await store.commit(make.accept(*news))
     lives = await store.live([(1, new.message.id) for new in news])
     assert {live.message.recipient for live in lives.values()} == {new.message.recipient for new in news}
+
+
+async def test_what_is_told_is_durable(store: Store, make: Make) -> None:
+    new = make.born()
+    told: asyncio.Future[Committed | StoreError] = asyncio.get_running_loop().create_future()
+    store.keep(make.accept(new), told.set_result)
+    assert isinstance(await told, Committed)
+    assert await store.message(1, new.message.id) is not None
 
 
 async def test_ids_are_found_exactly(store: Store, make: Make) -> None:

@@ -232,14 +232,14 @@ async def test_bulk_lets_all_others_go_first_and_goes_one_call_a_transaction() -
 async def test_bulk_comes_even_when_the_others_never_end() -> None:
     writer = Writer()
     writer.gate.clear()
-    group = GroupCommit(awaiting(writer), max_rows=1_000)
+    group = GroupCommit(awaiting(writer), max_rows=500)
     calls = [group.commit(accept("first"))]
     await asyncio.sleep(0)
     calls.append(group.commit(accept(*(f"bulk{n}" for n in range(5_000)))))
-    calls += [group.commit(accept(*(f"{call}-{n}" for n in range(400)))) for call in range(5)]
+    calls += [group.commit(accept(*(f"{call}-{n}" for n in range(200)))) for call in range(5)]
     writer.gate.set()
     await asyncio.gather(*calls)
-    assert [len(ids) for ids in writer.news] == [1, 5_800, 800, 400]
+    assert [len(ids) for ids in writer.news] == [1, 5_400, 400, 200]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,9 @@ async def test_bulk_with_rows_of_which_the_last_holds_keeps_its_place(rows: Chan
     calls = [group.commit(accept("first"))]
     await asyncio.sleep(0)
     rows.acceptances = accept(*(f"large{n}" for n in range(600))).acceptances
-    calls += [group.commit(rows), group.commit(accept(*(f"small{n}" for n in range(200))))]
+    later = accept(*(f"small{n}" for n in range(200)))
+    later.wires, later.references = dict.fromkeys(rows.wires, ("m2",)), dict.fromkeys(rows.references, 8)
+    calls += [group.commit(rows), group.commit(later)]
     writer.gate.set()
     await asyncio.gather(*calls)
     assert [ids[0] for ids in writer.news] == ["first", "large0", "small0"]
@@ -402,3 +404,50 @@ async def test_a_transaction_that_does_not_end_is_trouble(monkeypatch: pytest.Mo
     await waiting
     await group.close()
     assert group.trouble is None
+
+
+async def test_who_is_told_hears_it_in_the_turn_that_hears_of_the_end() -> None:
+    writer = Writer()
+    group = GroupCommit(awaiting(writer))
+    told: list[object] = []
+    group.keep(accept("m1"), told.append)
+    future = group.commit(accept("m2"))
+    future.add_done_callback(lambda _: told.append("a turn later"))
+    await future
+    assert [type(one) for one in told[:1]] == [Committed]
+    assert told[1:] == ["a turn later"]
+
+
+async def test_one_who_is_told_and_fails_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    group = GroupCommit(awaiting(Writer()))
+
+    def fail(outcome: object) -> None:
+        raise ValueError(outcome)
+
+    group.keep(accept("m1"), fail)
+    assert isinstance(await group.commit(accept("m2")), Committed)
+    assert "a waiter for a commit failed" in caplog.text
+
+
+async def test_small_acceptances_go_before_what_must_keep_its_place() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(awaiting(writer), max_rows=150)
+    calls = [group.commit(accept("first"))]
+    await asyncio.sleep(0)
+    calls += [group.commit(Changes(updates=[update(f"o{call}-{n}", 1) for n in range(100)])) for call in range(3)]
+    calls.append(group.commit(accept("small")))
+    writer.gate.set()
+    await asyncio.gather(*calls)
+    assert writer.news == [["first"], ["small"], [], []]
+    assert [list(one)[:1] for one in writer.updates] == [[], ["o0-0"], ["o1-0"], ["o2-0"]]
+
+
+async def test_a_store_that_cannot_begin_is_told_to_the_waiter() -> None:
+    def begin(batch: Batch, ended: object) -> None:
+        raise StoreBusy("no connection")
+
+    group = GroupCommit(begin)
+    with pytest.raises(StoreBusy, match="no connection"):
+        await group.commit(accept("m1"))
+    await group.close()

@@ -108,6 +108,27 @@ INSERT OR REPLACE INTO nodes (node_id, claimed_from) VALUES (?, ?)
 -- name: insert_outbox
 INSERT INTO outbox (at_us, facts) VALUES (?, ?)
 
+-- name: put_staged
+INSERT INTO staged (number, whole) VALUES {rows}
+
+-- name: delete_staged
+DELETE FROM staged WHERE number IN (VALUES {rows})
+
+-- name: staged
+SELECT number, whole FROM staged ORDER BY number
+
+-- name: keys_there
+SELECT json_group_array(m.key) FROM messages m WHERE m.key IN (VALUES {rows})
+
+-- name: delete_undone_messages
+DELETE FROM messages WHERE key IN (VALUES {rows})
+
+-- name: delete_undone_contents
+DELETE FROM contents WHERE key IN (VALUES {rows})
+
+-- name: delete_undone_segments
+DELETE FROM segments WHERE key IN (VALUES {rows})
+
 -- name: put_claims
 INSERT OR REPLACE INTO claims (account_id, scope, key, body_hash, created_us, expires_us, made) VALUES {rows}
 
@@ -242,10 +263,10 @@ SELECT ?1, recipient, account_id, key FROM messages WHERE key > ?2 AND key <= ?3
 
 -- name: index_accounts
 INSERT OR IGNORE INTO run_accounts (account_id, run)
-SELECT DISTINCT account_id, ?1 FROM run_recipients WHERE run = ?1
+SELECT DISTINCT account_id, ?1 FROM messages WHERE key > ?2 AND key <= ?3
 
 -- name: index_senders
-INSERT INTO run_senders (run, sender, account_id)
+INSERT OR IGNORE INTO run_senders (run, sender, account_id)
 SELECT DISTINCT ?1, sender, account_id FROM messages WHERE key > ?2 AND key <= ?3
 
 -- name: index_labels

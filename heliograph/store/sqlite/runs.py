@@ -19,16 +19,21 @@ from heliograph.store.sqlite.queries import ask, query
 __all__ = ["RUN", "Runs"]
 
 RUN = 4_096
-"""Messages of a run: a few milliseconds of writing, and of reading where there is no run yet."""
+"""Messages of a run: some 15 ms of writing, and a few of reading where there is no run yet."""
+
+_PIECE = 1_024
+"""Messages by which a run grows while somebody is in a hurry."""
 
 
 class Runs:
     """Knows how far the index reaches. Lives in the writer's thread."""
 
-    __slots__ = ("_last_key", "_last_run", "_ready", "_waiting")
+    __slots__ = ("_last_key", "_last_run", "_missing", "_ready", "_waiting")
 
     def __init__(self) -> None:
         self._last_run = 0
+        self._missing = 0
+        """Messages that the last run has still to grow by."""
         self._last_key = 0
         self._waiting = 0
         self._ready = False
@@ -56,29 +61,33 @@ class Runs:
             db.execute(query("index_labels"), (run, key - 1, key))
 
     @property
-    def full(self) -> bool:
-        """Enough messages for a run wait."""
-        return self._waiting >= RUN
+    def due(self) -> bool:
+        """Enough messages for a run wait, or for the rest of one."""
+        return self._missing > 0 or self._waiting >= RUN
 
     def added(self, count: int) -> bool:
-        """Counts messages that were committed; True when a run is full."""
+        """Counts messages that were committed; True when :meth:`extend` is due."""
         self._waiting += count
-        return self.full
+        return self.due
 
-    def extend(self, db: apsw.Connection) -> None:
-        """Makes the next run of what waits, in a transaction of its own."""
-        if not self.full:
+    def extend(self, db: apsw.Connection, *, hurry: bool = False) -> None:
+        """Makes the next run of what waits, or a piece of it where there is a ``hurry``, in one transaction."""
+        if not self.due:
             return
-        run, after = self._last_run + 1, self._last_key
+        begun = self._missing > 0
+        run, after = self._last_run + (not begun), self._last_key
+        missing = self._missing if begun else RUN
+        size = min(missing, _PIECE) if hurry else missing
         db.execute("BEGIN IMMEDIATE")
-        last: int | None = db.execute(query("run_end"), (after, RUN)).get
+        last: int | None = db.execute(query("run_end"), (after, size)).get
         if last is not None:
-            db.execute(query("insert_run"), (run, after, last))
-            db.execute(query("index_recipients"), (run, after, last))
-            db.execute(query("index_accounts"), (run,))
-            db.execute(query("index_senders"), (run, after, last))
-            db.execute(query("index_labels"), (run, after, last))
+            db.execute(query("widen_run"), (run, last)) if begun else db.execute(
+                query("insert_run"), (run, after, last)
+            )
+            for name in ("index_recipients", "index_accounts", "index_senders", "index_labels"):
+                db.execute(query(name), (run, after, last))
         db.execute("COMMIT")
         if last is not None:
             self._last_run, self._last_key = run, last
-        self._waiting = max(0, self._waiting - RUN)
+        self._missing = missing - size
+        self._waiting = max(0, self._waiting - size)

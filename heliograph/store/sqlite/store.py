@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -63,6 +64,7 @@ from heliograph.store.sealing import count_keys, open_endpoint
 from heliograph.store.sqlite import admin, administration, care, counts, lanes, schema, secrets, shows
 from heliograph.store.sqlite.connection import Place, connect, translated
 from heliograph.store.sqlite.folders import sync_folder
+from heliograph.store.sqlite.folding import Folding
 from heliograph.store.sqlite.listing import Listing, list_step
 from heliograph.store.sqlite.lock import ServeLock
 from heliograph.store.sqlite.optouts import OptOutFilter, added_since
@@ -81,6 +83,7 @@ __all__ = ["SqliteStore"]
 _WRITER_KIB = 24_576
 _READER_KIB = 12_288
 _SHOWS_KIB = 8_192
+_HASTY_S = 0.0001
 _LOOK_S = 0.5
 """How often opt-outs of other processes are looked for: within 1 s, as promised."""
 _DEPTH_S = 1.0
@@ -112,12 +115,16 @@ class SqliteStore:
         self._serve = serve
         self._place = Place(path=path, vfs=vfs, busy_ms=busy_ms)
         self._lock = ServeLock(path)
-        self._writer = Worker("store-writer", self._place, cache_kib=_WRITER_KIB)
         exclusive = self._place.exclusive
+        self._folding = Folding(self._place) if serve and not exclusive else None
+        self._writer = Worker("store-writer", self._place, cache_kib=_WRITER_KIB, connected=self._watch_log)
         self._reader = self._writer if exclusive else Worker("store-reader", self._place, cache_kib=_READER_KIB)
         self._shows = self._writer if exclusive else Worker("store-shows", self._place, cache_kib=_SHOWS_KIB)
         self._write = Writer(self.node_id, sealer)
-        self._group = GroupCommit(self._begin, max_waiting=max_waiting, observe=observe)
+        self._group = GroupCommit(self._begin, stages=True, max_waiting=max_waiting, observe=observe)
+        self._calm_s = 0.0
+        if serve:
+            self._group.on_bulk = self._hasten
         self._faults = Faults(self._unreadable)
         self._reads = Reads(self._faults)
         self._purge = Purge(self._writer, self._shows)
@@ -214,10 +221,16 @@ class SqliteStore:
             journal.backup_written(copy, os.path.getsize(copy))
         journal.store_migrated(before, after)
 
+    def _watch_log(self, db: apsw.Connection) -> None:
+        if self._folding is not None:
+            self._folding.watch(self._writer, db)
+
     def _wake_writer(self, db: apsw.Connection) -> None:
         self._write.recent.look(db)
+        if self._serve:
+            self._write.finish(db)
         self._write.runs.load(db)
-        if self._write.runs.full:
+        if self._write.runs.due:
             self._writer.later(self._extend_runs)
 
     async def close(self) -> None:
@@ -231,6 +244,8 @@ class SqliteStore:
         self._lock.free()
 
     async def _stop_workers(self) -> None:
+        if self._folding is not None:
+            await self._folding.close()
         for worker in {self._shows, self._reader, self._writer}:
             await worker.close()
 
@@ -250,6 +265,14 @@ class SqliteStore:
         """Writes something that nobody sees (see the contract)."""
         await self._group.probe()
 
+    def _hasten(self, bulk: bool) -> None:
+        """While a large acceptance is on its way, the writer's thread asks a busy event loop sooner for its turn: each
+        of its statements does, and others wait for all of them. It would cost those that come one by one a tenth more.
+        """
+        if bulk:
+            self._calm_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(_HASTY_S, self._calm_s) if bulk else self._calm_s)
+
     def _begin(self, batch: Batch, ended: Ended) -> None:
         self._writer.begin(partial(self._write.write, batch=batch), partial(self._written, ended))
 
@@ -260,8 +283,8 @@ class SqliteStore:
 
     def _extend_runs(self, db: apsw.Connection) -> None:
         """Makes one run; the next, where more is waiting, comes after the commits that are queued by then."""
-        self._write.runs.extend(db)
-        if self._write.runs.full:
+        self._write.runs.extend(db, hurry=self._group.hurried)
+        if self._write.runs.due:
             self._writer.later(self._extend_runs)
 
     async def claim(

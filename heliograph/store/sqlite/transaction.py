@@ -11,9 +11,10 @@ import apsw
 import msgspec
 from msgspec.structs import astuple
 
-from heliograph.contracts import Claim, Correlation, NewMessage, Sealer, Update
+from heliograph.contracts import Changes, Claim, Correlation, NewMessage, Sealer, Update
 from heliograph.model import PendingDelivery
-from heliograph.store.batch import Batch, Rows
+from heliograph.store.batch import Batch, Rows, Slice
+from heliograph.store.bulk import opened, sealed
 from heliograph.store.sealing import seal_endpoint
 from heliograph.store.sqlite.administration import put_audit
 from heliograph.store.sqlite.inflight import InFlight, born_claimed
@@ -57,6 +58,16 @@ class Writer:
         self.runs = Runs()
         self.flight = InFlight()
         self.recent = RecentOptOuts()
+
+    def finish(self, db: apsw.Connection) -> None:
+        """Writes what an earlier life kept of large acceptances and had not written as rows."""
+        for number, octets in list(db.execute(query("staged"))):
+            staged = opened(number, octets)
+            keys = [(key_of(new.message.id),) for new in staged.messages]
+            there = set(read_all(db, "keys_there", keys))
+            left = [new for new, (key,) in zip(staged.messages, keys, strict=True) if key not in there]
+            last = Slice(left, schedules=staged.schedules, staged=number)
+            self.write(db, Batch([Changes(acceptances=[last], facts=list(staged.facts))]))
 
     def write(self, db: apsw.Connection, batch: Batch) -> bool:
         """Makes the batch durable. True when the index of runs should be extended."""
@@ -132,10 +143,21 @@ class Writer:
             write_all(db, "add_usage", [(*one[:2], self.node_id, *one[2:]) for one in used])
         _write_inbound(db, rows)
         _write_outgoing(db, rows, self._sealer)
+        if rows.staged or rows.unstaged:
+            _write_staged(db, rows)
         if not rows.facts:
             return 0
         db.execute(query("insert_outbox"), (time.time_ns() // 1000, _encode_facts(rows.facts)))
         return db.last_insert_rowid()
+
+
+def _write_staged(db: apsw.Connection, rows: Rows) -> None:
+    write_all(db, "put_staged", [(one.number, sealed(one)) for one in rows.staged])
+    write_all(db, "delete_staged", [(number,) for number in rows.unstaged])
+    keys = [(key_of(new.message.id),) for new in rows.undone]
+    write_all(db, "delete_undone_messages", keys)
+    write_all(db, "delete_undone_contents", keys)
+    write_all(db, "delete_undone_segments", keys)
 
 
 def _write_correlations(db: apsw.Connection, links: Iterable[Correlation]) -> None:

@@ -30,11 +30,20 @@ class Worker:
     and anew after an error that may be its own. A job's transaction is rolled back when it raises.
     """
 
-    def __init__(self, name: str, place: Place, *, cache_kib: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        place: Place,
+        *,
+        cache_kib: int,
+        connected: Callable[[apsw.Connection], object] = lambda db: None,
+    ) -> None:
+        """``connected`` is called with each connection that is made, in the thread."""
         self._name = name
         self._place = place
         self._cache_kib = cache_kib
-        self._jobs: SimpleQueue[tuple[_Job, _Done | None, asyncio.AbstractEventLoop] | None] = SimpleQueue()
+        self._connected = connected
+        self._jobs: SimpleQueue[tuple[_Job, tuple[_Done, asyncio.AbstractEventLoop] | None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._db: apsw.Connection | None = None
 
@@ -54,7 +63,7 @@ class Worker:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
-        self._jobs.put((job, done, asyncio.get_running_loop()))
+        self._jobs.put((job, None if done is None else (done, asyncio.get_running_loop())))
 
     async def close(self) -> None:
         """Finishes the queued jobs, closes the connection, ends the thread."""
@@ -65,20 +74,21 @@ class Worker:
 
     def _work(self) -> None:
         while (item := self._jobs.get()) is not None:
-            job, done, loop = item
+            job, waiter = item
             try:
                 result, error = self._run(job), None
             except BaseException as raised:
                 result, error = None, raised
-            if done is not None:
-                _post(loop, done, result, error)
-            item = job = done = result = error = None  # type: ignore[assignment]
+            if waiter is not None:
+                _post(*waiter, result, error)
+            item = job = waiter = result = error = None  # type: ignore[assignment]
         self._disconnect()
 
     def _run(self, job: _Job) -> Any:
         try:
             if self._db is None:
                 self._db = connect(self._place, cache_kib=self._cache_kib)
+                self._connected(self._db)
             return job(self._db)
         except Exception as error:
             self._roll_back(error)
@@ -105,7 +115,7 @@ class Worker:
                 pass
 
 
-def _post(loop: asyncio.AbstractEventLoop, done: _Done, result: Any, error: BaseException | None) -> None:
+def _post(done: _Done, loop: asyncio.AbstractEventLoop, result: Any, error: BaseException | None) -> None:
     if error is not None and not isinstance(error, Exception):
         error = StoreBusy(f"the store's thread was stopped: {error!r}")
     try:

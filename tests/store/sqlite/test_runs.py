@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -10,7 +11,7 @@ import apsw
 from heliograph.contracts import Changes, ListFilter
 from heliograph.store.sqlite import SqliteStore
 from heliograph.store.sqlite.queries import query
-from heliograph.store.sqlite.runs import RUN
+from heliograph.store.sqlite.runs import RUN, Runs
 from tests.conformance.values import NOW, Make
 
 
@@ -75,3 +76,34 @@ async def test_a_listing_reads_each_run_once(store: SqliteStore, make: Make) -> 
 
     first, last = [await store._shows.run(lambda db, run=run: steps(db, run)) for run in (1, 4)]
     assert first < 1.2 * last
+
+
+async def test_a_run_grows_in_pieces_while_somebody_is_in_a_hurry(store: SqliteStore, path: str, make: Make) -> None:
+    store._group._hurried_at = math.inf
+    await store.commit(make.accept(*(make.born() for _ in range(RUN + 100))))
+    seen = []
+    while not seen or seen[-1] != [(1, RUN, RUN)]:
+        seen.append(await runs(store))
+    pieces = [messages for one in seen for _, messages, _ in one]
+    assert pieces == sorted(pieces)
+    assert all(messages == entries for one in seen for _, messages, entries in one)
+    assert len((await store.messages(1, ListFilter(limit=500))).records) == 500
+
+
+async def test_a_run_that_was_cut_short_is_followed_by_the_next(store: SqliteStore, make: Make) -> None:
+    await store.commit(make.accept(*(make.born() for _ in range(RUN - 1))))
+    grown = Runs()
+
+    def grow(db: apsw.Connection) -> None:
+        grown.load(db)
+        grown.added(1)
+        grown.extend(db, hurry=True)
+
+    await store._writer.run(grow)
+    ((_, piece, _),) = await runs(store)
+    assert 0 < piece < RUN
+    store._write.runs = Runs()  # what a new start knows
+    await store.commit(make.accept(*(make.born() for _ in range(RUN))))
+    (first, second) = await runs(store)
+    assert first == (1, piece, piece)
+    assert second == (2, RUN, RUN)
