@@ -53,10 +53,12 @@ class Bulk:
         "_fault",
         "_may_be_staged",
         "_number",
+        "_refusal",
         "_staged",
         "_step",
         "_to",
         "busy",
+        "ready",
         "weight",
     )
 
@@ -71,6 +73,9 @@ class Bulk:
         self._at = self._to = 0
         """Messages that are written, and that will be with the step under way."""
         self._fault: StoreError | None = None
+        self._refusal: StoreError | None = None
+        self.ready = True
+        """Whether its first step may come; not before what must come before it."""
         self.busy = False
         """Whether the last step found the store busy, and is to be tried again in a moment."""
         self.weight = weight
@@ -122,9 +127,17 @@ class Bulk:
         self._at = self._to
         return outcome if self._at == len(self._acceptance.messages) else None
 
-    def given_up(self) -> Committed | StoreError:
-        """What the caller is to hear when the store closes before all is written: what is staged is kept."""
-        return self._fault or Committed()
+    def refuse(self, error: StoreError) -> None:
+        """Nothing of it was written, and nothing will be."""
+        self._refusal = error
+
+    def over(self, *, closing: bool) -> Committed | StoreError | None:
+        """What the caller is to hear now, where no step follows: it was refused, or the store closes and cannot write
+        the rest of what is staged. That is kept, and the next start writes it.
+        """
+        if self._refusal is not None:
+            return self._refusal
+        return (self._fault or Committed()) if closing and self.busy else None
 
 
 def _is_plain(one: Changes | Acceptance, names: frozenset[str]) -> bool:

@@ -187,10 +187,8 @@ class GroupCommit:
         if self._rows and self._rows + weight > bound:
             raise StoreBusy(f"{self._rows} rows wait to be written already; try again")
         # Permits and references keep their place: of these rows the newest must be written last.
-        if weight > _BULK_ROWS and len(changes.acceptances) == 1 and not changes.wires and not changes.references:
-            self._bulk.append((Bulk(changes, weight, next(self._numbers)), told))
-            if len(self._bulk) == 1 and self.on_bulk is not None:
-                self.on_bulk(True)
+        if weight > _BULK_ROWS and len(changes.acceptances) == 1 and not changes.wires:
+            self._keep_bulk(Bulk(changes, weight, next(self._numbers)), changes, told)
         elif changes.acceptances and not changes.wires and not changes.references:
             self._small.append(_Call(changes, weight, told))
             self._hurried_at = perf_counter()
@@ -199,8 +197,23 @@ class GroupCommit:
             if changes.acceptances:
                 self._hurried_at = perf_counter()
         self._rows += weight
-        if not self._running:
-            self._wake()
+        self._wake()
+
+    def _keep_bulk(self, bulk: Bulk, changes: Changes, told: Told) -> None:
+        self._bulk.append((bulk, told))
+        if len(self._bulk) == 1 and self.on_bulk is not None:
+            self.on_bulk(True)
+        if changes.references:
+            bulk.ready = False
+            self._queue.append(_Call(Changes(references=changes.references), 0, partial(self._let, bulk)))
+            changes.references = {}
+
+    def _let(self, bulk: Bulk, outcome: Committed | StoreError) -> None:
+        """The references of a large call are kept, or it is refused."""
+        bulk.ready = True
+        if isinstance(outcome, StoreError):
+            bulk.refuse(outcome)
+        self._wake()
 
     async def close(self) -> None:
         """Takes nothing new, finishes what is queued."""
@@ -258,11 +271,11 @@ class GroupCommit:
         now = perf_counter()
         while self._bulk:
             bulk, told = self._bulk[0]
-            if bulk.busy and self._closed:
+            if (over := bulk.over(closing=self._closed)) is not None:
                 self._drop_bulk()
-                _say(told, bulk.given_up())
+                _say(told, over)
                 continue
-            if bulk.busy and now < self._bulk_waits_until:
+            if not bulk.ready or (bulk.busy and now < self._bulk_waits_until):
                 return None
             changes = bulk.next(hurry=self._stages and self.hurried)
             return _Call(changes, _weight(changes), told, bulk)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from heliograph.access import KeyRing
 from heliograph.access.principals import Principal
+from heliograph.delivery.callers import Answered
 from heliograph.delivery.submission import Accepted, Received, Submission
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call
@@ -27,7 +28,13 @@ ACCOUNT = Account(id=1, name="demo")
 class Echo:
     """An intake that takes everything."""
 
-    async def accept(self, submissions: Sequence[Submission], *, idempotency: object, allowance: object) -> Received:
+    def offer(self, submissions: Sequence[Submission], answered: Answered, **_: object) -> None:
+        answered(self.taken(submissions))
+
+    async def accept(self, submissions: Sequence[Submission], **_: object) -> Received:
+        return self.taken(submissions)
+
+    def taken(self, submissions: Sequence[Submission]) -> Received:
         results: list[Any] = []
         for one in submissions:
             assert (one.text is None) != (one.data is None)

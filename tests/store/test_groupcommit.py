@@ -242,24 +242,51 @@ async def test_bulk_comes_even_when_the_others_never_end() -> None:
     assert [len(ids) for ids in writer.news] == [1, 5_400, 400, 200]
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [Changes(wires={1: ("m1",)}), Changes(references={(1, "A", "+4915112345678"): 7})],
-    ids=["wires", "references"],
-)
-async def test_bulk_with_rows_of_which_the_last_holds_keeps_its_place(rows: Changes) -> None:
+async def test_bulk_with_permits_keeps_its_place() -> None:
     writer = Writer()
     writer.gate.clear()
     group = GroupCommit(awaiting(writer), max_rows=700)
     calls = [group.commit(accept("first"))]
     await asyncio.sleep(0)
-    rows.acceptances = accept(*(f"large{n}" for n in range(600))).acceptances
-    later = accept(*(f"small{n}" for n in range(200)))
-    later.wires, later.references = dict.fromkeys(rows.wires, ("m2",)), dict.fromkeys(rows.references, 8)
-    calls += [group.commit(rows), group.commit(later)]
+    large, small = accept(*(f"large{n}" for n in range(600))), accept(*(f"small{n}" for n in range(200)))
+    large.wires, small.wires = {1: ("m1",)}, {1: ("m2",)}
+    calls += [group.commit(large), group.commit(small)]
     writer.gate.set()
     await asyncio.gather(*calls)
     assert [ids[0] for ids in writer.news] == ["first", "large0", "small0"]
+
+
+async def test_references_of_bulk_keep_their_place_and_come_before_it() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(awaiting(writer), max_rows=700)
+    calls = [group.commit(accept("first"))]
+    await asyncio.sleep(0)
+    pair = (1, "A", "+4915112345678")
+    large, small = accept(*(f"large{n}" for n in range(600))), accept("small")
+    large.references, small.references = {pair: 7}, {pair: 8}
+    calls += [group.commit(large), group.commit(small)]
+    writer.gate.set()
+    await asyncio.gather(*calls)
+    assert [ids[0] for ids in writer.news] == ["first", "small", "large0"]
+    assert [rows.references for rows in writer.rows] == [{}, {pair: 8}, {}]
+    assert group.waiting_rows == 0
+
+
+async def test_bulk_whose_references_cannot_be_kept_is_refused() -> None:
+    writer = Writer()
+
+    def full(batch: Batch) -> None:
+        raise StoreBusy("disk full")
+
+    writer.fault = full
+    group = GroupCommit(awaiting(writer))
+    large = accept(*(f"large{n}" for n in range(600)))
+    large.references = {(1, "A", "+4915112345678"): 7}
+    with pytest.raises(StoreBusy):
+        await group.commit(large)
+    assert group.waiting_rows == 0
+    await group.close()
 
 
 async def test_close_finishes_what_is_queued_and_takes_nothing_new() -> None:
