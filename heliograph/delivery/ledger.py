@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from heliograph.contracts import Changes, Clock, Committed, Correlation, Store, Update
+from heliograph.delivery.errands import Errands
 from heliograph.errors import StoreError
 from heliograph.model import Live
 from heliograph.rules.lifecycle import News, advance, come_due
@@ -59,7 +60,10 @@ class Ledger:
         self._last: Batch | None = None
         self._planned: dict[Callable[[Batch], None], None] = {}
         self._turning = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
+        self._open = 0
+        """Batches that are not durable yet."""
+        self._quiet: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.wires: Callable[[Collection[int]], dict[int, tuple[str, ...]]] = lambda _: {}
         """What lanes' rows must say now: a commit that is tried again must not say what was true before."""
@@ -93,7 +97,7 @@ class Ledger:
             self._plan_turn()
         if not batch.changes.empty:
             self._last = batch
-            self._spawn(self._keep(batch))
+            self._begin(batch)
         elif batch.answers:
             # Nothing new was said: the answer waits for the commit that said it first.
             if self._last is not None:
@@ -101,25 +105,53 @@ class Ledger:
             else:
                 _answer(batch, True)
 
-    async def _keep(self, batch: Batch) -> None:
-        await self.commit(batch)
+    def _begin(self, batch: Batch) -> None:
+        """The store is asked in the very turn in which the batch was worked out: what it says of the wire is true now,
+        and intake, which says more of it in a turn to come, must not be written before it.
+        """
+        self._open += 1
+        try:
+            self._store.keep(batch.changes, partial(self._told, batch))
+        except StoreError as error:
+            self._errands.start(self._keep(batch, error))
+
+    def _told(self, batch: Batch, outcome: Committed | StoreError) -> None:
+        if isinstance(outcome, StoreError) or outcome.stale:
+            self._errands.start(self._keep(batch, outcome))
+            return
+        try:
+            self._count(batch, outcome)
+            self._durable(batch)
+        finally:
+            self._close()
+
+    async def _keep(self, batch: Batch, outcome: Committed | StoreError) -> None:
+        """What the first try did not keep, or not all of it."""
+        try:
+            await self.commit(batch, outcome)
+            self._durable(batch)
+        finally:
+            self._close()
+
+    def _durable(self, batch: Batch) -> None:
         if self._last is batch:
             self._last = None
         for call in batch.kept:
             call()
         _answer(batch, True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _close(self) -> None:
+        self._open -= 1
+        if not self._open and self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)
 
     async def drain(self, timeout_s: float) -> None:
         """Waits until everything said so far is durable."""
         deadline = self._clock.monotonic() + timeout_s
-        while (self._tasks or self._turning) and self._clock.monotonic() < deadline:
-            if self._tasks:
-                await asyncio.wait(set(self._tasks), timeout=max(0.0, deadline - self._clock.monotonic()))
+        while (self._open or self._turning) and self._clock.monotonic() < deadline:
+            if self._open:
+                self._quiet = self._loop.create_future()
+                await asyncio.wait((self._quiet,), timeout=max(0.0, deadline - self._clock.monotonic()))
             await asyncio.sleep(0)
 
     # --- news --------------------------------------------------------------------------------------
@@ -176,27 +208,34 @@ class Ledger:
         """Its end is known: later news of it is found in the store."""
         self._recent.pop((connector_id, canonical), None)
 
-    async def commit(self, batch: Batch) -> None:
-        """Durable when it returns, however often the store has to be asked."""
+    async def commit(self, batch: Batch, outcome: Committed | StoreError | None = None) -> None:
+        """Durable when it returns, however often the store has to be asked. ``outcome`` is that of a first try."""
         wait_s = _FIRST_WAIT_S
         began = self._clock.monotonic()
         redos = 0
         while True:
-            try:
-                committed = await self._store.commit(batch.changes)
-            except StoreError as error:
-                _log.warning("the store did not keep %d updates yet: %s", len(batch.changes.updates), error)
+            if outcome is None:
+                outcome = await self._try(batch.changes)
+            if isinstance(outcome, StoreError):
+                _log.warning("the store did not keep %d updates yet: %s", len(batch.changes.updates), outcome)
                 if self._clock.monotonic() - began > _PATIENCE_S:
                     _answer(batch, False)
                 await asyncio.sleep(wait_s)
                 wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
                 batch.changes.wires = self.wires(batch.changes.wires.keys())
+                outcome = None
                 continue
-            self._count(batch, committed)
-            if not committed.stale or redos >= _MOST_REDOS:
+            self._count(batch, outcome)
+            if not outcome.stale or redos >= _MOST_REDOS:
                 return
             redos += 1
-            batch = await self._decide_anew(batch, committed.stale)
+            batch, outcome = await self._decide_anew(batch, outcome.stale), None
+
+    async def _try(self, changes: Changes) -> Committed | StoreError:
+        try:
+            return await self._store.commit(changes)
+        except StoreError as error:
+            return error
 
     def _count(self, batch: Batch, committed: Committed) -> None:
         for fact in batch.changes.facts:

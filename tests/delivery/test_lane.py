@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.contracts import Outcome
+from heliograph.contracts import Changes, Outcome, Told
 from heliograph.delivery.lane import LaneLimits
 from heliograph.errors import Retry, StoreBusy, SubmitFailed
 from heliograph.model import AT_ONCE, END, Route, State, TrafficType
+from heliograph.store.groupcommit import GroupCommit
 from tests.delivery.support import HandClock, MemoryCarrier, house
 
 THROTTLED = SubmitFailed("carrier_throttled", 0x58, Retry.LATER, 0.5, pauses_lane=True)
@@ -33,6 +34,27 @@ async def test_a_message_is_submitted_once_and_its_receipt_ends_it(tmp_path: Pat
         assert len(carrier.written) == 1
         assert record.progress.carrier_message_id == "c1"
         assert not record.progress.possible_duplicate
+
+
+async def test_what_a_commit_says_of_the_wire_is_true_when_the_store_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits are written in the order in which they are asked for: an old word behind a new one hides a permit."""
+    carrier = MemoryCarrier(1, window=3)
+    keep, said = GroupCommit.keep, []
+
+    def heard(group: GroupCommit, changes: Changes, told: Told) -> None:
+        if 1 in changes.wires:
+            said.append((changes.wires[1], here.pipeline.dispatch.lanes[1].wire))
+        keep(group, changes, told)
+
+    async with house(tmp_path / "s.db", [carrier]) as here:
+        monkeypatch.setattr(GroupCommit, "keep", heard)
+        sent = await asyncio.gather(*(here.send(to=f"+49151{n:08}") for n in range(60)))
+        for one in sent:
+            await here.ends(one.message.id, State.SENT)
+    assert len(said) > 10
+    assert [told for told, _ in said] == [true for _, true in said]
 
 
 async def test_receipt_before_response_is_parked(tmp_path: Path) -> None:

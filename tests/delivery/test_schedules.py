@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from heliograph.contracts import Changes, Committed
+from heliograph.contracts import Changes, Told
 from heliograph.delivery import schedules as schedules_room
 from heliograph.delivery.eventwords import event_json, events_of
 from heliograph.delivery.lane import LaneLimits
@@ -228,22 +228,24 @@ async def test_what_a_carrier_took_is_not_canceled_while_its_news_is_being_writt
     async with house(tmp_path / "s.db", [carrier]) as here:
         sent = await here.send()
         await here.until(lambda: carrier.open)
-        commit, arrived, go = here.store.commit, asyncio.Event(), asyncio.Event()
+        keep, arrived, held = here.store.keep, asyncio.Event(), []
 
-        async def slow(changes: Changes) -> Committed:
+        def slow(changes: Changes, told: Told) -> None:
             if any(one.progress.state == State.SENT for one in changes.updates):
                 arrived.set()
-                await go.wait()
-            return await commit(changes)
+                held.append((changes, told))
+            else:
+                keep(changes, told)
 
-        monkeypatch.setattr(here.store, "commit", slow)
+        monkeypatch.setattr(here.store, "keep", slow)
         carrier.say([carrier.take(carrier.open[0])])
         await asyncio.wait_for(arrived.wait(), 10)
         try:
             with pytest.raises(RequestRejected, match="may be on its way"):
                 await cancel(here, sent.message.id)
         finally:
-            go.set()
+            for call in held:
+                keep(*call)
         await here.ends(sent.message.id, State.SENT)
         assert await told(here, sent.message.id) == ["queued", "sent"]
 
