@@ -19,12 +19,23 @@ from heliograph.model import (
     Encoding,
     Fact,
     Live,
+    Message,
     SegmentProgress,
     State,
     TrafficType,
 )
 
-__all__ = ["STATES", "Damaged", "Faults", "Found", "check_kinds", "check_segments", "check_text", "worded"]
+__all__ = [
+    "STATES",
+    "Damaged",
+    "Faults",
+    "Found",
+    "check_kinds",
+    "check_segments",
+    "check_text",
+    "segment_rows",
+    "worded",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,6 +81,11 @@ def check_kinds(kinds: tuple[object, ...]) -> None:
                 raise Damaged("a kind, a type, a direction or an encoding that does not exist") from None
     if len(_known) < _MOST_KNOWN:
         _known.add(kinds)
+
+
+def segment_rows(message: Message) -> int:
+    """How many rows of segments a message has: none where it has one segment, or came from a handset."""
+    return 0 if message.segments == 1 or message.direction == Direction.IN else message.segments
 
 
 def check_segments(segments: Sequence[SegmentProgress], count: int) -> None:

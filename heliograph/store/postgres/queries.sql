@@ -919,7 +919,7 @@ SELECT position AS id, facts FROM outbox
 
 -- name: look_segments
 SELECT m.id FROM messages AS m
-WHERE m.segments > 1 AND m.segments <> (
+WHERE m.segments > 1 AND m.direction = 0 AND m.segments <> (
     SELECT count(*) FROM segments AS s WHERE s.account_id = m.account_id AND s.message_id = m.id
 )
 

@@ -48,7 +48,7 @@ from heliograph.store.postgres.rows import (
     unpack_facts,
 )
 from heliograph.store.postgres.widelists import WideList
-from heliograph.store.unreadable import Damaged, Faults, check_segments
+from heliograph.store.unreadable import Damaged, Faults, check_segments, segment_rows
 
 __all__ = ["Reads"]
 
@@ -157,7 +157,7 @@ class Reads:
 
     async def _with_segments(self, lives: Sequence[Live], faults: Faults) -> list[Live]:
         """The messages with their segments, but for those that lack one: these are told."""
-        long = {live.message.id: live for live in lives if live.message.segments > 1}
+        long = {live.message.id: live for live in lives if segment_rows(live.message)}
         if not long:
             return list(lives)
         segments = await self._segments([live.message for live in long.values()])

@@ -12,7 +12,7 @@ from heliograph.contracts import Claim, Correlation, InboundPart, MessageRecord,
 from heliograph.model import Attempt, Content, Live, Message, Progress, SegmentProgress, id_from_number
 from heliograph.model.ids import EPOCH_US
 from heliograph.store.sqlite.queries import Row
-from heliograph.store.unreadable import STATES, Damaged, check_kinds, check_segments
+from heliograph.store.unreadable import STATES, Damaged, check_kinds, check_segments, segment_rows
 
 __all__ = [
     "BUCKET_SHIFT",
@@ -162,7 +162,7 @@ def _progress_of(row: list[Any]) -> Progress:
 
 
 def _segments_of(row: list[Any], count: int) -> list[SegmentProgress]:
-    if count == 1:
+    if not count:
         return []
     segments = [
         SegmentProgress(
@@ -188,7 +188,7 @@ def content_of(row: list[Any] | None) -> Content | None:
 def live_of(row: list[Any], content: Content | None = None) -> Live:
     """A message in flight of a row of {MESSAGE}."""
     message = _message_of(row)
-    return Live(message, _progress_of(row), (), _segments_of(row, message.segments) or None, content)
+    return Live(message, _progress_of(row), (), _segments_of(row, segment_rows(message)) or None, content)
 
 
 def head_of(row: list[Any]) -> Live:
@@ -208,7 +208,7 @@ def record_of(row: list[Any], *, attempts: bool, on_wire: bool) -> MessageRecord
         message=message,
         progress=_progress_of(row),
         content=content_of(row[_CONTENT]),
-        segments=tuple(_segments_of(row, message.segments)),
+        segments=tuple(_segments_of(row, segment_rows(message))),
         attempts=tuple(_attempt_of(message, attempt) for attempt in row[_ATTEMPTS]) if attempts else (),
         on_wire=on_wire,
     )
