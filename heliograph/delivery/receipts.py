@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from heliograph.contracts import Clock, Connector, Orphan, ReceiptNews, SegmentSubmission, Store
+from heliograph.contracts import FAULTS, Clock, Connector, Orphan, ReceiptNews, SegmentSubmission, Store, Unreadable
 from heliograph.delivery.errands import Errands
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.errors import StoreError
@@ -178,16 +178,24 @@ class Receipts:
         lives = await self._store.live(sorted({(one.account_id, one.message_id) for _, one in matched}))
         batch = Batch()
         for orphan, correlation in matched:
+            try:
+                state, error, status = _said(orphan)
+            except FAULTS as fault:
+                self._tell_unreadable(orphan, fault)
+                continue
             live = lives.get(correlation.message_id)
             if live is not None:
-                state, error, status = msgspec.json.decode(orphan.fields, type=tuple[int, str | None, int | None])
                 for number in _numbers(live, correlation.segment, state):
                     news = News(number, state, orphan.arrived_us, orphan.connector_id, None, status, error)
                     self._ledger.apply(batch, live, news)
             batch.changes.orphans_matched.append(orphan.id)
-        if matched:
+        if batch.changes.orphans_matched:
             await self._ledger.commit(batch)
-        return len(matched)
+        return len(batch.changes.orphans_matched)
+
+    def _tell_unreadable(self, orphan: Orphan, fault: Exception) -> None:
+        if self._store.on_unreadable is not None:
+            self._store.on_unreadable(Unreadable(table="orphans", id=str(orphan.id), why=type(fault).__name__))
 
     # --- parked --------------------------------------------------------------------------------------
 
@@ -212,6 +220,12 @@ class Receipts:
     async def drain(self, timeout_s: float) -> None:
         """Waits for what is being kept."""
         await self._errands.drain(timeout_s)
+
+
+def _said(orphan: Orphan) -> tuple[State, str | None, int | None]:
+    """(state, error, the carrier's status) of a kept receipt."""
+    state, error, status = msgspec.json.decode(orphan.fields, type=tuple[int, str | None, int | None])
+    return State(state), error, status
 
 
 def _went_along(batch: Batch, submission: SegmentSubmission, raw_id: str, connector_id: int) -> None:

@@ -28,7 +28,6 @@ _BECAME: Final = {
     "parts": f"its inbound message is told without this part: {_LOOK}",
     "schedules": f"the date that holds stands in the message's own row, and does: {_LOOK}",
     "wires": f"all that this node had goes as if it may have been sent: {_LOOK}",
-    "claims": f"its Idempotency-Key counts as unused: {_LOOK}",
 }
 _ASIDE = f"the message is set aside, nothing sends or ends it: {_LOOK}"
 _ENDED = f"the message ended before: it is only not shown: {_LOOK}"

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import apsw
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from heliograph.contracts import SET_ASIDE, Changes, ListFilter, NewMessage, Store, Unreadable
 from heliograph.errors import MessageUnreadable
-from heliograph.model import Content, ContentKind
+from heliograph.model import Content, ContentKind, Direction, State
 from tests.conformance.stores import StoreKind
 from tests.conformance.test_schedules import accept, date, dated
 from tests.conformance.values import HOUR, NOW, Make
@@ -256,3 +257,16 @@ async def test_one_message_that_cannot_be_read_is_told_from_one_that_is_not_ther
     shown = await store.message(1, long.message.id)
     assert shown is not None
     assert (shown.message, shown.segments) == (long.message, ())
+
+
+async def test_a_long_message_of_a_handset_has_no_segments_and_is_whole(
+    store: Store, make: Make, told: list[Unreadable]
+) -> None:
+    new = make.new(segments=3, direction=Direction.IN, state=State.RECEIVED, connector_id=1)
+    await store.commit(make.accept(replace(new, segments=None)))
+    shown = await store.message(1, new.message.id)
+    assert shown is not None
+    assert (shown.message, shown.content, shown.segments) == (new.message, new.content, ())
+    assert set(await store.live([(1, new.message.id)])) == {new.message.id}
+    assert all(finding.ok for finding in await store.check())
+    assert told == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from heliograph.contracts import SET_ASIDE
+from heliograph.contracts import SET_ASIDE, Changes, InboundPart, Orphan
 from heliograph.model import State
 from tests.delivery.support import HandClock, House, MemoryCarrier, house
 
@@ -117,6 +117,57 @@ async def test_after_a_crash_a_damaged_row_of_a_wire_makes_all_of_it_doubtful(tm
         for one in sent:
             assert (await here.ends(one.message.id, State.SENT)).progress.possible_duplicate
         assert set(counted(here)) == {"wires"}
+
+
+@pytest.mark.parametrize("fields", ["'{'", "'[99, null, null]'", "CAST(x'FF' AS TEXT)"])
+async def test_an_early_receipt_that_cannot_be_read_is_kept_and_the_next_finds_its_message(
+    tmp_path: Path, fields: str
+) -> None:
+    path = tmp_path / "s.db"
+    async with house(path, [MemoryCarrier(1)]) as here:
+        sent = [await here.send(to=f"+4915112345{number:03}") for number in range(2)]
+        for one in sent:
+            await here.ends(one.message.id, State.SENT)
+        early = [
+            Orphan(
+                connector_id=1,
+                canonical=f"c{n}",
+                arrived_us=here.clock.now_us(),
+                fields=f"[{State.DELIVERED},null,null]",
+            )
+            for n in (1, 2)
+        ]
+        await here.store.commit(Changes(orphans=early))
+        db = apsw.Connection(str(path))
+        db.execute(f"UPDATE orphans SET fields = {fields} WHERE canonical = 'c1'")
+        db.close()
+        assert await here.pipeline.receipts.match_orphans() == 1
+        states = {(await here.record(one.message.id)).progress.state for one in sent}
+        assert states == {State.SENT, State.DELIVERED}
+        await here.until(lambda: counted(here) == {"orphans": 1})
+        assert await here.pipeline.receipts.match_orphans() == 0
+        assert [one.canonical for one in await here.store.orphans([(1, "c1"), (1, "c2")])] in ([], ["c1"])
+
+
+async def test_parts_that_came_beside_a_damaged_one_are_told(tmp_path: Path) -> None:
+    path, clock = tmp_path / "s.db", HandClock()
+    async with house(path, [MemoryCarrier(1)], clock=clock) as here:
+        parts = [
+            InboundPart(
+                connector_id=1, sender=sender, recipient="12345", reference=7, reference_octets=1, total=2, number=1,
+                arrived_us=here.clock.now_us(), data_coding=8, octets=b"\x00H",
+            )
+            for sender in ("+49151", "+49152")
+        ]  # fmt: skip
+        await here.store.commit(Changes(parts=parts))
+        db = apsw.Connection(str(path))
+        db.execute("UPDATE parts SET sender = CAST(x'FF' AS TEXT) WHERE sender = '+49151'")
+        assert db.changes() == 1
+        db.close()
+        clock.move(7 * 3600)
+        assert await here.pipeline.inbound.give_up_parts(3600) == 1
+        await here.until(lambda: counted(here) == {"parts": 1})
+        assert await here.pipeline.inbound.give_up_parts(3600) == 0
 
 
 async def _burn(*_: object, **__: object) -> None:
