@@ -22,7 +22,7 @@ from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import AT_ONCE, END, Content, Fact, Message, Progress, Schedule, SegmentProgress, State
 from heliograph.store.batch import Head, Slice, Staged, Undone
 
-__all__ = ["Bulk", "opened", "sealed"]
+__all__ = ["Bulk", "is_plain", "opened", "sealed"]
 
 _SLICE_ROWS: Final = 128
 """Messages of a slice while others are in a hurry: about 2 ms of writing."""
@@ -31,9 +31,14 @@ _LARGE_SLICE_ROWS: Final = 1_000
 """The same when nobody is."""
 
 
-_PLAIN_CHANGES: Final = frozenset(("acceptances", "facts", "lives"))
-_PLAIN_ACCEPTANCE: Final = frozenset(("messages", "claim", "schedules", "usage"))
-"""What a large acceptance that is staged may have: what requests have. Anything else is written as it is."""
+_OF_NEW: Final = frozenset(("acceptances", "references", "facts", "lives"))
+_OTHERS: Final = tuple(name for name in Changes.__dataclass_fields__ if name not in _OF_NEW)
+"""What changes of nothing but new messages do not have; references keep their own place."""
+
+_OTHERS_OF_ACCEPTANCE: Final = tuple(
+    name for name in Acceptance.__dataclass_fields__ if name not in ("messages", "claim", "schedules", "usage")
+)
+"""What requests do not bring. A large acceptance that has it is not staged."""
 
 
 class _Step(Enum):
@@ -63,10 +68,10 @@ class Bulk:
     )
 
     def __init__(self, changes: Changes, weight: int, number: int) -> None:
-        """``changes`` has one acceptance, and nothing that must keep its place; nothing else staged has ``number``."""
+        """``changes`` is plain, with one acceptance. Nothing else that is staged has ``number``."""
         (self._acceptance,) = changes.acceptances
         self._changes = changes
-        self._may_be_staged = _is_plain(changes, _PLAIN_CHANGES) and _is_plain(self._acceptance, _PLAIN_ACCEPTANCE)
+        self._may_be_staged = not any(getattr(self._acceptance, name) for name in _OTHERS_OF_ACCEPTANCE)
         self._number = number
         self._step = _Step.WHOLE
         self._staged = False
@@ -140,8 +145,12 @@ class Bulk:
         return (self._fault or Committed()) if closing and self.busy else None
 
 
-def _is_plain(one: Changes | Acceptance, names: frozenset[str]) -> bool:
-    return not any(getattr(one, name) for name in one.__dataclass_fields__ if name not in names)
+def is_plain(changes: Changes) -> bool:
+    """Whether these are new messages and nothing else: then no other changes are about the same rows."""
+    for name in _OTHERS:
+        if getattr(changes, name):
+            return False
+    return all(acceptance.messages for acceptance in changes.acceptances)
 
 
 # --- as a value -----------------------------------------------------------------------------------

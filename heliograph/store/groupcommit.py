@@ -22,7 +22,7 @@ from heliograph.contracts import Changes, Committed, Told
 from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import Fact, Live
 from heliograph.store.batch import Batch
-from heliograph.store.bulk import Bulk
+from heliograph.store.bulk import Bulk, is_plain
 
 __all__ = ["Begin", "Ended", "GroupCommit", "awaiting"]
 
@@ -186,15 +186,13 @@ class GroupCommit:
             raise StoreBusy("the store is closed")
         if self._rows and self._rows + weight > bound:
             raise StoreBusy(f"{self._rows} rows wait to be written already; try again")
-        # Permits and references keep their place: of these rows the newest must be written last.
-        if weight > _BULK_ROWS and len(changes.acceptances) == 1 and not changes.wires:
+        # Only what brings nothing but new messages may be written before, or behind, what was asked for earlier.
+        plain = bool(changes.acceptances) and is_plain(changes)
+        if plain and weight > _BULK_ROWS and len(changes.acceptances) == 1:
             self._keep_bulk(Bulk(changes, weight, next(self._numbers)), changes, told)
-        elif changes.acceptances and not changes.wires and not changes.references:
-            self._small.append(_Call(changes, weight, told))
-            self._hurried_at = perf_counter()
         else:
-            self._queue.append(_Call(changes, weight, told))
-            if changes.acceptances:
+            (self._small if plain and not changes.references else self._queue).append(_Call(changes, weight, told))
+            if changes.acceptances and changes.acceptances[0].messages:
                 self._hurried_at = perf_counter()
         self._rows += weight
         self._wake()

@@ -470,6 +470,29 @@ async def test_small_acceptances_go_before_what_must_keep_its_place() -> None:
     assert [list(one)[:1] for one in writer.updates] == [[], ["o0-0"], ["o1-0"], ["o2-0"]]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        Changes(acceptances=[Acceptance((), claim("k"))], updates=[update("m1", 2)]),
+        Changes(acceptances=[Acceptance([new("m9")])], parts_done=[(1, "s", "r", 5, 1, 3)]),
+        Changes(acceptances=[Acceptance((), deliveries_done=["d"])]),
+    ],
+    ids=["an update under a claim", "an inbound message of parts", "a delivery that is over"],
+)
+async def test_acceptances_of_anything_else_keep_their_place(other: Changes) -> None:
+    writer = Writer()
+    writer.gate.clear()
+    group = GroupCommit(awaiting(writer), max_rows=2)
+    calls = [group.commit(accept("first"))]
+    await asyncio.sleep(0)
+    calls += [group.commit(Changes(updates=[update("m1", 1)])), group.commit(other)]
+    writer.gate.set()
+    await asyncio.gather(*calls)
+    assert [list(one) for one in writer.updates][1] == ["m1"]
+    assert writer.updates[1]["m1"].base_version == 1
+    assert len(writer.rows) == 3
+
+
 async def test_a_store_that_cannot_begin_is_told_to_the_waiter() -> None:
     def begin(batch: Batch, ended: object) -> None:
         raise StoreBusy("no connection")
