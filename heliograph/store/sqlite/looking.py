@@ -11,6 +11,7 @@ from heliograph.store.sqlite.queries import query
 from heliograph.store.sqlite.rows import record_of
 from heliograph.store.sqlite.salvage import messages
 from heliograph.store.sqlite.shows import completed, outbox
+from heliograph.store.sqlite.transaction import staged_in
 from heliograph.store.unreadable import Found, check_text
 
 __all__ = ["unreadable"]
@@ -30,6 +31,7 @@ def unreadable(db: apsw.Connection) -> list[StoreCheck]:
     position = 0
     while rows := outbox(db, found, position, _STEP).rows:
         position = rows[-1][0]
+    staged_in(db, found)
     return found.findings(db.execute(query("count_aside"), (SET_ASIDE,)).get)
 
 

@@ -228,7 +228,7 @@ class SqliteStore:
     def _wake_writer(self, db: apsw.Connection) -> None:
         self._write.recent.look(db)
         if self._serve:
-            self._write.finish(db)
+            self._write.finish(db, self._faults)
         self._write.runs.load(db)
         if self._write.runs.due:
             self._writer.later(self._extend_runs)

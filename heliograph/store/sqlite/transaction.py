@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 import apsw
@@ -13,7 +14,7 @@ from msgspec.structs import astuple
 
 from heliograph.contracts import Changes, Claim, Correlation, NewMessage, Sealer, Update
 from heliograph.model import PendingDelivery
-from heliograph.store.batch import Batch, Rows, Slice
+from heliograph.store.batch import Batch, Rows, Slice, Staged
 from heliograph.store.bulk import opened, sealed
 from heliograph.store.sealing import seal_endpoint
 from heliograph.store.sqlite.administration import put_audit
@@ -35,8 +36,9 @@ from heliograph.store.sqlite.rows import (
 )
 from heliograph.store.sqlite.runs import Runs
 from heliograph.store.sqlite.schedules import put_schedules
+from heliograph.store.unreadable import Faults
 
-__all__ = ["Writer", "delivery_row"]
+__all__ = ["Writer", "delivery_row", "staged_in"]
 
 _encode_facts = msgspec.msgpack.Encoder().encode
 
@@ -59,14 +61,13 @@ class Writer:
         self.flight = InFlight()
         self.recent = RecentOptOuts()
 
-    def finish(self, db: apsw.Connection) -> None:
+    def finish(self, db: apsw.Connection, faults: Faults) -> None:
         """Writes what an earlier life kept of large acceptances and had not written as rows."""
-        for number, octets in list(db.execute(query("staged"))):
-            staged = opened(number, octets)
+        for staged in staged_in(db, faults):
             keys = [(key_of(new.message.id),) for new in staged.messages]
             there = set(read_all(db, "keys_there", keys))
             left = [new for new, (key,) in zip(staged.messages, keys, strict=True) if key not in there]
-            last = Slice(left, schedules=staged.schedules, staged=number)
+            last = Slice(left, schedules=staged.schedules, staged=staged.number)
             self.write(db, Batch([Changes(acceptances=[last], facts=list(staged.facts))]))
 
     def write(self, db: apsw.Connection, batch: Batch) -> bool:
@@ -149,6 +150,11 @@ class Writer:
             return 0
         db.execute(query("insert_outbox"), (time.time_ns() // 1000, _encode_facts(rows.facts)))
         return db.last_insert_rowid()
+
+
+def staged_in(db: apsw.Connection, faults: Faults) -> list[Staged]:
+    """Large acceptances whose rows are not all written. One that cannot be read stays as it is, and is told."""
+    return faults.each("staged", db.execute(query("staged")), lambda row: opened(*row), itemgetter(0))
 
 
 def _write_staged(db: apsw.Connection, rows: Rows) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 import apsw
 import pytest
 
-from heliograph.contracts import Acceptance, Changes, ListFilter, NewMessage
+from heliograph.contracts import Acceptance, Changes, ListFilter, NewMessage, Unreadable
 from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import Content, OptOut, Schedule, State, Usage
-from heliograph.store.batch import Batch, Head, Slice
-from heliograph.store.sqlite import SqliteStore
+from heliograph.store.batch import Batch, Head, Slice, Staged
+from heliograph.store.bulk import sealed
+from heliograph.store.sqlite import SqliteStore, care
+from heliograph.store.sqlite.connection import Place
 from tests.conformance.values import HOUR, NOW, Make
 
 COUNT = 600
@@ -250,3 +252,23 @@ async def test_closing_while_the_store_is_busy_leaves_the_rest_to_the_next_start
     assert (await again.messages(1, ListFilter(limit=1))).records
     assert await ask(again, "SELECT count(*) FROM messages") == COUNT + 1
     await again.close()
+
+
+async def test_what_is_staged_and_cannot_be_read_stops_no_start(
+    store: SqliteStore, path: str, make: Make, news: list[NewMessage]
+) -> None:
+    good = sealed(Staged(7, news, [], []))
+    await store._writer.run(
+        lambda db: db.execute("INSERT INTO staged (number, whole) VALUES (5, ?), (7, ?)", (good[:-1], good))
+    )
+    await store.close()
+    again = SqliteStore(path, serve=True)
+    met: list[Unreadable] = []
+    again.on_unreadable = met.append
+    await again.open()
+    assert await ask(again, "SELECT count(*) FROM messages") == COUNT
+    assert await ask(again, "SELECT group_concat(number) FROM staged") == "5"
+    assert [(one.table, one.id) for one in met] == [("staged", "5")]
+    await again.close()
+    findings = care.check(Place(path=path))
+    assert [one.what for one in findings if not one.ok and "staged 5" in one.what]
