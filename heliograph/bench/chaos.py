@@ -39,6 +39,10 @@ _LATENCY_MS: Final = 5.0
 _BACKLOG_LATENCY_MS: Final = 50.0
 _BACKLOG_WINDOW: Final = 100
 """Window and latency make 2,000 segments a second, much less than what is accepted."""
+_BATCH: Final = 300
+_BATCHED: Final = 20 * _BATCH
+"""Messages in batches beside those that come one by one."""
+
 _ENDLESS: Final = 100_000
 """Messages of a load that a crash ends long before; every load has numbers of its own."""
 _CUT_AFTER: Final = (5, 1_500)
@@ -160,11 +164,12 @@ def kills(options: Options, chance: Random) -> Chaos:
         ready.start_carrier(latency_ms=_LATENCY_MS, reply_every=20)
         for _ in range(options.rounds):
             ready.house.start()
-            job, load = _load(ready, crashes.count)
+            loads = _crowd(ready, crashes.count)
             time.sleep(chance.uniform(0.3, 1.5))
             crashes.time_commits()
             _kill(ready)
-            _end_of(ready, load, job, crashes)
+            for job, load in loads:
+                _end_of(ready, load, job, crashes)
             crashes.look_at_wires()
         return crashes.settle("kill -9 under load")
 
@@ -204,9 +209,10 @@ def cuts(options: Options, chance: Random) -> Chaos:
                 server = ready.house.server  # type: ignore[assignment] # start() has set it
                 crashes.before_ready += 1
             else:
-                job, load = _load(ready, crashes.count)
+                loads = _crowd(ready, crashes.count)
                 server.wait(options.timeout_s)
-                _end_of(ready, load, job, crashes)
+                for job, load in loads:
+                    _end_of(ready, load, job, crashes)
             if server.wait(30) != CUT:
                 raise BenchError(f"the server ended before its power was cut: {server.complaint()}")
             crashes.look_at_wires()
@@ -218,9 +224,15 @@ def _ceil(value: float) -> int:
     return math.ceil(value) if math.isfinite(value) else sys.maxsize
 
 
-def _load(ready: Stage, at: int, messages: int = _ENDLESS) -> tuple[Any, Child]:
-    job = ready.job(messages, once_every=5, ok_log=str(ready.folder / f"accepted-{at}"), refused_pause_s=0.01)
+def _load(ready: Stage, at: int, messages: int = _ENDLESS, **changes: Any) -> tuple[Any, Child]:
+    log = ready.folder / f"accepted-{at}-{changes.get('batch', 0)}"
+    job = ready.job(messages, once_every=5, ok_log=str(log), refused_pause_s=0.01, **changes)
     return job, ready.tools.load(job)
+
+
+def _crowd(ready: Stage, at: int) -> list[tuple[Any, Child]]:
+    """One message a request from many, and a client beside them that sends batches: these are staged."""
+    return [_load(ready, at), _load(ready, at, _BATCHED, batch=_BATCH, connections=2)]
 
 
 def _end_of(ready: Stage, load: Child, job: Any, crashes: _Crashes) -> None:
