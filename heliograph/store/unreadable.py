@@ -33,7 +33,6 @@ __all__ = [
     "check_kinds",
     "check_segments",
     "check_text",
-    "segment_rows",
     "worded",
 ]
 
@@ -83,13 +82,14 @@ def check_kinds(kinds: tuple[object, ...]) -> None:
         _known.add(kinds)
 
 
-def segment_rows(message: Message) -> int:
-    """How many rows of segments a message has: none where it has one segment, or came from a handset."""
-    return 0 if message.segments == 1 or message.direction == Direction.IN else message.segments
+def check_segments(segments: Sequence[SegmentProgress], message: Message) -> None:
+    """Raises where these, in the order of their numbers, are not the segments of a message of several.
 
-
-def check_segments(segments: Sequence[SegmentProgress], count: int) -> None:
-    """Raises where these are not the segments of a message of so many: ``segments`` in the order of their numbers."""
+    One from a handset has rows of none, however many parts it came in.
+    """
+    count = message.segments
+    if not segments and message.direction == Direction.IN:
+        return
     if len(segments) != count or segments[0].number != 1 or segments[-1].number != count:
         raise Damaged("a segment's row is missing, or there is one too many")
     if any(one.state not in STATES for one in segments):

@@ -41,6 +41,7 @@ __all__ = [
     "messages_rescued",
     "number",
     "request_failed",
+    "row_unreadable",
     "secret_locked",
     "secrets_sealed",
     "serving",

@@ -14,7 +14,7 @@ from heliograph.rules.magic import MAGIC, Magic, magic_of, sandbox_number
 from heliograph.simulator.outcomes import outcome_of
 from tests.sandbox.stage import Stage, eventually, stage
 
-NOT_A_CARRIERS = {"content_gone", "no_route", "opted_out"}
+NOT_A_CARRIERS = {"content_gone", "no_route", "opted_out", "unreadable"}
 """Words that we give alone."""
 
 

@@ -48,7 +48,7 @@ from heliograph.store.postgres.rows import (
     unpack_facts,
 )
 from heliograph.store.postgres.widelists import WideList
-from heliograph.store.unreadable import Damaged, Faults, check_segments, segment_rows
+from heliograph.store.unreadable import Damaged, Faults, check_segments
 
 __all__ = ["Reads"]
 
@@ -157,7 +157,7 @@ class Reads:
 
     async def _with_segments(self, lives: Sequence[Live], faults: Faults) -> list[Live]:
         """The messages with their segments, but for those that lack one: these are told."""
-        long = {live.message.id: live for live in lives if segment_rows(live.message)}
+        long = {live.message.id: live for live in lives if live.message.segments > 1}
         if not long:
             return list(lives)
         segments = await self._segments([live.message for live in long.values()])
@@ -165,7 +165,7 @@ class Reads:
         for message_id, live in long.items():
             found = segments.get(message_id, [])
             try:
-                check_segments(found, live.message.segments)
+                check_segments(found, live.message)
             except Damaged as error:
                 damaged.add(message_id)
                 faults.tell("messages", message_id, error, live)

@@ -12,7 +12,7 @@ from heliograph.contracts import Claim, Correlation, InboundPart, MessageRecord,
 from heliograph.model import Attempt, Content, Live, Message, Progress, SegmentProgress, id_from_number
 from heliograph.model.ids import EPOCH_US
 from heliograph.store.sqlite.queries import Row
-from heliograph.store.unreadable import STATES, Damaged, check_kinds, check_segments, segment_rows
+from heliograph.store.unreadable import STATES, Damaged, check_kinds, check_segments
 
 __all__ = [
     "BUCKET_SHIFT",
@@ -161,8 +161,8 @@ def _progress_of(row: list[Any]) -> Progress:
     return convert(values, Progress, from_attributes=True)
 
 
-def _segments_of(row: list[Any], count: int) -> list[SegmentProgress]:
-    if not count:
+def _segments_of(row: list[Any], message: Message) -> list[SegmentProgress]:
+    if message.segments == 1:
         return []
     segments = [
         SegmentProgress(
@@ -173,7 +173,7 @@ def _segments_of(row: list[Any], count: int) -> list[SegmentProgress]:
         for number, state, connector_id, attempts, sent_us, ended_us, carrier_message_id, status, error,
             possible_duplicate in row[_SEGMENTS] or ()
     ]  # fmt: skip
-    check_segments(segments, count)
+    check_segments(segments, message)
     return segments
 
 
@@ -188,7 +188,7 @@ def content_of(row: list[Any] | None) -> Content | None:
 def live_of(row: list[Any], content: Content | None = None) -> Live:
     """A message in flight of a row of {MESSAGE}."""
     message = _message_of(row)
-    return Live(message, _progress_of(row), (), _segments_of(row, segment_rows(message)) or None, content)
+    return Live(message, _progress_of(row), (), _segments_of(row, message) or None, content)
 
 
 def head_of(row: list[Any]) -> Live:
@@ -208,7 +208,7 @@ def record_of(row: list[Any], *, attempts: bool, on_wire: bool) -> MessageRecord
         message=message,
         progress=_progress_of(row),
         content=content_of(row[_CONTENT]),
-        segments=tuple(_segments_of(row, segment_rows(message))),
+        segments=tuple(_segments_of(row, message)),
         attempts=tuple(_attempt_of(message, attempt) for attempt in row[_ATTEMPTS]) if attempts else (),
         on_wire=on_wire,
     )
