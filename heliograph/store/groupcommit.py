@@ -172,6 +172,11 @@ class GroupCommit:
         """Whether somebody waits who asked for a little, or did a moment ago: let there be nothing long in between."""
         return perf_counter() - self._hurried_at < _HURRY_S
 
+    @property
+    def crowded(self) -> bool:
+        """Whether large calls are on their way besides: then everything else that is long goes in pieces, too."""
+        return bool(self._bulk) and self.hurried
+
     def commit(self, changes: Changes) -> asyncio.Future[Committed]:
         """Queues the changes; the future is done when they are durable. Raises :class:`StoreBusy` when full."""
         future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()

@@ -22,7 +22,7 @@ RUN = 4_096
 """Messages of a run: some 15 ms of writing, and a few of reading where there is no run yet."""
 
 _PIECE = 1_024
-"""Messages by which a run grows while somebody is in a hurry."""
+"""Messages by which a run grows while others wait for large batches already. It costs half as much again."""
 
 
 class Runs:

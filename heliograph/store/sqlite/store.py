@@ -283,7 +283,7 @@ class SqliteStore:
 
     def _extend_runs(self, db: apsw.Connection) -> None:
         """Makes one run; the next, where more is waiting, comes after the commits that are queued by then."""
-        self._write.runs.extend(db, hurry=self._group.hurried)
+        self._write.runs.extend(db, hurry=self._group.crowded)
         if self._write.runs.due:
             self._writer.later(self._extend_runs)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 import apsw
+import pytest
 
 from heliograph.contracts import Changes, ListFilter
+from heliograph.store.groupcommit import GroupCommit
 from heliograph.store.sqlite import SqliteStore
 from heliograph.store.sqlite.queries import query
 from heliograph.store.sqlite.runs import RUN, Runs
@@ -78,15 +79,22 @@ async def test_a_listing_reads_each_run_once(store: SqliteStore, make: Make) -> 
     assert first < 1.2 * last
 
 
-async def test_a_run_grows_in_pieces_while_somebody_is_in_a_hurry(store: SqliteStore, path: str, make: Make) -> None:
-    store._group._hurried_at = math.inf
+async def test_a_run_grows_in_pieces_while_others_wait_for_large_batches(
+    store: SqliteStore, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GroupCommit, "crowded", True)
+    extend, seen = Runs.extend, []
+
+    def seeing(run: Runs, db: apsw.Connection, *, hurry: bool = False) -> None:
+        extend(run, db, hurry=hurry)
+        seen.append(db.execute("SELECT max(run), (SELECT count(*) FROM run_recipients) FROM runs").get)
+
+    monkeypatch.setattr(Runs, "extend", seeing)
     await store.commit(make.accept(*(make.born() for _ in range(RUN + 100))))
-    seen = []
-    while not seen or seen[-1] != [(1, RUN, RUN)]:
-        seen.append(await runs(store))
-    pieces = [messages for one in seen for _, messages, _ in one]
-    assert pieces == sorted(pieces)
-    assert all(messages == entries for one in seen for _, messages, entries in one)
+    while len(seen) < 4:
+        await store._writer.run(lambda db: None)
+    assert seen == [(1, RUN // 4), (1, RUN // 2), (1, RUN * 3 // 4), (1, RUN)]
+    assert await runs(store) == [(1, RUN, RUN)]
     assert len((await store.messages(1, ListFilter(limit=500))).records) == 500
 
 
