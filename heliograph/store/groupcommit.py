@@ -41,8 +41,8 @@ _SLOW_S = 5.0
 _BULK_ROWS = 250
 """New messages of one call above which it is bulk: it lets everything else go first."""
 
-_HURRY_S = 1.0
-"""So long after a small acceptance others are in a hurry: there will be more."""
+_HURRY_S = 60.0
+"""So long after a small acceptance others are in a hurry: the next of theirs is not to meet a large transaction."""
 
 _BUSY_S = 0.2
 """How long a large call that is staged waits for a store that was busy."""
