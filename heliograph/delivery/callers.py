@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from heliograph.delivery.allowance import Allowance
+from heliograph.delivery.errands import Errands
 from heliograph.delivery.idempotency import mismatch
 from heliograph.delivery.submission import IdempotencyKey, Received, Submission
 from heliograph.errors import RequestRejected, StoreBusy
@@ -39,10 +40,12 @@ class Request:
 class Callers:
     """Those who have not been answered yet: at most so many messages."""
 
-    __slots__ = ("_most", "_pending", "_running")
+    __slots__ = ("_errands", "_most", "_pending", "_running")
 
-    def __init__(self, most_messages: int) -> None:
+    def __init__(self, most_messages: int, errands: Errands) -> None:
+        """``errands`` are open as long as anybody waits."""
         self._most = most_messages
+        self._errands = errands
         self._pending = 0
         self._running: dict[tuple[int, str], bytes] = {}
 
@@ -56,6 +59,7 @@ class Callers:
             self._refuse_running(key)
             self._running[key.account_id, key.key] = key.body_hash
         self._pending += count
+        self._errands.open()
 
     def _refuse_running(self, key: IdempotencyKey) -> None:
         running = self._running.get((key.account_id, key.key))
@@ -80,6 +84,7 @@ class Callers:
         key = request.idempotency
         if key is not None:
             self._running.pop((key.account_id, key.key), None)
+        self._errands.close()
         answered(what)
 
     def fail(self, requests: Iterable[Request], error: BaseException) -> None:

@@ -77,13 +77,13 @@ class Intake:
         self._dispatch = dispatch
         self._clock = clock
         self._metrics = metrics
-        self._callers = Callers((limits or IntakeLimits()).messages)
+        self._errands = Errands()
+        self._callers = Callers((limits or IntakeLimits()).messages, self._errands)
         self._decider = Decider(directory, clock.now_us)
         self._gathering = Gathering(store, self._decider, metrics)
         self._placing = Placing(store, dispatch, ids, self._gathering.references)
         self._waiting: list[Request] = []
         self._planned = False
-        self._errands = Errands()
         self._loop = asyncio.get_running_loop()
         self.slices = Slices()
         """By turns with everything else that takes long."""

@@ -61,9 +61,6 @@ class Ledger:
         self._planned: dict[Callable[[Batch], None], None] = {}
         self._turning = False
         self._errands = Errands()
-        self._open = 0
-        """Batches that are not durable yet."""
-        self._quiet: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.wires: Callable[[Collection[int]], dict[int, tuple[str, ...]]] = lambda _: {}
         """What lanes' rows must say now: a commit that is tried again must not say what was true before."""
@@ -109,7 +106,7 @@ class Ledger:
         """The store is asked in the very turn in which the batch was worked out: what it says of the wire is true now,
         and intake, which says more of it in a turn to come, must not be written before it.
         """
-        self._open += 1
+        self._errands.open()
         try:
             self._store.keep(batch.changes, partial(self._told, batch))
         except StoreError as error:
@@ -123,7 +120,7 @@ class Ledger:
             self._count(batch, outcome)
             self._durable(batch)
         finally:
-            self._close()
+            self._errands.close()
 
     async def _keep(self, batch: Batch, outcome: Committed | StoreError) -> None:
         """What the first try did not keep, or not all of it."""
@@ -131,7 +128,7 @@ class Ledger:
             await self.commit(batch, outcome)
             self._durable(batch)
         finally:
-            self._close()
+            self._errands.close()
 
     def _durable(self, batch: Batch) -> None:
         if self._last is batch:
@@ -140,18 +137,11 @@ class Ledger:
             call()
         _answer(batch, True)
 
-    def _close(self) -> None:
-        self._open -= 1
-        if not self._open and self._quiet is not None and not self._quiet.done():
-            self._quiet.set_result(None)
-
     async def drain(self, timeout_s: float) -> None:
         """Waits until everything said so far is durable."""
         deadline = self._clock.monotonic() + timeout_s
-        while (self._open or self._turning) and self._clock.monotonic() < deadline:
-            if self._open:
-                self._quiet = self._loop.create_future()
-                await asyncio.wait((self._quiet,), timeout=max(0.0, deadline - self._clock.monotonic()))
+        while (self._errands.busy or self._turning) and self._clock.monotonic() < deadline:
+            await self._errands.drain(max(0.0, deadline - self._clock.monotonic()))
             await asyncio.sleep(0)
 
     # --- news --------------------------------------------------------------------------------------
