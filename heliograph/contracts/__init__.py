@@ -9,6 +9,7 @@ from heliograph.contracts.administration import (
     OptOutTrail,
     Recorder,
 )
+from heliograph.contracts.answering import settle
 from heliograph.contracts.care import StoreCheck
 from heliograph.contracts.changes import (
     Acceptance,
@@ -90,4 +91,5 @@ __all__ = [
     "Update",
     "Verdict",
     "Voice",
+    "settle",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from heliograph.delivery.allowance import Allowance
@@ -11,7 +10,7 @@ from heliograph.delivery.idempotency import mismatch
 from heliograph.delivery.submission import IdempotencyKey, Received, Submission
 from heliograph.errors import RequestRejected, StoreBusy
 
-__all__ = ["Answered", "Callers", "Request", "settle"]
+__all__ = ["Answered", "Callers", "Request"]
 
 Answered = Callable[[Received | BaseException], None]
 """Hears once what became of submissions. ``RequestRejected``: a misused idempotency key (409), or limits that they are
@@ -91,13 +90,3 @@ class Callers:
         """The same answer for all of these."""
         for request in requests:
             self.answer(request, error)
-
-
-def settle(future: asyncio.Future[Received], what: Received | BaseException) -> None:
-    """Answers one who awaits, unless it has gone."""
-    if future.done():
-        return
-    if isinstance(what, BaseException):
-        future.set_exception(what)
-    else:
-        future.set_result(what)

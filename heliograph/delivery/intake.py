@@ -15,9 +15,9 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from heliograph.contracts import Changes, Clock, Committed, Store
+from heliograph.contracts import Changes, Clock, Committed, Store, settle
 from heliograph.delivery.allowance import Allowance
-from heliograph.delivery.callers import Answered, Callers, Request, settle
+from heliograph.delivery.callers import Answered, Callers, Request
 from heliograph.delivery.decide import Decider, Draft, opted_out
 from heliograph.delivery.directory import Directory
 from heliograph.delivery.dispatch import Dispatch

@@ -18,7 +18,7 @@ from time import perf_counter, time_ns
 
 from msgspec import Struct
 
-from heliograph.contracts import Changes, Committed, Told
+from heliograph.contracts import Changes, Committed, Told, settle
 from heliograph.errors import StoreBusy, StoreError
 from heliograph.model import Fact, Live
 from heliograph.store.batch import Batch
@@ -180,7 +180,7 @@ class GroupCommit:
     def commit(self, changes: Changes) -> asyncio.Future[Committed]:
         """Queues the changes; the future is done when they are durable. Raises :class:`StoreBusy` when full."""
         future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
-        self.keep(changes, partial(_settle, future))
+        self.keep(changes, partial(settle, future))
         return future
 
     def keep(self, changes: Changes, told: Told) -> None:
@@ -391,16 +391,6 @@ def _say(hear: Told, what: Committed | StoreError) -> None:
         hear(what)
     except Exception:  # its own fault must not leave others waiting
         _log.exception("a waiter for a commit failed")
-
-
-def _settle(future: asyncio.Future[Committed], what: Committed | StoreError) -> None:
-    """Answers one who awaits. It may have been cancelled; its rows are kept all the same."""
-    if future.done():
-        return
-    if isinstance(what, StoreError):
-        future.set_exception(what)
-    else:
-        future.set_result(what)
 
 
 def _blame(fault: Exception) -> StoreError:

@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from heliograph.access import KeyRing, Principal
 from heliograph.access.limiting import Limiter
 from heliograph.access.metering import CallerMeters
+from heliograph.contracts import settle
 from heliograph.delivery.intake import Intake
 from heliograph.delivery.segmenting import TextChanges, changes_of
 from heliograph.delivery.submission import Accepted, Callback, Received, Submission
@@ -26,6 +27,7 @@ from heliograph.delivery.wording import iso
 from heliograph.errors import RequestRejected, StoreError
 from heliograph.ingress.rest.calls import Call, caller, check_depth, decode, idempotency_of, read_json
 from heliograph.ingress.rest.dates import DATE_FIELDS, WithinBody, wish_of
+from heliograph.ingress.rest.endpoints import REPLAYED
 from heliograph.ingress.rest.problems import Problem, Reply, limited, problem_of, refusal
 from heliograph.ingress.rest.targets import check_events, check_url
 from heliograph.ingress.rest.turns import Turns
@@ -50,7 +52,6 @@ SEND_SCOPE = "messages:send"
 _ACCEPTED = State.QUEUED
 """The furthest that a message is when it is accepted; a replay tells what was told then."""
 _SCHEDULED = State.SCHEDULED.word
-_REPLAYED = ((b"idempotent-replayed", b"true"),)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _SLICE = 128
 """Items of a batch that are read, or answered, at once: less than 1 ms."""
@@ -186,7 +187,7 @@ class Sending:
     async def one(self, call: Call) -> Reply:
         """One message: 202, or a problem."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self.begin(call, partial(_settle, future))
+        self.begin(call, partial(settle, future))
         return await future
 
     def begin(self, call: Call, tell: Tell) -> None:
@@ -220,7 +221,7 @@ class Sending:
         if isinstance(outcome, BaseException):
             raise outcome
         result = outcome.results[0]
-        replayed = _REPLAYED if outcome.replayed else ()
+        replayed = REPLAYED if outcome.replayed else ()
         if isinstance(result, RequestRejected):
             reply = refusal(result)
             return msgspec.structs.replace(reply, headers=(*reply.headers, *replayed)) if replayed else reply
@@ -248,7 +249,7 @@ class Sending:
             return self._reply(result, principal)
 
         results = await self._sliced(items, worded)
-        return limited(Reply(202, _encode({"results": results}), _REPLAYED if received.replayed else ()), meters)
+        return limited(Reply(202, _encode({"results": results}), REPLAYED if received.replayed else ()), meters)
 
     def _metered(self, principal: Principal) -> CallerMeters | None:
         """The request, counted on its caller's limits. Raises ``RequestRejected`` (429)."""
@@ -333,16 +334,6 @@ class Sending:
             route_reason=message.route_reason or UNSET,
             connector=self._connectors.get(accepted.progress.connector_id, UNSET),
         )
-
-
-def _settle(future: asyncio.Future[Reply], answer: Reply | Exception) -> None:
-    """Answers one who awaits, unless it has gone."""
-    if future.done():
-        return
-    if isinstance(answer, Exception):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
 
 
 def submission_of(

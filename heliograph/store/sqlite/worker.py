@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import apsw
 
+from heliograph.contracts import settle
 from heliograph.errors import StoreBusy
 from heliograph.store.sqlite.connection import Place, connect, is_lasting, translated
 
@@ -50,7 +50,7 @@ class Worker:
     async def run(self, job: Callable[[apsw.Connection], T]) -> T:
         """What the job gives. SQLite's errors come as the store's."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.begin(job, partial(_settle, future))
+        self.begin(job, lambda result, error: settle(future, result if error is None else error))
         return await future
 
     def later(self, job: _Job) -> None:
@@ -122,12 +122,3 @@ def _post(done: _Done, loop: asyncio.AbstractEventLoop, result: Any, error: Base
         loop.call_soon_threadsafe(done, result, error)
     except RuntimeError:
         pass  # the loop is closed: nobody waits any more
-
-
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
