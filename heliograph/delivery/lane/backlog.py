@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from msgspec.structs import replace
-
-from heliograph.contracts import FAULTS, Clock, Store, Unreadable
+from heliograph.contracts import Clock, Store
 from heliograph.delivery.lane.queue import LaneQueue
 from heliograph.errors import StoreError
-from heliograph.model import END, Content, Live
+from heliograph.model import Content, Live
 
 __all__ = ["Backlog"]
 
@@ -106,7 +104,7 @@ class Backlog:
             return False
         marks = self._marks.get(key, 0)
         claimed = await self._store.claim(self._connector_id, *key, now_us=self._clock.now_us(), limit=want)
-        await self._enter(claimed)
+        await self._take(claimed)
         if len(claimed) < want:
             if self._marks.get(key) == marks:
                 self._marks.pop(key, None)
@@ -114,17 +112,3 @@ class Backlog:
                 self._loop.call_later(_LOOK_AGAIN_S, self.look)
         self._plan_turn()
         return len(claimed) == want
-
-    async def _enter(self, claimed: list[tuple[Live, Content | None]]) -> None:
-        """Into memory, but for messages of which no segments can be made: what they say is damaged."""
-        try:
-            await self._take(claimed)
-        except FAULTS as error:
-            left = [(live, content) for live, content in claimed if not live.parts and live.progress.state < END]
-            if len(claimed) > 1:
-                for one in left:
-                    await self._enter([one])
-            elif left and self._store.on_unreadable is not None:
-                live = Live(left[0][0].message, replace(left[0][0].progress, owner=0))
-                found = Unreadable(table="contents", id=live.message.id, why=type(error).__name__, live=live)
-                self._store.on_unreadable(found)

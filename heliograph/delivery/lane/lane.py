@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from heliograph.contracts import Clock, Connector, Outcome, SegmentSubmission, Store, Update
+from heliograph.contracts import FAULTS, Clock, Connector, Outcome, SegmentSubmission, Store, Unreadable, Update
 from heliograph.delivery.lane.backlog import Backlog
 from heliograph.delivery.lane.departures import Departures
 from heliograph.delivery.lane.inflow import Inflow
@@ -457,12 +457,23 @@ class Lane:
                 for number in work.numbers:
                     self._setbacks.end(batch, live, number, State.REJECTED, error, now_us)
                 continue
+            try:
+                parts = parts_of(message, content, self.connector.reference_octets)
+            except FAULTS as error:
+                self._set_aside(live, error)
+                continue
             if live.progress.state == State.SCHEDULED:
                 self._ledger.come_due(batch, live, now_us)
-            live.content = content
-            live.parts = parts_of(message, content, self.connector.reference_octets)
+            live.content, live.parts = content, parts
             self._queue.grow(message, len(work.numbers))
             self._queue.push(work)
+
+    def _set_aside(self, live: Live, error: Exception) -> None:
+        """No segments can be made of what a message says: it is damaged."""
+        if self._store.on_unreadable is not None:
+            head = Live(live.message, replace(live.progress, owner=0))
+            found = Unreadable(table="contents", id=live.message.id, why=type(error).__name__, live=head)
+            self._store.on_unreadable(found)
 
     async def _barred(self, messages: Sequence[Message]) -> set[tuple[int, str]]:
         pairs = [
