@@ -26,6 +26,7 @@ from heliograph.model import (
 )
 
 __all__ = [
+    "INCOMPLETE",
     "STATES",
     "Damaged",
     "Faults",
@@ -50,6 +51,7 @@ class Damaged(ValueError):
     """Rows that do not fit each other. Its words hold nothing of a row."""
 
 
+INCOMPLETE: Final = "a segment's row is missing, or there is one too many"
 STATES: Final = frozenset(map(int, State))
 _NUMBERS: Final[tuple[Callable[[Any], int] | None, ...]] = (
     Direction,
@@ -91,7 +93,7 @@ def check_segments(segments: Sequence[SegmentProgress], message: Message) -> Non
     if not segments and message.direction == Direction.IN:
         return
     if len(segments) != count or segments[0].number != 1 or segments[-1].number != count:
-        raise Damaged("a segment's row is missing, or there is one too many")
+        raise Damaged(INCOMPLETE)
     if any(one.state not in STATES for one in segments):
         raise Damaged("no state has the number of a segment's")
 
@@ -126,11 +128,8 @@ class Faults:
     def outbox(self, rows: Iterable[tuple[int, bytes]], unpack: Callable[[bytes], tuple[Fact, ...]]) -> OutboxPage:
         """A page of these (position, facts); a position whose facts cannot be read has none."""
         rows = list(rows)
-        try:
-            return OutboxPage(tuple([(row[0], unpack(row[1])) for row in rows]))
-        except FAULTS:
-            read = dict(self.each("outbox", rows, lambda row: (row[0], unpack(row[1])), itemgetter(0)))
-            return OutboxPage(tuple([(row[0], read.get(row[0], ())) for row in rows]))
+        read = dict(self.each("outbox", rows, lambda row: (row[0], unpack(row[1])), itemgetter(0)))
+        return OutboxPage(tuple([(row[0], read.get(row[0], ())) for row in rows]))
 
     def each(self, table: str, rows: Iterable[R], decode: Callable[[R], T], name: Callable[[R], object]) -> list[T]:
         """What ``decode`` makes of the rows; those of which it makes nothing are told under what ``name`` gives."""

@@ -8,7 +8,7 @@ from heliograph.contracts import SET_ASIDE, StoreCheck
 from heliograph.store.postgres.connection import Connection
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.rows import content_after_message, live_of, schedule_of, unpack_facts
-from heliograph.store.unreadable import Damaged, Found, check_text
+from heliograph.store.unreadable import INCOMPLETE, Damaged, Found, check_text
 
 __all__ = ["unreadable"]
 
@@ -27,7 +27,7 @@ async def unreadable(connection: Connection) -> list[StoreCheck]:
             async for row in connection.cursor(QUERIES[name], prefetch=_STEP):
                 found.each(table, [row], read, _name)
         for row in await connection.fetch(QUERIES["look_segments"]):
-            found.tell("messages", row["id"], Damaged("a segment's row is missing, or there is one too many"))
+            found.tell("messages", row["id"], Damaged(INCOMPLETE))
         return found.findings(await connection.fetchval(QUERIES["count_aside"], SET_ASIDE))
 
 
