@@ -27,6 +27,7 @@ _BECAME: Final = {
     "orphans": f"this early receipt is not used: {_LOOK}",
     "parts": f"its inbound message is told without this part: {_LOOK}",
     "schedules": f"the date that holds stands in the message's own row, and does: {_LOOK}",
+    "staged": f"what a crash cut off of a large batch is not written; nobody was answered for it: {_LOOK}",
     "wires": f"all that this node had goes as if it may have been sent: {_LOOK}",
 }
 _ASIDE = f"the message is set aside, nothing sends or ends it: {_LOOK}"

@@ -172,3 +172,15 @@ async def test_parts_that_came_beside_a_damaged_one_are_told(tmp_path: Path) -> 
 
 async def _burn(*_: object, **__: object) -> None:
     return None
+
+
+async def test_a_staged_batch_that_is_damaged_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    await left_waiting(path, ["hello"])
+    db = apsw.Connection(str(path))
+    db.execute("INSERT INTO staged (number, whole) VALUES (5, x'00')")
+    db.close()
+    async with house(path, [MemoryCarrier(1)]) as here:
+        sent = await here.send()
+        await here.ends(sent.message.id, State.SENT)
+        assert counted(here) == {"staged": 1}

@@ -120,15 +120,6 @@ SELECT number, whole FROM staged ORDER BY number
 -- name: keys_there
 SELECT json_group_array(m.key) FROM messages m WHERE m.key IN (VALUES {rows})
 
--- name: delete_undone_messages
-DELETE FROM messages WHERE key IN (VALUES {rows})
-
--- name: delete_undone_contents
-DELETE FROM contents WHERE key IN (VALUES {rows})
-
--- name: delete_undone_segments
-DELETE FROM segments WHERE key IN (VALUES {rows})
-
 -- name: put_claims
 INSERT OR REPLACE INTO claims (account_id, scope, key, body_hash, created_us, expires_us, made) VALUES {rows}
 

@@ -130,7 +130,8 @@ class SqliteStore:
         self._purge = Purge(self._writer, self._shows)
         self._filter = OptOutFilter()
         self.on_opt_outs: Callable[[], None] | None = None
-        self.on_unreadable: Callable[[Unreadable], None] | None = None
+        self._on_unreadable: Callable[[Unreadable], None] | None = None
+        self._unheard: list[Unreadable] = []
         self._optout_sequence = 0
         self._looking: asyncio.Task[None] | None = None
         self._depth: tuple[float, list[int]] = (0.0, [0, 0, 0, 0])
@@ -152,11 +153,24 @@ class SqliteStore:
     def observe(self, listener: Callable[[int, float], None] | None) -> None:
         self._group.observe = listener
 
+    @property
+    def on_unreadable(self) -> Callable[[Unreadable], None] | None:
+        return self._on_unreadable
+
+    @on_unreadable.setter
+    def on_unreadable(self, listener: Callable[[Unreadable], None] | None) -> None:
+        """What was met while the store was opened is told to the first who listens."""
+        self._on_unreadable = listener
+        while listener is not None and self._unheard:
+            listener(self._unheard.pop(0))
+
     def _unreadable(self, found: Unreadable) -> None:
         if found.tried_again and self._serve:
             self._writer.later(partial(set_aside, found=found))
-        if self.on_unreadable is not None:
-            self.on_unreadable(found)
+        if self._on_unreadable is not None:
+            self._on_unreadable(found)
+        elif self._serve:
+            self._unheard.append(found)
 
     # --- life ---------------------------------------------------------------------------------
     async def open(self) -> None:

@@ -160,10 +160,10 @@ def staged_in(db: apsw.Connection, faults: Faults) -> list[Staged]:
 def _write_staged(db: apsw.Connection, rows: Rows) -> None:
     write_all(db, "put_staged", [(one.number, sealed(one)) for one in rows.staged])
     write_all(db, "delete_staged", [(number,) for number in rows.unstaged])
-    keys = [(key_of(new.message.id),) for new in rows.undone]
-    write_all(db, "delete_undone_messages", keys)
-    write_all(db, "delete_undone_contents", keys)
-    write_all(db, "delete_undone_segments", keys)
+    if rows.undone:
+        keys = json.dumps([key_of(new.message.id) for new in rows.undone])
+        for table in ("delete_messages", "delete_contents", "delete_segments"):
+            db.execute(query(table), (keys,))
 
 
 def _write_correlations(db: apsw.Connection, links: Iterable[Correlation]) -> None:
