@@ -119,10 +119,15 @@ class Dispatch:
         """These messages are durable now."""
         now = self._clock.monotonic()
         lanes: Mapping[int, Lane] = self.lanes
+        entered: set[int] = set()
         for live, admission in admitted:
-            lane = lanes.get(live.progress.connector_id)
+            connector_id = live.progress.connector_id
+            lane = lanes.get(connector_id)
             if lane is not None:
                 lane.enter(live, admission, now)
+                entered.add(connector_id)
+        for connector_id in entered:
+            lanes[connector_id].plan_turn()
 
     def abandon(self, refused: Sequence[tuple[Live, Admission]]) -> None:
         """These messages were not written."""

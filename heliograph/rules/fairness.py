@@ -31,61 +31,76 @@ class _Class(Generic[T]):
         self.turn: deque[int] = deque()
         self.deficit = 0
 
-    def push(self, account: int, item: T, cost: int) -> None:
-        queue = self.queues.get(account)
-        if queue is None:
-            queue = self.queues[account] = deque()
-            self.turn.append(account)
-        queue.append((item, cost))
+    def open(self, account: int) -> deque[tuple[T, int]]:
+        """The queue of an account that had nothing waiting: behind the others' turns."""
+        self.turn.append(account)
+        queue = self.queues[account] = deque()
+        return queue
 
     def pop(self) -> tuple[T, int]:
-        account = self.turn[0]
+        turn = self.turn
+        account = turn[0]
         queue = self.queues[account]
-        item, cost = queue.popleft()
+        entry = queue.popleft()
         if not queue:
             del self.queues[account]
-            self.turn.popleft()
+            turn.popleft()
             self.deficit = 0
-            return item, cost
-        self.deficit += cost
-        if self.deficit >= _QUANTUM:
-            self.deficit -= _QUANTUM
-            if len(self.turn) > 1:
-                self.turn.rotate(-1)
+        elif len(turn) > 1:  # who is alone takes no turns
+            self.deficit += entry[1]
+            if self.deficit >= _QUANTUM:
+                turn.rotate(-1)
                 self.deficit = 0
-        return item, cost
+        return entry
 
 
 class FairQueue(Generic[T]):
     """A queue of items by (class, account). ``len`` counts items."""
 
-    __slots__ = ("_classes", "_credit", "_length")
+    __slots__ = ("_classes", "_credit", "_length", "_waiting")
 
     def __init__(self) -> None:
         self._classes: tuple[_Class[T], ...] = tuple(_Class() for _ in SHARES)
         self._credit = list(SHARES)
         self._length = 0
+        self._waiting: list[int] = []
+        """The classes that have something waiting, most urgent first."""
 
     def __len__(self) -> int:
         return self._length
 
     def push(self, kind: int, account: int, item: T, cost: int = 1) -> None:
         """Puts ``item`` behind the others of its class and account. ``cost`` is in segments, at least 1."""
-        self._classes[kind].push(account, item, cost)
+        accounts = self._classes[kind]
+        queue = accounts.queues.get(account)
+        if queue is None:
+            queue = accounts.open(account)
+            self._look()
+        queue.append((item, cost))
         self._length += 1
+
+    def _look(self) -> None:
+        self._waiting = [kind for kind, accounts in enumerate(self._classes) if accounts.turn]
+
+    def _take(self, kind: int) -> tuple[T, int]:
+        accounts = self._classes[kind]
+        entry = accounts.pop()
+        if not accounts.turn:
+            self._look()
+        return entry
 
     def pop(self) -> T | None:
         """The next one in fairness, or None when nothing waits."""
         if not self._length:
             return None
         self._length -= 1
-        waiting = [kind for kind, accounts in enumerate(self._classes) if accounts.turn]
+        waiting = self._waiting
         if len(waiting) == 1:
-            return self._classes[waiting[0]].pop()[0]
+            return self._take(waiting[0])[0]
         for _ in range(2):
             for kind in waiting:
                 if self._credit[kind] > 0:
-                    item, cost = self._classes[kind].pop()
+                    item, cost = self._take(kind)
                     self._credit[kind] -= cost
                     return item
             # Everybody who waits has used a share: a new round. A debt of a long message stays.
@@ -96,6 +111,6 @@ class FairQueue(Generic[T]):
     def _pop_in_debt(self, waiting: list[int]) -> T:
         """All are deep in debt after long messages: the smallest debt goes first."""
         kind = max(waiting, key=lambda one: self._credit[one] / SHARES[one])
-        item, cost = self._classes[kind].pop()
+        item, cost = self._take(kind)
         self._credit[kind] -= cost
         return item

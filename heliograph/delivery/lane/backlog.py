@@ -25,7 +25,7 @@ _BUSY_S = 1.0
 class Backlog:
     """Which (class, account) wait in the store: new messages of these are born behind them.
 
-    ``marks`` count what was seen or written of each since the start: one is forgotten only when a
+    ``marks`` (read only, outside) count what was seen or written of each since the start: one is forgotten only when a
     look found nothing more and nothing was written meanwhile.
     """
 
@@ -44,13 +44,13 @@ class Backlog:
         self._queue = queue
         self._take = take
         self._plan_turn = plan_turn
-        self._marks: dict[tuple[int, int], int] = {}
+        self.marks: dict[tuple[int, int], int] = {}
         self._due = False
         self._refilling = False
         self._loop = asyncio.get_running_loop()
 
     def __contains__(self, key: tuple[int, int]) -> bool:
-        return key in self._marks
+        return key in self.marks
 
     @property
     def taking(self) -> bool:
@@ -64,31 +64,31 @@ class Backlog:
 
     def mark(self, key: tuple[int, int]) -> None:
         """Something of this (class, account) waits in the store, or is about to."""
-        self._marks[key] = self._marks.get(key, 0) + 1
+        self.marks[key] = self.marks.get(key, 0) + 1
         self.left(key)
 
     def left(self, key: tuple[int, int]) -> None:
         """Memory of this (class, account) has become less."""
-        if key in self._marks and self._queue.is_low(key):
+        if key in self.marks and self._queue.is_low(key):
             self._due = True
 
     def look(self) -> None:
         """There may be something to take."""
-        if self._marks:
+        if self.marks:
             self._due = True
             self._plan_turn()
 
     async def sweep(self) -> None:
         """Finds due work that nobody told of."""
         for one in await self._store.backlog(self._connector_id, self._clock.now_us()):
-            self._marks.setdefault((one.type, one.account_id), 0)
+            self.marks.setdefault((one.type, one.account_id), 0)
         self.look()
 
     async def refill(self) -> None:
         """Takes what memory has room for, for every (class, account) in turn."""
         self._due, self._refilling = False, True
         try:
-            keys = sorted(self._marks, key=self._queue.depth_of)  # what room there is goes to who has least in memory
+            keys = sorted(self.marks, key=self._queue.depth_of)  # what room there is goes to who has least in memory
             while keys:
                 step = max(1, min(_STEP, self._queue.free // len(keys)))
                 keys = [key for key in keys if await self._refill(key, step)]
@@ -102,12 +102,12 @@ class Backlog:
         want = min(self._queue.room(key), step)
         if want < 1:
             return False
-        marks = self._marks.get(key, 0)
+        marks = self.marks.get(key, 0)
         claimed = await self._store.claim(self._connector_id, *key, now_us=self._clock.now_us(), limit=want)
         await self._take(claimed)
         if len(claimed) < want:
-            if self._marks.get(key) == marks:
-                self._marks.pop(key, None)
+            if self.marks.get(key) == marks:
+                self.marks.pop(key, None)
             else:  # more was written meanwhile: it may not have been durable yet when we looked
                 self._loop.call_later(_LOOK_AGAIN_S, self.look)
         self._plan_turn()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -37,6 +37,8 @@ from heliograph.telemetry import journal
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Lane"]
+
+_SENT = State.SENT
 
 _LONGEST_HOLD_S = 120.0
 """A retry that is due sooner waits in memory; a later one goes back to the store."""
@@ -129,12 +131,13 @@ class Lane:
         key = (message.type, message.account_id)
         segments = message.segments
         queue, permits = self._queue, self._permits
-        if key in self._backlog or self._closing or not self.connector.bound or queue.room(key) < segments:
+        if key in self._backlog.marks or self._closing or not self.connector.bound or not queue.admit(key, segments):
             self._backlog.mark(key)
             return Admission.WAITING
-        queue.grow(message, segments)
+        if not permit or queue or permits.room(self.pace.rate) < segments:
+            return Admission.CLAIMED
         pair = (message.sender, message.recipient)
-        if not permit or queue or permits.room(self.pace.rate) < segments or queue.is_busy(pair):
+        if queue.is_busy(pair):
             return Admission.CLAIMED
         queue.take_pair(pair)
         permits.reserve(message.id, segments)
@@ -154,12 +157,11 @@ class Lane:
         self._inflow.placed(key, segments)
 
     def enter(self, live: Live, admission: Admission, now: float) -> None:
-        """The message is durable: it takes the place that was reserved."""
-        if admission is Admission.PERMITTED:
-            self._make_ready(Work(live, open_segments(live), now))
-        elif admission is Admission.CLAIMED:
+        """The message is durable: it takes the place that was reserved. :meth:`plan_turn` must follow."""
+        if admission is Admission.CLAIMED:
             self._queue.push(Work(live, open_segments(live), now))
-        self.plan_turn()
+        elif admission is Admission.PERMITTED:
+            self._make_ready((Work(live, open_segments(live), now),))
 
     def abandon(self, message: Message, admission: Admission) -> None:
         """The message was not written after all."""
@@ -183,7 +185,8 @@ class Lane:
         if canceled:
             self._recalls.canceled(message_id)
         elif (work := self._recalls.restored(message_id)) is not None:
-            self._queue.grow(work.live.message, len(work.numbers))
+            message = work.live.message
+            self._queue.grow((message.type, message.account_id), len(work.numbers))
             self._queue.push(work)
             self.plan_turn()
 
@@ -242,20 +245,24 @@ class Lane:
         asked: list[Work] = []
         if self._closing or not self.connector.bound:
             return asked
-        rate = self.pace.rate
+        permits = self._permits
+        room = permits.room(self.pace.rate)
         now_us = self._clock.now_us()
-        while self._permits.room(rate) > 0 and (work := self._queue.pop()) is not None:
+        recalled = bool(self._recalls)
+        while room > 0 and (work := self._queue.pop()) is not None:
             live = work.live
-            if (live.schedules or self._recalls) and self._stays(batch, work, now_us):
+            if (recalled or live.schedules) and self._stays(batch, work, now_us):
                 continue
-            if live.message.expires_us <= now_us:  # it is not sent any more
+            message, segments = live.message, len(work.numbers)
+            if message.expires_us <= now_us:  # it is not sent any more
                 for number in work.numbers:
                     self._setbacks.end(batch, live, number, State.EXPIRED, "expired", now_us)
                 self._queue.free_pair(work.pair)
-                self._forget(live.message, work.numbers)
-                self._shrink(live.message, len(work.numbers))
+                self._forget(message, work.numbers)
+                self._shrink(message, segments)
                 continue
-            self._permits.reserve(live.message.id, len(work.numbers))
+            permits.reserve(message.id, segments)
+            room -= segments
             asked.append(work)
         return asked
 
@@ -264,18 +271,23 @@ class Lane:
         if limited and not self._ready and self.connector.free:
             self._permits.hungry()
         self._commit_s = max(self._clock.monotonic() - asked_at, self._commit_s * _FORGETS)
-        for work in asked:
-            self._make_ready(work)
+        self._make_ready(asked)
         self._write()
 
-    def _make_ready(self, work: Work) -> None:
-        live = work.live
-        left_s = max(1, (live.message.expires_us - self._clock.now_us()) // 1_000_000)
-        for number in work.numbers:
-            attempts = live.progress.attempts if live.segments is None else live.segments[number - 1].attempts
-            submission = SegmentSubmission(live, number, live.parts[number - 1], attempts + 1, left_s, work.entered_at)
-            if work.entered_at > self._late.until or not self._late.suspects(submission):
-                self._ready.append(submission)
+    def _make_ready(self, works: Iterable[Work]) -> None:
+        now_us = self._clock.now_us()
+        ready, late = self._ready, self._late
+        for work in works:
+            live, entered_at = work.live, work.entered_at
+            segments, parts = live.segments, live.parts
+            left_s = (live.message.expires_us - now_us) // 1_000_000
+            for number in work.numbers:
+                attempts = live.progress.attempts if segments is None else segments[number - 1].attempts
+                submission = SegmentSubmission(
+                    live, number, parts[number - 1], attempts + 1, left_s if left_s > 0 else 1, entered_at
+                )
+                if entered_at > late.until or not late.suspects(submission):
+                    ready.append(submission)
 
     def hasten(self, by_s: float) -> None:
         """Further tries that wait here come so much sooner."""
@@ -298,7 +310,7 @@ class Lane:
         self._permits.written(len(submissions))
         for one in submissions:
             self._setbacks.end(batch, one.live, one.number, State.REJECTED, "opted_out", now_us)
-            self._leave(one)
+            self._leave((one,))
         self.plan_turn()
 
     def _write(self) -> None:
@@ -338,7 +350,7 @@ class Lane:
                 continue
             self._permits.written(1)
             self._setbacks.end(batch, one.live, one.number, State.FAILED, "no_route", now_us)
-            self._leave(one)
+            self._leave((one,))
             self._metrics.trouble("sides")
             journal.message_turned_away(one.live.message.id, self.connector.name)
         self.plan_turn()
@@ -363,21 +375,22 @@ class Lane:
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """What became of submissions. The connector's one call of this turn."""
         now_us = self._clock.now_us()
-        connector_id = self.connector.id
-        batch = self._ledger.batch
+        connector_id, is_last_news = self.connector.id, not self.connector.wants_receipts
+        batch, apply, settled = self._ledger.batch, self._ledger.apply, self._settled
+        taken: list[SegmentSubmission] = []
         for outcome in outcomes:
             submission = outcome.submission
             if outcome.failure is None and not outcome.unknown and not outcome.never_written:
-                live = submission.live
+                live, number = submission.live, submission.number
                 raw_id = outcome.carrier_message_id or ""
-                news = News(submission.number, State.SENT, now_us, connector_id, raw_id, 0, None, submission.attempt)
-                self._ledger.apply(batch, live, news)
-                self._leave(submission)
-                self._settled(batch, live, submission, raw_id)
-                if not self.connector.wants_receipts:  # no news will come
-                    self._ledger.apply(batch, live, News(submission.number, State.UNKNOWN, now_us, connector_id))
+                apply(batch, live, News(number, _SENT, now_us, connector_id, raw_id, 0, None, submission.attempt))
+                taken.append(submission)
+                settled(batch, live, submission, raw_id)
+                if is_last_news:
+                    apply(batch, live, News(number, State.UNKNOWN, now_us, connector_id))
             else:
                 self._set_back(batch, outcome, now_us)
+        self._leave(taken)
         self.plan_turn()
 
     def congested(self, state: int) -> None:
@@ -392,9 +405,9 @@ class Lane:
         other = self._elsewhere(submission.live, self.connector.id)
         step = self._setbacks.settle(batch, outcome, other, now_us)
         if isinstance(step, Over):
-            self._leave(submission)
+            self._leave((submission,))
         elif isinstance(step, TryElsewhere):
-            self._leave(submission)
+            self._leave((submission,))
             self._departures.elsewhere(batch, submission.live, submission.number, step.connector_id)
         else:
             self._resubmit(batch, submission, step.wait_s)
@@ -416,14 +429,21 @@ class Lane:
         self._departures.later(batch, live, submission.number, due_us)
         self._queue.free_pair(work.pair)
 
-    def _leave(self, submission: SegmentSubmission) -> None:
-        """A segment is over with this lane."""
-        message = submission.live.message
-        if self._permits.release(message.id, 1):
-            self._queue.free_pair((message.sender, message.recipient))
+    def _leave(self, submissions: Sequence[SegmentSubmission]) -> None:
+        """Segments are over with this lane."""
+        release, free_pair = self._permits.release, self._queue.free_pair
+        left: dict[tuple[int, int], int] = {}
+        for one in submissions:
+            message = one.live.message
+            if release(message.id, 1):
+                free_pair((message.sender, message.recipient))
+            key = (message.type, message.account_id)
+            left[key] = left.get(key, 0) + 1
         if self._setbacks.elsewhere:
-            self._setbacks.forget(message.id, submission.number)
-        self._shrink(message, 1)
+            for one in submissions:
+                self._setbacks.forget(one.live.message.id, one.number)
+        for key, segments in left.items():
+            self._less(key, segments)
 
     def _forget(self, message: Message, numbers: Sequence[int]) -> None:
         if self._setbacks.elsewhere:
@@ -431,9 +451,12 @@ class Lane:
                 self._setbacks.forget(message.id, number)
 
     def _shrink(self, message: Message, segments: int) -> None:
-        self._queue.shrink(message, segments)
+        self._less((message.type, message.account_id), segments)
+
+    def _less(self, key: tuple[int, int], segments: int) -> None:
+        self._queue.shrink(key, segments)
         self._inflow.left += segments
-        self._backlog.left((message.type, message.account_id))
+        self._backlog.left(key)
 
     # --- to and from the store -------------------------------------------------------------------
 
@@ -465,7 +488,7 @@ class Lane:
             if live.progress.state == State.SCHEDULED:
                 self._ledger.come_due(batch, live, now_us)
             live.content, live.parts = content, parts
-            self._queue.grow(message, len(work.numbers))
+            self._queue.grow((message.type, message.account_id), len(work.numbers))
             self._queue.push(work)
 
     def _set_aside(self, live: Live, error: Exception) -> None:

@@ -98,7 +98,8 @@ class Permits:
     def reserve(self, message_id: str, segments: int) -> None:
         """These segments are about to be permitted by a commit."""
         self._ids[message_id] = self._ids.get(message_id, 0) + segments
-        self._leaving.discard(message_id)
+        if self._leaving:
+            self._leaving.discard(message_id)
         self.open += segments
         self.unwritten += segments
 
@@ -108,12 +109,12 @@ class Permits:
 
     def release(self, message_id: str, segments: int) -> bool:
         """Takes segments off the wire; True when nothing of the message is left there."""
-        left = self._ids.get(message_id, 0) - segments
+        had = self._ids.pop(message_id, 0)
         self.open -= segments
         self.changed = True
-        if left > 0:
-            self._ids[message_id] = left
+        if had > segments:
+            self._ids[message_id] = had - segments
             return False
-        if self._ids.pop(message_id, None) is not None:
+        if had:
             self._leaving.add(message_id)
         return True

@@ -10,7 +10,6 @@ import heapq
 from collections import deque
 
 from heliograph.delivery.lane.work import LaneLimits, Work
-from heliograph.model import Message
 from heliograph.rules.fairness import FairQueue
 
 __all__ = ["LaneQueue"]
@@ -54,15 +53,22 @@ class LaneQueue:
         """Whether a (class, account) has used no more than half of its room."""
         return self._depths.get(key, 0) <= self._limits.account_segments // 2
 
-    def grow(self, message: Message, segments: int) -> None:
-        """So many segments of a message are in memory from now on."""
-        key = (message.type, message.account_id)
+    def admit(self, key: tuple[int, int], segments: int) -> bool:
+        """:meth:`grow`, where there is room; False where there is none."""
+        depth = self._depths.get(key, 0) + segments
+        if depth > self._limits.account_segments or self.depth + segments > self._limits.lane_segments:
+            return False
+        self._depths[key] = depth
+        self.depth += segments
+        return True
+
+    def grow(self, key: tuple[int, int], segments: int) -> None:
+        """So many segments of a (class, account) are in memory from now on."""
         self._depths[key] = self._depths.get(key, 0) + segments
         self.depth += segments
 
-    def shrink(self, message: Message, segments: int) -> None:
-        """So many segments of a message have left the lane."""
-        key = (message.type, message.account_id)
+    def shrink(self, key: tuple[int, int], segments: int) -> None:
+        """So many segments of a (class, account) have left the lane."""
         left = self._depths.get(key, 0) - segments
         if left > 0:
             self._depths[key] = left
@@ -83,7 +89,8 @@ class LaneQueue:
             work = self._front.popleft() if self._front else self._queue.pop()
             if work is None:
                 return None
-            pair = work.pair
+            message = work.live.message
+            pair = (message.sender, message.recipient)
             if pair not in self._pairs:
                 self._pairs[pair] = None
                 return work
