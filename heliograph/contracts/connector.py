@@ -17,33 +17,28 @@ from heliograph.model import Live
 __all__ = ["CarrierNews", "Connector", "InboundShort", "Outcome", "ReceiptNews", "SegmentSubmission"]
 
 
-class SegmentSubmission:
+class SegmentSubmission(Struct, eq=False, gc=False):
     """One segment to hand over, once. Made by the lane, given back in its outcome."""
 
-    __slots__ = ("attempt", "late", "live", "number", "octets", "queued_at", "submitted_at", "validity_left_s", "whole")
+    live: Live
+    number: int
+    """The segment's number, from 1."""
+    octets: bytes
+    """The segment's user data without the concatenation header (with the message's own UDH, if it has one)."""
+    attempt: int
+    validity_left_s: int
+    """What is left of the validity, which the carrier is told."""
+    queued_at: float
+    """Monotonic seconds of entering the lane."""
+    submitted_at: float = 0.0
+    """Monotonic seconds of being written to the link."""
+    late: bool = False
+    """Set by the pipeline when the carrier took it after its outcome was told as unknown."""
+    whole: bool = False
+    """Set by a connector that sends the whole message at once: the carrier's id and its receipt are every
 
-    def __init__(
-        self, live: Live, number: int, octets: bytes, attempt: int, validity_left_s: int, queued_at: float
-    ) -> None:
-        self.live = live
-        self.number = number
-        """The segment's number, from 1."""
-        self.octets = octets
-        """The segment's user data without the concatenation header (with the message's own UDH, if it has one)."""
-        self.attempt = attempt
-        self.validity_left_s = validity_left_s
-        """What is left of the validity, which the carrier is told."""
-        self.queued_at = queued_at
-        """Monotonic seconds of entering the lane."""
-        self.submitted_at = 0.0
-        """Monotonic seconds of being written to the link."""
-        self.late = False
-        """Set by the pipeline when the carrier took it after its outcome was told as unknown."""
-        self.whole = False
-        """Set by a connector that sends the whole message at once: the carrier's id and its receipt are every
-
-        segment's.
-        """
+    segment's.
+    """
 
 
 class Outcome(Struct, frozen=True, gc=False):

@@ -27,7 +27,7 @@ from heliograph.sms.zones import zones_of
 __all__ = ["Decider", "Draft", "opted_out"]
 
 _DAY_S = 86_400
-VALIDITY_S = {TrafficType.OTP: 600, TrafficType.TRANSACTIONAL: _DAY_S, TrafficType.PROMOTIONAL: _DAY_S}
+VALIDITY_S: dict[int, int] = {TrafficType.OTP: 600, TrafficType.TRANSACTIONAL: _DAY_S, TrafficType.PROMOTIONAL: _DAY_S}
 """How long carriers may try when the caller does not say, by type."""
 
 _KINDS = {
@@ -146,7 +146,7 @@ class Decider:
             encoding=cut.encoding,
             parts=cut.parts,
             content=cut.content,
-            validity_s=submission.validity_s or VALIDITY_S[TrafficType(submission.type)],
+            validity_s=submission.validity_s or VALIDITY_S[submission.type],
             route=choice.route,
             route_reason=choice.reason,
             connector_id=connector_id,

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 
 from heliograph.contracts import Changes, Clock, Committed, Correlation, Store, Update
 from heliograph.delivery.errands import Errands
@@ -35,6 +36,8 @@ _PATIENCE_S = 10.0
 
 _MOST_REDOS = 8
 
+_state_of = attrgetter("state")
+
 
 @dataclass(slots=True)
 class Batch:
@@ -55,7 +58,11 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._recent: dict[tuple[int, str], tuple[Live, int]] = {}
+        self.recent: dict[tuple[int, str], tuple[Live, int]] = {}
+        """(connector_id, canonical) → (message, segment) of what was submitted lately. Whoever hears of an end takes it
+
+        out: later news of it is found in the store.
+        """
         self._batch = Batch()
         self._last: Batch | None = None
         self._planned: dict[Callable[[Batch], None], None] = {}
@@ -149,16 +156,18 @@ class Ledger:
     def apply(self, batch: Batch, live: Live, news: News) -> bool:
         """Moves ``live`` and adds its rows to ``batch``; False where the news says nothing new."""
         step = advance(live, news)
-        if step.progress is None:
+        progress = step.progress
+        if progress is None:
             return False
         changes, message = batch.changes, live.message
-        changes.updates.append(Update(message.id, message.account_id, live.progress.version, step.progress))
-        live.progress = step.progress
+        changes.updates.append(Update(message.id, message.account_id, live.progress.version, progress))
+        live.progress = progress
         if step.segment is not None and live.segments is not None:
             live.segments[news.segment - 1] = step.segment
             changes.segments.append((message.id, message.account_id, step.segment))
-        if step.fact is not None:
-            changes.facts.append(step.fact)
+        fact = step.fact
+        if fact is not None:
+            changes.facts.append(fact)
             changes.lives.append(live)
         if step.logged:
             changes.logged.extend(step.logged)
@@ -185,18 +194,10 @@ class Ledger:
         batch.changes.correlations.append(
             Correlation(connector_id, canonical, message.account_id, message.id, segment, attempt)
         )
-        recent = self._recent
+        recent = self.recent
         recent[connector_id, canonical] = (live, segment)
         if len(recent) > _RECENT:
             del recent[next(iter(recent))]
-
-    def recall(self, connector_id: int, canonical: str) -> tuple[Live, int] | None:
-        """What was submitted lately under this id: (message, segment)."""
-        return self._recent.get((connector_id, canonical))
-
-    def forget(self, connector_id: int, canonical: str) -> None:
-        """Its end is known: later news of it is found in the store."""
-        self._recent.pop((connector_id, canonical), None)
 
     async def commit(self, batch: Batch, outcome: Committed | StoreError | None = None) -> None:
         """Durable when it returns, however often the store has to be asked. ``outcome`` is that of a first try."""
@@ -228,9 +229,10 @@ class Ledger:
             return error
 
     def _count(self, batch: Batch, committed: Committed) -> None:
-        for fact in batch.changes.facts:
-            if fact.message_id not in committed.stale:
-                self._metrics.reached(fact.state)
+        facts, stale = batch.changes.facts, committed.stale
+        if stale:
+            facts = [fact for fact in facts if fact.message_id not in stale]
+        self._metrics.reached(map(_state_of, facts))
 
     async def _decide_anew(self, batch: Batch, stale: set[str]) -> Batch:
         """The part of ``batch`` that met another version, applied to what the store has now."""

@@ -33,6 +33,21 @@ _WHOLE = 0
 
 _Parked = tuple[ReceiptNews, int]
 
+_MOST_CODES = 1_000
+
+
+class _Codes(dict[str, int | None]):
+    """Carriers' codes as numbers; None for one that is none. They are few, so they are remembered."""
+
+    def __missing__(self, text: str) -> int | None:
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+        if len(self) < _MOST_CODES and len(text) < 9:
+            self[text] = number
+        return number
+
+
+_CODES = _Codes()
+
 
 class Receipts:
     """The room between carriers' receipts and the ledger."""
@@ -51,14 +66,25 @@ class Receipts:
         batch = self._ledger.batch
         known: list[Any] = []
         unknown: list[ReceiptNews] = []
+        ended: list[int] = []
+        recent, connector_id = self._ledger.recent, connector.id
         for receipt in receipts:
-            hit = self._recall(connector, receipt)
-            if hit is None:
+            for canonical in receipt.canonical:
+                hit = recent.get((connector_id, canonical))
+                if hit is not None:
+                    live, segment = hit
+                    self._apply(batch, connector, receipt, live, segment, now_us)
+                    if receipt.state >= END:
+                        # Later news of it is found in the store.
+                        del recent[connector_id, canonical]
+                        ended.append(live.message.accepted_us)
+                    known.append(receipt.handle)
+                    break
+            else:
                 self._park(connector, receipt, now_us)
                 unknown.append(receipt)
-            else:
-                self._apply(batch, connector, receipt, hit[0], hit[1], hit[2], now_us)
-                known.append(receipt.handle)
+        if ended:
+            self._metrics.receipts(ended, now_us)
         if known:
             batch.answers.append(lambda kept: connector.acknowledge(known, kept=kept))
         if unknown:
@@ -82,7 +108,10 @@ class Receipts:
             if parked is not None:
                 receipt, arrived_us = parked
                 self._unpark(connector, receipt)
-                self._apply(batch, connector, receipt, live, segment, canonical, arrived_us)
+                self._apply(batch, connector, receipt, live, segment, arrived_us)
+                if receipt.state >= END:
+                    self._ledger.recent.pop((connector.id, canonical), None)
+                    self._metrics.receipts((live.message.accepted_us,), arrived_us)
 
     def _answered_late(self, batch: Batch, submission: SegmentSubmission, raw_id: str, connector_id: int) -> None:
         """What was told as unknown was taken: the attempt says so, and no state moves by it.
@@ -109,38 +138,17 @@ class Receipts:
             )
         )
 
-    def _recall(self, connector: Connector, receipt: ReceiptNews) -> tuple[Live, int, str] | None:
-        for canonical in receipt.canonical:
-            hit = self._ledger.recall(connector.id, canonical)
-            if hit is not None:
-                return hit[0], hit[1], canonical
-        return None
-
     def _apply(
-        self,
-        batch: Batch,
-        connector: Connector,
-        receipt: ReceiptNews,
-        live: Live,
-        segment: int,
-        canonical: str,
-        at_us: int,
+        self, batch: Batch, connector: Connector, receipt: ReceiptNews, live: Live, segment: int, at_us: int
     ) -> None:
-        status = receipt.status
-        number = (
-            int(status) if status is not None and status.isascii() and status.isdigit() and len(status) < 9 else None
-        )
-        for one in _numbers(live, segment, receipt.state):
-            self._ledger.apply(batch, live, News(one, receipt.state, at_us, connector.id, None, number, receipt.error))
-        if receipt.state >= END:
-            self._ledger.forget(connector.id, canonical)
-            self._metrics.receipt(live.message.accepted_us, at_us)
-        self._learn(connector, live, segment, receipt)
-
-    def _learn(self, connector: Connector, live: Live, segment: int, receipt: ReceiptNews) -> None:
+        state = receipt.state
+        if state > State.SENT:  # what is not final says nothing that the answer did not
+            status = None if receipt.status is None else _CODES[receipt.status]
+            for one in (segment,) if segment != _WHOLE else _numbers(live, segment):
+                self._ledger.apply(batch, live, News(one, state, at_us, connector.id, None, status, receipt.error))
         known = live.progress if live.segments is None else live.segments[max(segment, 1) - 1]
         ours = known.carrier_message_id
-        if ours and ours != receipt.raw_id:
+        if ours != receipt.raw_id and ours:
             connector.paired(ours, receipt.raw_id)
 
     # --- keeping -----------------------------------------------------------------------------------
@@ -166,7 +174,10 @@ class Receipts:
             live = None if hit is None else lives.get(hit.message_id)
             if hit is not None and live is not None:
                 self._unpark(connector, receipt)
-                self._apply(batch, connector, receipt, live, hit.segment, hit.canonical, now_us)
+                self._apply(batch, connector, receipt, live, hit.segment, now_us)
+                if receipt.state >= END:
+                    self._ledger.recent.pop((connector.id, hit.canonical), None)
+                    self._metrics.receipts((live.message.accepted_us,), now_us)
             else:
                 self._metrics.orphan()
                 batch.changes.orphans.extend(_orphans(connector, receipt, now_us))
@@ -247,9 +258,8 @@ def _numbers(live: Live, segment: int, state: int = END) -> Sequence[int]:
 
 
 def _orphans(connector: Connector, receipt: ReceiptNews, now_us: int) -> list[Orphan]:
-    status = receipt.status
-    number = int(status) if status is not None and status.isascii() and status.isdigit() and len(status) < 9 else None
-    fields = msgspec.json.encode((int(receipt.state), receipt.error, number)).decode()
+    status = None if receipt.status is None else _CODES[receipt.status]
+    fields = msgspec.json.encode((int(receipt.state), receipt.error, status)).decode()
     return [
         Orphan(connector_id=connector.id, canonical=canonical, arrived_us=now_us, fields=fields)
         for canonical in receipt.canonical

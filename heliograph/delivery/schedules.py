@@ -223,8 +223,7 @@ class Schedules:
         committed = await self._store.commit(changes)
         if live.message.id in committed.stale or committed.lost:
             return False
-        for fact in changes.facts:
-            self._metrics.reached(fact.state)
+        self._metrics.reached([fact.state for fact in changes.facts])
         return True
 
 

@@ -128,27 +128,16 @@ class Content(Struct, frozen=True, gc=False, kw_only=True):
     key_id: int = 0
 
 
-class Live:
+class Live(Struct, eq=False, gc=False):
     """A message in flight: the one mutable thing, owned by the event loop of its node."""
 
-    __slots__ = ("content", "message", "parts", "progress", "schedules", "segments")
-
-    def __init__(
-        self,
-        message: Message,
-        progress: Progress,
-        parts: tuple[bytes, ...] = (),
-        segments: list[SegmentProgress] | None = None,
-        content: Content | None = None,
-        schedules: tuple[Schedule, ...] = (),
-    ) -> None:
-        self.message = message
-        self.progress = progress
-        self.parts = parts
-        """The segments' octets without UDH, or () once they are not needed any more."""
-        self.segments = segments
-        """One entry a segment, in order; None for a message of one segment."""
-        self.content = content
-        """What it says, where it is at hand: events show it."""
-        self.schedules = schedules
-        """Its dates in order, the last one holds; () for a message that was to go at once."""
+    message: Message
+    progress: Progress
+    parts: tuple[bytes, ...] = ()
+    """The segments' octets without UDH, or () once they are not needed any more."""
+    segments: list[SegmentProgress] | None = None
+    """One entry a segment, in order; None for a message of one segment."""
+    content: Content | None = None
+    """What it says, where it is at hand: events show it."""
+    schedules: tuple[Schedule, ...] = ()
+    """Its dates in order, the last one holds; () for a message that was to go at once."""

@@ -54,6 +54,9 @@ class Advance(Struct, frozen=True, gc=False):
     logged: tuple[LoggedEvent, ...] = ()
 
 
+_NOTHING = Advance(None)
+
+
 def fold_segments(states: Iterable[int]) -> tuple[int, int]:
     """(state of the message, segments delivered) from its segments' states, in any order."""
     states = list(states)
@@ -67,9 +70,18 @@ def fold_segments(states: Iterable[int]) -> tuple[int, int]:
 
 def advance(live: Live, news: News) -> Advance:
     """What ``news`` makes of ``live``. Changes nothing itself."""
-    if live.segments is None:
-        return _advance_single(live, news)
-    return _advance_several(live, live.segments, news)
+    if live.segments is not None:
+        return _advance_several(live, live.segments, news)
+    old, state = live.progress, news.state
+    if state == _SENT:
+        if old.carrier_message_id is not None and old.sent_us is not None:
+            return _NOTHING
+        return _taken(live, news)
+    if state == old.state:
+        return _NOTHING
+    if state >= END > old.state:
+        return _ended(live, news, state, 1 if state >= _DELIVERED else 0)
+    return _told_again(live, news, max(state, old.state), 1 if state >= _DELIVERED or old.state >= _DELIVERED else 0)
 
 
 def come_due(live: Live, at_us: int) -> Advance:
@@ -125,19 +137,6 @@ def _waited(sent_us: int | None, state: int, at_us: int) -> int:
     return -1 if sent_us is None or state == State.UNKNOWN else bucket_of(at_us - sent_us)
 
 
-def _advance_single(live: Live, news: News) -> Advance:
-    old = live.progress
-    state = news.state
-    if state == _SENT:
-        if old.carrier_message_id is not None and old.sent_us is not None:
-            return Advance(None)
-        return _taken(live, news)
-    if state == old.state:
-        return Advance(None)
-    delivered = 1 if state >= _DELIVERED or old.state >= _DELIVERED else 0
-    return _told(live, news, max(state, old.state), delivered)
-
-
 def _taken(live: Live, news: News) -> Advance:
     old = live.progress
     message = live.message
@@ -171,29 +170,40 @@ def _taken(live: Live, news: News) -> Advance:
 
 def _told(live: Live, news: News, state: int, delivered: int) -> Advance:
     """A message reaches ``state`` by news of an end: which event that is, and what columns say."""
-    old, message = live.progress, live.message
-    if state >= END > old.state:
-        sequence = old.last_seq + 1
-        progress = Progress(
-            state=state,
-            version=old.version + 1,
-            connector_id=news.connector_id or old.connector_id,
-            attempts=news.attempt or old.attempts,
-            sent_us=old.sent_us,
-            ended_us=news.at_us,
-            sent_seq=old.sent_seq,
-            ended_seq=sequence,
-            last_seq=sequence,
-            carrier_message_id=old.carrier_message_id,
-            status=old.status if news.status is None else news.status,
-            error=None if state >= _DELIVERED else news.error,
-            segments_delivered=delivered,
-            possible_duplicate=old.possible_duplicate,
-        )
-        waited = _waited(old.sent_us, state, news.at_us)
-        fact = fact_of(message, sequence, state, news.at_us, progress.connector_id, 0, 0, progress.error, waited)
-        return Advance(progress, None, fact)
-    if state >= _DELIVERED and state > old.state:
+    if state >= END > live.progress.state:
+        return _ended(live, news, state, delivered)
+    return _told_again(live, news, state, delivered)
+
+
+def _ended(live: Live, news: News, state: int, delivered: int) -> Advance:
+    """The end, told for the first time."""
+    old, at_us = live.progress, news.at_us
+    sequence = old.last_seq + 1
+    connector_id = news.connector_id or old.connector_id
+    error = None if state >= _DELIVERED else news.error
+    progress = Progress(
+        state=state,
+        version=old.version + 1,
+        connector_id=connector_id,
+        attempts=news.attempt or old.attempts,
+        sent_us=old.sent_us,
+        ended_us=at_us,
+        sent_seq=old.sent_seq,
+        ended_seq=sequence,
+        last_seq=sequence,
+        carrier_message_id=old.carrier_message_id,
+        status=old.status if news.status is None else news.status,
+        error=error,
+        segments_delivered=delivered,
+        possible_duplicate=old.possible_duplicate,
+    )
+    waited = _waited(old.sent_us, state, at_us)
+    return Advance(progress, None, fact_of(live.message, sequence, state, at_us, connector_id, 0, 0, error, waited))
+
+
+def _told_again(live: Live, news: News, state: int, delivered: int) -> Advance:
+    """News of an end that was told already."""
+    if state >= _DELIVERED and state > live.progress.state:
         return _corrected(live, news, state, delivered)
     return _contradicted(live, news, state, delivered)
 
@@ -263,7 +273,7 @@ def _advance_several(live: Live, segments: Sequence[SegmentProgress], news: News
     before = segments[news.segment - 1]
     segment = _segment_after(before, news)
     if segment is None:
-        return Advance(None)
+        return _NOTHING
     states = [segment.state if other.number == news.segment else other.state for other in segments]
     state, delivered = fold_segments(states)
     old = live.progress

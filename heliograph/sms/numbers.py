@@ -63,13 +63,14 @@ def recipient(raw: str, default_region: str | None = None) -> Recipient:
     With ``+``, ``00`` or neither it is international. With a ``default_region`` (ISO 3166) what does not begin
     with ``+`` is read as it would be dialled there. Raises :class:`BadRecipient`.
     """
-    if (plan := _plans.get(raw[:4])) is None:
+    plan = _plans.get(raw[:4])
+    if plan is None:
         if raw[:1] != "+":
             if default_region is not None:
                 return _read(raw, default_region)
             raw = raw.strip()
             raw = "+" + (raw[2:] if raw[:2] == "00" else raw.removeprefix("+"))
-        plan = _plan(raw[:4])
+        plan = _plans.get(raw[:4]) or _plan(raw[:4])
     match, verdicts = plan
     verdict = verdicts[match(raw).lastindex]
     if verdict is None:

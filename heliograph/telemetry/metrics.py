@@ -5,7 +5,7 @@ Counting is on the hot path: a count is one addition, a latency one bisection. N
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -147,25 +147,24 @@ class Metrics:
 
     def submitted(self, batch: Iterable[Queued], now: float) -> None:
         """These segments are written to a carrier at ``now`` (monotonic seconds)."""
-        observe = self._submit.observe
-        count = 0
-        for item in batch:
-            observe(now - item.queued_at)
-            count += 1
-        self.counts["heliograph_submitted_segments"] += count
+        waited = [now - item.queued_at for item in batch]
+        self._submit.observe_all(waited)
+        self.counts["heliograph_submitted_segments"] += len(waited)
 
-    def reached(self, state: int) -> None:
-        """A message reached ``state``."""
-        self._reached[state] += 1
+    def reached(self, states: Iterable[int]) -> None:
+        """Messages reached these states, one each."""
+        for state, messages in Counter(states).items():
+            self._reached[state] += messages
 
     def received(self, *, assigned: bool) -> None:
         """A message came from a handset; ``assigned``: an account owns its number."""
         self.labelled["heliograph_received_messages"]["yes" if assigned else "no"] += 1
 
-    def receipt(self, accepted_us: int, at_us: int) -> None:
-        """A final receipt came at ``at_us`` for a message accepted at ``accepted_us``."""
-        self.counts["heliograph_receipts"] += 1
-        self._receipt.observe((at_us - accepted_us) * 1e-6)
+    def receipts(self, accepted_us: Iterable[int], at_us: int) -> None:
+        """Final receipts came at ``at_us``, for messages accepted then."""
+        waited = [(at_us - one) * 1e-6 for one in accepted_us]
+        self._receipt.observe_all(waited)
+        self.counts["heliograph_receipts"] += len(waited)
 
     def orphan(self) -> None:
         """A receipt found no message and is kept."""
