@@ -7,6 +7,7 @@ an answer that comes late still tells the truth about it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from struct import Struct
 from typing import Final
 
 from heliograph.smpp import constants as c
@@ -18,6 +19,9 @@ from heliograph.smpp.straight import encode_sm
 from heliograph.smpp.waits import after, due
 
 __all__ = ["Asking"]
+
+_header: Final = Struct(">IIII").pack
+_SUBMIT_SM: Final = c.SUBMIT_SM
 
 _LATE_MAX: Final = 10_000
 """Requests whose late answer is still recognised: bounds the memory of a peer that stopped answering."""
@@ -44,15 +48,15 @@ class Asking:
         self._sequence = sequence_number + 1
         return sequence_number
 
-    def send(self, pdu: Pdu, now: float, context: object) -> int:
-        """Send one; gives its number. Raises `EncodeError`; then nothing is sent."""
+    def send(self, pdu: Pdu | bytes, now: float, context: object) -> int:
+        """Send one (octets: the body of a submit_sm); gives its number. Raises `EncodeError`; then nothing is sent."""
         sequence_number = self._unused_number()
-        self._out.append(encode(pdu, sequence_number))
+        self._out.append(_submit(pdu, sequence_number) if isinstance(pdu, bytes) else encode(pdu, sequence_number))
         self._sequence = sequence_number + 1
         self.pending[sequence_number] = (now, context)
         return sequence_number
 
-    def send_all(self, batch: Iterable[tuple[Pdu, object]], now: float) -> list[tuple[object, EncodeError]]:
+    def send_all(self, batch: Iterable[tuple[Pdu | bytes, object]], now: float) -> list[tuple[object, EncodeError]]:
         """`send` for many: (PDU, context) each. Gives those that cannot be said in SMPP, which were not sent."""
         unsayable: list[tuple[object, EncodeError]] = []
         pending, late, out = self.pending, self._late, self._out
@@ -60,12 +64,15 @@ class Asking:
         for pdu, context in batch:
             # The ordinary case of `send`, without a call for each.
             if (
-                type(pdu) is SubmitSm
-                and sequence_number not in pending
-                and sequence_number not in late
+                sequence_number not in pending
                 and sequence_number <= c.SEQUENCE_NUMBER_MAX
+                and (not late or sequence_number not in late)
             ):
-                frame = encode_sm(pdu, sequence_number)
+                frame = None
+                if type(pdu) is bytes:
+                    frame = _submit(pdu, sequence_number)
+                elif type(pdu) is SubmitSm:
+                    frame = encode_sm(pdu, sequence_number)
                 if frame is not None:
                     out.append(frame)
                     pending[sequence_number] = (now, context)
@@ -144,6 +151,10 @@ class Asking:
         self.pending.clear()
         self._late.clear()
         return contexts
+
+
+def _submit(body: bytes, sequence_number: int) -> bytes:
+    return _header(c.HEADER_OCTETS + len(body), _SUBMIT_SM, 0, sequence_number) + body
 
 
 def _first_of(entries: dict[int, tuple[float, object]]) -> float | None:

@@ -17,7 +17,9 @@ from heliograph.smpp import constants as c
 from heliograph.smpp.pdus import DataSm, DeliverSm, Tlvs
 
 __all__ = [
+    "STATES",
     "ReceiptFields",
+    "date_of",
     "is_intermediate",
     "is_receipt",
     "message_octets",
@@ -35,14 +37,14 @@ _ordinary: Final = re.compile(
     r" stat:([A-Z]+) err:(\w+) [tT]ext:",
     re.ASCII,
 ).match
-_date_of: Final = datetime.fromisoformat
+_from_iso: Final = datetime.fromisoformat
 _KEYS: Final = re.compile(
     r"(?<![A-Za-z0-9])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err(?:or)?|text)\s?:",
     re.ASCII | re.IGNORECASE,
 )
 _SHORT_KEYS: Final = {"status": "stat", "error": "err"}
 
-_STATES: Final[dict[str, int]] = {word: state for state, word in c.MESSAGE_STATES.items()} | {
+STATES: Final[dict[str, int]] = {word: state for state, word in c.MESSAGE_STATES.items()} | {
     "SCHEDULED": c.STATE_SCHEDULED,
     "DELIVERED": c.STATE_DELIVERED,
     "UNDELIVERABLE": c.STATE_UNDELIVERABLE,
@@ -50,6 +52,7 @@ _STATES: Final[dict[str, int]] = {word: state for state, word in c.MESSAGE_STATE
     "ACCEPTED": c.STATE_ACCEPTED,
     "REJECTED": c.STATE_REJECTED,
 }
+"""The message_state that a word of the text stands for."""
 
 
 class ReceiptFields(msgspec.Struct, frozen=True, gc=False):
@@ -72,12 +75,12 @@ class ReceiptFields(msgspec.Struct, frozen=True, gc=False):
     @property
     def submitted_at(self) -> datetime | None:
         """``submit_date`` as a naive datetime in the carrier's zone, None when it is none."""
-        return _date(self.submit_date)
+        return date_of(self.submit_date)
 
     @property
     def done_at(self) -> datetime | None:
         """``done_date`` likewise."""
-        return _date(self.done_date)
+        return date_of(self.done_date)
 
 
 def is_receipt(pdu: DeliverSm | DataSm, *, by_tlv: bool = True) -> bool:
@@ -119,7 +122,7 @@ def parse_receipt(pdu: DeliverSm | DataSm) -> ReceiptFields:
         if "\0" in words:
             words = _with_nuls(octets)
         message_id, stat, err, submit_date, done_date, text = _read_by_keys(words)
-    message_state = _STATES.get(stat)
+    message_state = STATES.get(stat)
     network_error_code = None
     if tlvs:
         value = tlvs.get(c.TAG_RECEIPTED_MESSAGE_ID)
@@ -173,14 +176,14 @@ def _read_by_keys(words: str) -> tuple[str, str, str, str, str, str]:
     )
 
 
-def _date(digits: str) -> datetime | None:
-    """``YYMMDDhhmm[ss]``, or with the century; None for anything else, since a bad date must not cost the state."""
+def date_of(digits: str) -> datetime | None:
+    """``YYMMDDhhmm[ss]`` of a receipt, or with the century; None for all else: a bad date must not cost the state."""
     try:
-        return _date_of(f"20{digits[:6]}T{digits[6:]}")
+        return _from_iso(f"20{digits[:6]}T{digits[6:]}")
     except ValueError:
         pass
     try:
-        return _date_of(f"{digits[:8]}T{digits[8:]}") if digits.isascii() and digits.isdigit() else None
+        return _from_iso(f"{digits[:8]}T{digits[8:]}") if digits.isascii() and digits.isdigit() else None
     except ValueError:
         return None
 

@@ -16,6 +16,7 @@ once. enquire_link, bind and unbind need no slot.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from struct import Struct
 from typing import Final
 
@@ -27,14 +28,20 @@ from heliograph.smpp.errors import EncodeError, IllegalState, PduRejected, Windo
 from heliograph.smpp.events import BindRefused, Bound, Broken, Event, Lost, Nacked, Request, Response, Unbound
 from heliograph.smpp.frames import FrameReader
 from heliograph.smpp.pdus import Bind, BindResp, DeliverSm, Pdu, SubmitSm, SubmitSmResp
+from heliograph.smpp.plain import read_receipt
 from heliograph.smpp.states import BOUND, BOUND_STATE, Role, State, may_send
 from heliograph.smpp.straight import decode_message_id, decode_sm, encode_resp
 from heliograph.smpp.waits import MISSES_MAX, Timers, Waits
 
 __all__ = ["Session", "Timers"]
 
+_first: Final = itemgetter(0)
 _header_of: Final = Struct(">IIII").unpack_from
 _header: Final = Struct(">IIII").pack
+
+_SUBMIT_SM: Final = c.SUBMIT_SM
+_MESSAGES: Final = frozenset((c.SUBMIT_SM, c.DELIVER_SM))
+_ANSWERS: Final = frozenset((c.SUBMIT_SM_RESP, c.DELIVER_SM_RESP))
 
 _NACKS_OF_NOTHING_MAX: Final = 3
 """generic_nacks with sequence 0 after which the two sides no longer understand each other."""
@@ -44,7 +51,8 @@ class Session:
     """One SMPP session. Not for use by two threads; ``now`` must never go back.
 
     ``epoch`` is put above the 32 bits of the sequence numbers that `Request` events show, so that an answer meant for
-    an earlier session on the same link finds nothing here instead of answering a stranger.
+    an earlier session on the same link finds nothing here instead of answering a stranger. ``reads_receipts``: a
+    deliver_sm that is an ordinary receipt is told as a `plain.PlainReceipt`.
     """
 
     __slots__ = (
@@ -63,6 +71,9 @@ class Session:
         "_peer_unbind",
         "_pending",
         "_reader",
+        "_reads_receipts",
+        "_requests",
+        "_responses",
         "_unbind_sequence",
         "_waits",
         "ignored",
@@ -82,6 +93,7 @@ class Session:
         now: float = 0.0,
         epoch: int = 0,
         first_sequence_number: int = 1,
+        reads_receipts: bool = False,
     ) -> None:
         self.role = role
         self.window = window
@@ -91,7 +103,10 @@ class Session:
         self.ignored = 0
         """PDUs that answered nothing we asked."""
         self._epoch = epoch << 32
+        self._reads_receipts = reads_receipts
         self._events: list[Event] = []
+        self._responses: list[Response] = []
+        self._requests: list[Request] = []
         self._out: list[bytes] = []
         self._asking = Asking(self._out, first_sequence_number)
         self._pending = self._asking.pending
@@ -140,15 +155,16 @@ class Session:
         """Whether the session is over: nothing is read any more; what is left to send may still be sent."""
         return self.state is State.CLOSED
 
-    def events(self) -> list[Event]:
-        """What happened since the last call, in order."""
-        events = self._events
-        self._events = []
-        return events
+    def turn(self) -> tuple[list[Response], list[Request], list[Event]]:
+        """What happened since the last call: answers to us, requests to us, and all else; each in order."""
+        told = self._responses, self._requests, self._events
+        self._responses, self._requests, self._events = [], [], []
+        return told
 
-    def next_event(self) -> Event | None:
-        """The oldest event not yet taken, or None."""
-        return self._events.pop(0) if self._events else None
+    def events(self) -> list[Event]:
+        """The same in one list."""
+        responses, requests, others = self.turn()
+        return [*responses, *requests, *others]
 
     def data_to_send(self) -> bytes:
         """The octets to write now; each is given once."""
@@ -195,13 +211,14 @@ class Session:
         self._waits.acted_at = now
         return sequence_number
 
-    def submit_all(self, batch: Sequence[tuple[Pdu, object]], now: float) -> list[tuple[object, EncodeError]]:
+    def submit_all(self, batch: Sequence[tuple[Pdu | bytes, object]], now: float) -> list[tuple[object, EncodeError]]:
         """`submit` for many: (PDU, context) each. Gives those that cannot be said in SMPP, which were not sent.
 
-        Raises `WindowFull` when there are more than free slots, `IllegalState`; then none is sent.
+        Octets are the body of a submit_sm. Raises `WindowFull` when there are more than free slots, `IllegalState`;
+        then none is sent.
         """
-        for kind in {type(pdu) for pdu, _ in batch}:
-            self._check_legal(kind)
+        for kind in set(map(type, map(_first, batch))):
+            self._check_legal(SubmitSm if kind is bytes else kind)
         if len(batch) > self._capacity - len(self._pending):
             raise WindowFull(f"{len(batch)} requests for {self.free} free slots")
         unsayable = self._asking.send_all(batch, now)
@@ -289,9 +306,6 @@ class Session:
         if self.state is State.CLOSED:
             return
         reader, waits = self._reader, self._waits
-        pending = self._pending
-        events = self._events
-        before = len(events)
         frames = reader.feed(octets)
         if frames:
             waits.heard_at = now
@@ -300,30 +314,35 @@ class Session:
             waits.partial_since = now if reader.partial else None
         elif waits.partial_since is None and reader.partial:
             waits.partial_since = now
-        may_receive, inbound, epoch = self._may_receive, self._inbound, self._epoch
+        pending, inbound, epoch = self._pending, self._inbound, self._epoch
+        responses, requests = self._responses, self._requests
+        before = len(responses) + len(requests) + len(self._events)
+        may_receive, reads_receipts = self._may_receive, self._reads_receipts
         for frame in frames:
             _, command_id, status, sequence_number = _header_of(frame)
-            if command_id == c.SUBMIT_SM_RESP or command_id == c.DELIVER_SM_RESP:
+            if command_id in _ANSWERS:
                 if not status and sequence_number in pending:
                     message_id = decode_message_id(frame)
                     if message_id is not None:
                         context = pending.pop(sequence_number)[1]
-                        events.append(Response(context, 0, message_id, {}, sequence_number))
+                        responses.append(Response(context, 0, message_id, {}, sequence_number))
                         continue
-            elif (command_id == c.DELIVER_SM or command_id == c.SUBMIT_SM) and command_id in may_receive:
-                pdu: DeliverSm | SubmitSm | None = (
-                    decode_sm(frame, DeliverSm) if command_id == c.DELIVER_SM else decode_sm(frame, SubmitSm)
-                )
+            elif command_id in _MESSAGES and command_id in may_receive:
+                pdu: Pdu | None
+                if command_id == _SUBMIT_SM:
+                    pdu = decode_sm(frame, SubmitSm)
+                elif not reads_receipts or (pdu := read_receipt(frame)) is None:
+                    pdu = decode_sm(frame, DeliverSm)
                 ticket = sequence_number | epoch
                 if pdu is not None and ticket not in inbound:
                     inbound[ticket] = command_id
-                    events.append(Request(pdu, ticket))
+                    requests.append(Request(pdu, ticket))
                     continue
             self._other(frame, command_id, status, sequence_number, now)
             if self.closed:
                 return
             may_receive = self._may_receive
-        if len(events) != before:
+        if len(responses) + len(requests) + len(self._events) != before:
             waits.acted_at = now
         if reader.broken is not None:
             broken = reader.broken
@@ -363,7 +382,7 @@ class Session:
             self._bind_command = command_id
         if command_id not in WITHOUT_RESPONSE:
             self._answering.take(ticket, command_id)
-        self._events.append(Request(decoded.pdu, ticket, int(decoded.leniency)))
+        self._requests.append(Request(decoded.pdu, ticket, int(decoded.leniency)))
 
     def _refuse(self, command_id: int, sequence_number: int, status: int) -> None:
         if command_id in WITHOUT_RESPONSE:
@@ -401,10 +420,12 @@ class Session:
             self._nacked(status or c.ESME_RUNKNOWNERR, sequence_number)
         else:
             event = self._asking.answered(frame, sequence_number)
-            if event is not None:
-                self._events.append(event)
-            else:
+            if event is None:
                 self.ignored += 1
+            elif type(event) is Response:
+                self._responses.append(event)
+            else:
+                self._events.append(event)
 
     def _bind_answered(self, frame: bytes, status: int) -> None:
         self._bind_sequence = None

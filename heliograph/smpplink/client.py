@@ -112,9 +112,9 @@ class ClientLink:
         """Submits that wait for their response."""
         return 0 if self._wire is None else self._wire.session.in_flight
 
-    def submit(self, batch: Sequence[tuple[Pdu, object]]) -> list[tuple[object, EncodeError]]:
+    def submit(self, batch: Sequence[tuple[Pdu | bytes, object]]) -> list[tuple[object, EncodeError]]:
         """Send (PDU, context) pairs, in one write; each context comes back in exactly one of `responses`, `timed_out`
-        or `unbound`.
+        or `unbound`. Octets in the place of a PDU are the body of a submit_sm.
 
         Gives those that cannot be said in SMPP: they were not sent and come back nowhere else. Raises `WindowFull`
         (more than `free`) and `IllegalState` (not bound): then none was sent.
@@ -197,6 +197,7 @@ class ClientLink:
             timers=settings.timers,
             now=asyncio.get_running_loop().time(),
             epoch=self._epoch,
+            reads_receipts=settings.reads_receipts,
         )
         return Wire(
             session,
@@ -253,8 +254,8 @@ class ClientLink:
             listener.responses(self, turn.responses)
         if turn.requests:
             deliveries = turn.requests
-            if any(type(request.pdu) is Outbind for request in deliveries):
-                deliveries = [request for request in deliveries if type(request.pdu) is not Outbind]
+            while deliveries and type(deliveries[0].pdu) is Outbind:  # nothing else comes before a bind
+                deliveries = deliveries[1:]
             if deliveries:
                 listener.deliveries(self, deliveries)
         elif not turn.responses and not turn.timed_out and not turn.late:

@@ -77,6 +77,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the peer may take none of our octets before the link is given up."""
     unanswered_max: int = 1000
     """Deliveries not yet acknowledged, above which nothing more is read from the peer."""
+    reads_receipts: bool = False
+    """Tell ordinary receipts as `smpp.plain.PlainReceipt`, not as the deliver_sm that they are."""
 
     def __repr__(self) -> str:
         return f"LinkSettings({self.system_id}@{self.host}:{self.port} {self.bind.value})"

@@ -225,39 +225,23 @@ class Wire(asyncio.Protocol):
 
     def _tell(self) -> None:
         """Give the owner what the session has to tell, sorted."""
-        events = self.session.events()
-        if not events:
-            return
         turn = Turn()
-        responses, requests = turn.responses, turn.requests
-        some = False
-        for event in events:
-            kind = type(event)
-            if kind is Response:
-                responses.append(event)  # type: ignore[arg-type]
-                some = True
-            elif kind is Request:
-                requests.append(event)  # type: ignore[arg-type]
-                some = True
-            else:
-                some = self._rare(event, turn) or some
-        if some:
+        turn.responses, turn.requests, others = self.session.turn()
+        for event in others:
+            self._sort(event, turn)
+        if turn.responses or turn.requests or turn.late or turn.timed_out:
             self._call_owner("turn", turn)
 
-    def _rare(self, event: Event, turn: Turn) -> bool:
-        """Sort an event that is not of the hot path; gives whether it went into the turn."""
+    def _sort(self, event: Event, turn: Turn) -> None:
         if isinstance(event, ResponseTimedOut):
             turn.timed_out.append(event)
         elif isinstance(event, LateResponse):
             turn.late.append(event)
         elif isinstance(event, Nacked):
-            if event.context is None:
-                return False
-            turn.responses.append(Response(event.context, event.status, "", {}, event.sequence_number))
+            if event.context is not None:
+                turn.responses.append(Response(event.context, event.status, "", {}, event.sequence_number))
         else:
             self._about_the_session(event)
-            return False
-        return True
 
     def _about_the_session(self, event: Event) -> None:
         if isinstance(event, Bound):

@@ -15,15 +15,23 @@ from heliograph.model import State
 from heliograph.rules.errorcodes import ERROR_CODES
 from heliograph.rules.idcodec import IdCodec
 from heliograph.smpp import constants as c
+from heliograph.smpp.codec import encode
 from heliograph.smpp.pdus import DataSm, DeliverSm
+from heliograph.smpp.plain import read_receipt
 from tests.connectors.build import smpp_settings
 
 TEXT = "id:{id} sub:001 dlvrd:001 submit date:2601020304 done date:2601020305 stat:{stat} err:{err} text:hello"
 
 
 def read(pdu: DeliverSm | DataSm, **fields: Any) -> ReceiptNews | InboundShort:
+    """What is made of it; of an ordinary receipt the same is made on the straight way."""
     made = smpp_settings(**fields)
-    return Incoming(made, IdCodec(made.id_codec)).read("handle", pdu)
+    found = Incoming(made, IdCodec(made.id_codec)).read("handle", pdu)
+    plain = read_receipt(encode(pdu, 1)) if isinstance(pdu, DeliverSm) else None
+    if plain is not None:
+        incoming = Incoming(made, IdCodec(made.id_codec))
+        assert [incoming.plain("handle", plain) for _ in range(2)] == [found, found]
+    return found
 
 
 def receipt(stat: str = "DELIVRD", err: str = "000", id: str = "1234567890", **fields: Any) -> DeliverSm:

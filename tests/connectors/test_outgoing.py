@@ -21,8 +21,20 @@ LONG = "The quick brown fox jumps over the lazy dog. " * 8
 
 
 def pdus(live: Live, **fields: Any) -> list[SubmitSm]:
+    """The submit_sm of each segment; the straight way, where there is one, says the same octets."""
     outgoing = Outgoing(smpp_settings(**fields))
-    return [outgoing.pdu(submission) for submission in submissions(live)]
+    made = [outgoing.pdu(submission) for submission in submissions(live)]
+    for _ in range(2):
+        for one, submission in zip(made, submissions(live), strict=True):
+            goes = outgoing.submit(submission)
+            assert goes == (encode(one, 1)[c.HEADER_OCTETS :] if isinstance(goes, bytes) else one)
+    return made
+
+
+def test_an_ordinary_text_goes_the_straight_way() -> None:
+    outgoing = Outgoing(smpp_settings())
+    for text, way in (("hello@", bytes), ("привет", bytes), (LONG, SubmitSm)):
+        assert {type(outgoing.submit(one)) for one in submissions(live_of(text))} == {way}
 
 
 def pdu(live: Live, **fields: Any) -> SubmitSm:

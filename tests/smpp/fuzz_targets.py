@@ -12,6 +12,7 @@ from heliograph.smpp.codec import decode, decode_by_table, encode, encode_by_tab
 from heliograph.smpp.errors import EncodeError, PduRejected
 from heliograph.smpp.frames import FrameReader
 from heliograph.smpp.pdus import BindTransceiver, BindTransceiverResp, DataSm, DeliverSm, SubmitSm
+from heliograph.smpp.plain import read_receipt
 from heliograph.smpp.receipts import is_receipt, parse_receipt, parse_receipt_text
 from heliograph.smpp.session import Session, Timers
 from heliograph.smpp.states import Role
@@ -68,6 +69,7 @@ def receipts(octets: bytes) -> None:
         c.TAG_NETWORK_ERROR_CODE: octets[third : third + 3],
     }
     parse_receipt(DeliverSm(esm_class=octets[0] if octets else 4, short_message=octets[third:], tlvs=tlvs))
+    read_receipt(bytes(c.HEADER_OCTETS) + octets)
     parse_time(octets.decode("latin-1"))
 
 

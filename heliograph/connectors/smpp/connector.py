@@ -70,6 +70,7 @@ def link_settings(settings: SmppSettings, mode: BindMode) -> LinkSettings:
         connect_timeout_s=settings.connect_timeout_s,
         reconnect_min_s=settings.reconnect_min_s,
         reconnect_max_s=settings.reconnect_max_s,
+        reads_receipts=True,
     )
 
 
@@ -143,8 +144,8 @@ class SmppConnector:
 
     def submit(self, batch: Sequence[SegmentSubmission]) -> None:
         """Writes these, at most ``free`` of them, in one write a link. Each is reported once in ``outcomes``."""
-        build = self._outgoing.pdu if self._whole is None else self._whole_pdu
-        requests: list[tuple[Pdu, object]] = []
+        build = self._outgoing.submit if self._whole is None else self._whole_pdu
+        requests: list[tuple[Pdu | bytes, object]] = []
         for submission in batch:
             try:
                 pdu = build(submission)
@@ -182,11 +183,11 @@ class SmppConnector:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def _whole_pdu(self, submission: SegmentSubmission) -> Pdu | None:
+    def _whole_pdu(self, submission: SegmentSubmission) -> Pdu | bytes | None:
         """The whole message with its first segment; None for a segment that left, or waits, with another."""
         assert self._whole is not None
         if not self._whole.takes(submission):
-            return self._outgoing.pdu(submission)
+            return self._outgoing.submit(submission)
         goes, outcome = self._whole.submit(submission)
         if outcome is not None:
             self._report_later(outcome)
@@ -200,7 +201,7 @@ class SmppConnector:
                 self._report_later(one)
             raise
 
-    def _spread(self, requests: list[tuple[Pdu, object]]) -> None:
+    def _spread(self, requests: list[tuple[Pdu | bytes, object]]) -> None:
         """Over the links by their free slots: each gets its share of what all can take."""
         links = sorted(((link.free, at, link) for at, link in enumerate(self._senders) if link.free), reverse=True)
         room = sum(free for free, _, _ in links)
@@ -213,7 +214,7 @@ class SmppConnector:
                 start += share
         self._never_written(requests[start:])
 
-    def _write(self, link: Link, requests: list[tuple[Pdu, object]]) -> None:
+    def _write(self, link: Link, requests: list[tuple[Pdu | bytes, object]]) -> None:
         free = link.free
         if len(requests) > free:
             self._never_written(requests[free:])
@@ -230,7 +231,7 @@ class SmppConnector:
             failure = SubmitFailed(_UNSAYABLE, None, Retry.NEVER)
             self._report_all_later(self._ear.outcomes_of(context, failure=failure))
 
-    def _never_written(self, requests: Sequence[tuple[Pdu, object]]) -> None:
+    def _never_written(self, requests: Sequence[tuple[Pdu | bytes, object]]) -> None:
         for _, context in requests:
             self._report_all_later(self._ear.outcomes_of(context, never_written=True))
 

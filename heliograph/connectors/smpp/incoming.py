@@ -17,7 +17,8 @@ from heliograph.rules.errorcodes import GSM_MAP_ERRORS, STAT_WORDS, Reported, re
 from heliograph.rules.idcodec import IdCodec
 from heliograph.smpp import constants as c
 from heliograph.smpp.pdus import DataSm, DeliverSm, Tlvs
-from heliograph.smpp.receipts import ReceiptFields, is_intermediate, is_receipt, message_octets, parse_receipt
+from heliograph.smpp.plain import PlainReceipt
+from heliograph.smpp.receipts import ReceiptFields, date_of, is_intermediate, is_receipt, message_octets, parse_receipt
 
 __all__ = ["Incoming"]
 
@@ -30,6 +31,10 @@ _FAILURES: Final = {
 _VENDORS: Final = frozenset(("FAILED", "NACK", "BLOCKED"))
 """Ends that no message_state says: they tell more than the TLV beside them."""
 
+_Meant = tuple[str, int, str | None]
+"""(the word, our state, our error)."""
+_MEANT_MAX: Final = 1_000
+
 _UCS2: Final = 8
 """Every data_coding that means UTF-16 is told as the one that everybody knows."""
 
@@ -37,7 +42,7 @@ _UCS2: Final = 8
 class Incoming:
     """One connector's way to read what is delivered."""
 
-    __slots__ = ("_alphabet", "_by_tlv", "_errors", "_ids", "_last_time", "_own_words", "_words", "_zone")
+    __slots__ = ("_alphabet", "_by_tlv", "_errors", "_ids", "_last_time", "_meant", "_own_words", "_words", "_zone")
 
     def __init__(self, settings: SmppSettings, ids: IdCodec) -> None:
         self._ids = ids
@@ -45,6 +50,8 @@ class Incoming:
         self._alphabet = sms.Alphabet(settings.default_alphabet)
         self._zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
         self._last_time: tuple[str, str | None] = ("", None)
+        self._meant: dict[tuple[str, int | None], _Meant] = {}
+        """What words and states mean to this carrier, as far as they came: they are few."""
         self._errors: Mapping[str, str] = {
             **(GSM_MAP_ERRORS if settings.receipt_errors == "gsm_map" else {}),
             **{_number(err): code for err, code in settings.receipt_error_codes.items()},
@@ -65,37 +72,53 @@ class Incoming:
                 return self._receipt(handle, pdu, fields)
         return self._short(handle, pdu)
 
+    def plain(self, handle: Any, receipt: PlainReceipt) -> ReceiptNews:
+        """The same of an ordinary receipt."""
+        key = (receipt.stat, receipt.message_state)
+        meant = self._meant.get(key) or self._meaning(*key)
+        return self._news(handle, receipt.message_id, meant, receipt.err, receipt.done_date)
+
     def _receipt(self, handle: Any, pdu: DeliverSm | DataSm, fields: ReceiptFields) -> ReceiptNews:
-        stat = fields.stat
-        if fields.message_state is not None and stat not in self._own_words:
-            stat = c.MESSAGE_STATES.get(fields.message_state, stat)  # the TLV beats the text
-        meaning = self._words.get(stat) or reported(stat)
+        stat, state, error = self._meaning(fields.stat, fields.message_state)
         if is_intermediate(pdu):
-            meaning = STAT_WORDS["ENROUTE"]
+            state, error = State.SENT, None
         err = fields.err
         if not err and fields.network_error_code is not None:
             err = str(fields.network_error_code[1])
-        error = meaning.error
+        return self._news(handle, fields.message_id, (stat, state, error), err, fields.done_date)
+
+    def _meaning(self, stat: str, message_state: int | None) -> _Meant:
+        key = (stat, message_state)
+        if message_state is not None and stat not in self._own_words:
+            stat = c.MESSAGE_STATES.get(message_state, stat)  # the TLV beats the text
+        meaning = self._words.get(stat) or reported(stat)
+        meant = (stat, meaning.state, meaning.error)
+        if len(self._meant) < _MEANT_MAX:
+            self._meant[key] = meant
+        return meant
+
+    def _news(self, handle: Any, message_id: str, meant: _Meant, err: str, done_date: str) -> ReceiptNews:
+        stat, state, error = meant
         if error is not None and self._errors and err:
             error = self._errors.get(_number(err), error)
         return ReceiptNews(
             handle,
-            self._ids.for_receipt(fields.message_id) if fields.message_id else (),
-            meaning.state,
-            fields.message_id,
+            self._ids.for_receipt(message_id) if message_id else (),
+            state,
+            message_id,
             stat,
             error,
             err or None,
-            self._time(fields) if fields.done_date else None,
+            self._time(done_date) if done_date else None,
         )
 
-    def _time(self, fields: ReceiptFields) -> str | None:
+    def _time(self, done_date: str) -> str | None:
         """The same time comes many times in a row: its text is kept until another comes."""
-        if fields.done_date != self._last_time[0]:
-            at = fields.done_at
+        if done_date != self._last_time[0]:
+            at = date_of(done_date)
             if at is not None and self._zone is not None:
                 at = at.replace(tzinfo=self._zone)
-            self._last_time = (fields.done_date, None if at is None else at.isoformat())
+            self._last_time = (done_date, None if at is None else at.isoformat())
         return self._last_time[1]
 
     def _short(self, handle: Any, pdu: DeliverSm | DataSm) -> InboundShort:

@@ -19,6 +19,7 @@ from heliograph.smpp import constants as c
 from heliograph.smpp.errors import EncodeError
 from heliograph.smpp.events import LateResponse, Response, ResponseTimedOut
 from heliograph.smpp.pdus import DataSm, DeliverSm, Pdu
+from heliograph.smpp.plain import PlainReceipt
 from heliograph.smpplink.client import Delivery
 from heliograph.smpplink.settings import BindMode
 
@@ -37,7 +38,7 @@ class Link(Protocol):
     @property
     def heard_at(self) -> float: ...
 
-    def submit(self, batch: Sequence[tuple[Pdu, object]]) -> list[tuple[object, EncodeError]]: ...
+    def submit(self, batch: Sequence[tuple[Pdu | bytes, object]]) -> list[tuple[object, EncodeError]]: ...
 
     def acknowledge(self, items: Sequence[tuple[int, int]]) -> None: ...
 
@@ -147,9 +148,12 @@ class Ear:
         """Part of ``LinkListener``."""
         receipts: list[ReceiptNews] = []
         shorts: list[InboundShort] = []
-        read = self._incoming.read
+        read, plain = self._incoming.read, self._incoming.plain
         for delivery in deliveries:
             pdu = delivery.pdu
+            if type(pdu) is PlainReceipt:
+                receipts.append(plain((link, delivery.sequence_number), pdu))
+                continue
             if not isinstance(pdu, DeliverSm | DataSm):
                 continue  # alert_notification has no answer, and nothing waits for it
             news = read((link, delivery.sequence_number), pdu)

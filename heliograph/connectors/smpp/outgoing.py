@@ -17,12 +17,16 @@ from heliograph.errors import Retry, SubmitFailed
 from heliograph.model import AddressKind, Encoding
 from heliograph.smpp import constants as c
 from heliograph.smpp.pdus import SubmitSm, Tlvs
+from heliograph.smpp.plain import SubmitForm, submit_form
 from heliograph.smpp.times import format_relative
 
 __all__ = ["Outgoing"]
 
 _VALIDITIES_MAX: Final = 4096
 """Seconds left of a validity are few different numbers; their texts are kept."""
+
+_FORMS_MAX: Final = 4096
+"""Senders with what they send: their forms are kept."""
 
 _TON_NPI: Final = {
     AddressKind.E164: sms.ton_npi(sms.AddressKind.E164),
@@ -62,6 +66,7 @@ class Outgoing:
         "_dest_npi",
         "_dest_ton",
         "_flash_codings",
+        "_forms",
         "_keeps_plus",
         "_mode",
         "_national",
@@ -104,6 +109,32 @@ class Outgoing:
         self._sends_validity = settings.send_validity
         self._validity_max_s = settings.validity_max_s
         self._validities: dict[int, str] = {}
+        self._forms: dict[tuple[object, ...], SubmitForm] = {}
+
+    def submit(self, submission: SegmentSubmission) -> SubmitSm | bytes:
+        """The submit_sm of one segment, or its body where there is straight code for such. Raises as :meth:`pdu`."""
+        message = submission.live.message
+        encoding = message.encoding
+        if self._tlvs or self._packs or message.segments > 1 or encoding >= _BINARY:
+            return self.pdu(submission)
+        sender, kind = message.sender, message.sender_kind
+        key = (sender, kind, message.type, encoding, message.flash, message.receipt_wanted)
+        form = self._forms.get(key) or self._form(submission, key)
+        if form is None:
+            return self.pdu(submission)
+        recipient, left_s = message.recipient, submission.validity_left_s
+        if recipient[0] == "+" and not self._keeps_plus:
+            recipient = recipient[1:]
+        validity = (self._validities.get(left_s) or self._validity(left_s)) if self._sends_validity else ""
+        return form.body(recipient, validity, submission.octets) or self.pdu(submission)
+
+    def _form(self, submission: SegmentSubmission, key: tuple[object, ...]) -> SubmitForm | None:
+        form = submit_form(self.pdu(submission))
+        if form is not None:
+            if len(self._forms) >= _FORMS_MAX:
+                self._forms.clear()
+            self._forms[key] = form
+        return form
 
     def pdu(self, submission: SegmentSubmission) -> SubmitSm:
         """The submit_sm of one segment. Raises ``SubmitFailed`` where this carrier's alphabet can't say the text."""
