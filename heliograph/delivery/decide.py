@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from heliograph import sms
 from heliograph.contracts import ReferenceKey
@@ -18,14 +19,17 @@ from heliograph.delivery.directory import Directory
 from heliograph.delivery.segmenting import Segmented, cut_data, cut_plain, cut_text
 from heliograph.delivery.submission import Submission
 from heliograph.errors import RequestRejected
-from heliograph.model import AddressKind, Content, Message, TrafficType
+from heliograph.model import AddressKind, Content, Direction, Message, TrafficType
 from heliograph.rules.magic import magic_of, sandbox_number
+from heliograph.rules.routing import Choice
 from heliograph.rules.schedule import Plan, plan
 from heliograph.sms.numbers import BadRecipient, Recipient, recipient
 from heliograph.sms.zones import zones_of
 
 __all__ = ["Decider", "Draft", "opted_out"]
 
+_OUT = Direction.OUT
+_E164 = AddressKind.E164
 _DAY_S = 86_400
 VALIDITY_S: dict[int, int] = {TrafficType.OTP: 600, TrafficType.TRANSACTIONAL: _DAY_S, TrafficType.PROMOTIONAL: _DAY_S}
 """How long carriers may try when the caller does not say, by type."""
@@ -44,60 +48,41 @@ _NUMBER_CODES = {
 }
 
 
-class Draft(Struct, frozen=True, gc=False, kw_only=True):
+class Draft(Struct, frozen=True, gc=False):
     """A submission that will be accepted: all that is known before it has an id."""
 
     submission: Submission
-    recipient: str
-    country: str | None
-    sender: str
-    sender_kind: int
-    encoding: int
+    head: Message
+    """The message, but for its id, its times and its reference."""
     parts: tuple[bytes, ...]
     content: Content
     validity_s: int
-    route: str
-    route_reason: str
     connector_id: int
     reference_key: ReferenceKey | None
     reference_octets: int
     warnings: tuple[str, ...]
-    entrance_data: str | None = None
     plan: Plan | None = None
+
+    @property
+    def recipient(self) -> str:
+        """In E.164."""
+        return self.head.recipient
 
     @property
     def pair(self) -> tuple[int, str]:
         """What consent is asked for: (account_id, recipient)."""
-        return (self.submission.account.id, self.recipient)
+        head = self.head
+        return (head.account_id, head.recipient)
 
     def message(self, message_id: str, now_us: int, reference: int) -> Message:
         """The message, once it has an id."""
-        asked = self.submission
-        callback = asked.callback
-        return Message(
-            id=message_id,
-            account_id=asked.account.id,
-            sender=self.sender,
-            recipient=self.recipient,
-            accepted_us=now_us,
-            expires_us=(now_us if self.plan is None else max(now_us, self.plan.send_us)) + self.validity_s * 1_000_000,
-            type=asked.type,
-            sender_kind=self.sender_kind,
-            encoding=self.encoding,
-            segments=len(self.parts),
-            reference=reference,
-            at_most_once=asked.at_most_once,
-            flash=asked.flash,
-            entrance=asked.entrance,
-            entrance_data=self.entrance_data,
-            client_ref=asked.client_ref,
-            tags=asked.tags,
-            metadata=asked.metadata,
-            callback=None if callback is None else msgspec.json.encode(callback).decode(),
-            route=self.route,
-            route_reason=self.route_reason,
-            country=self.country,
-        )
+        plan = self.plan
+        begins_us = now_us if plan is None or plan.send_us < now_us else plan.send_us
+        expires_us = begins_us + self.validity_s * 1_000_000
+        head = self.head
+        if reference:
+            return replace(head, id=message_id, accepted_us=now_us, expires_us=expires_us, reference=reference)
+        return replace(head, id=message_id, accepted_us=now_us, expires_us=expires_us)
 
 
 class Decider:
@@ -110,16 +95,35 @@ class Decider:
         self._plain_text = ""
         self._plain_reference = 0
         self._plain_cut: Segmented | None = None
+        self._like: Submission | None = None
+        self._choice: Choice | None = None
+        self._known: Draft
+        """What was decided on the last one that has others like it, by the way that it goes."""
         self._last_text = ""
         self._last_wishes = sms.TextWishes()
         self._last_cut: Segmented | None = None
 
     def decide(self, submission: Submission) -> Draft:
         """Raises ``RequestRejected``."""
-        account = submission.account
         to, warnings = self._number(submission)
+        choice = self._directory.choose(submission.account.id, to.e164[1:])
+        like = submission.like
+        if like is None:
+            return self._decide(submission, to, warnings, choice)
+        if like is self._like and choice is self._choice:
+            known = self._known
+            head = replace(known.head, recipient=to.e164, country=to.region)
+            return Draft(
+                submission, head, known.parts, known.content, known.validity_s, known.connector_id, None,
+                known.reference_octets, warnings,
+            )  # fmt: skip
+        draft = self._decide(submission, to, warnings, choice)
+        if draft.plan is None and draft.reference_key is None:  # these two go by the recipient
+            self._like, self._choice, self._known = like, choice, draft
+        return draft
+
+    def _decide(self, submission: Submission, to: Recipient, warnings: tuple[str, ...], choice: Choice | None) -> Draft:
         sender, sender_kind = self._sender(submission)
-        choice = self._directory.choose(account.id, to.e164[1:])
         if choice is None or not choice.connectors:
             raise RequestRejected(
                 "no_route",
@@ -138,23 +142,16 @@ class Decider:
                 field="text" if submission.text is not None else "data",
             )
         return Draft(
-            submission=submission,
-            recipient=to.e164,
-            country=to.region,
-            sender=sender,
-            sender_kind=sender_kind,
-            encoding=cut.encoding,
-            parts=cut.parts,
-            content=cut.content,
-            validity_s=submission.validity_s or VALIDITY_S[submission.type],
-            route=choice.route,
-            route_reason=choice.reason,
-            connector_id=connector_id,
-            reference_key=(connector_id, sender, to.e164) if count > 1 else None,
-            reference_octets=reference_octets,
-            warnings=warnings,
-            entrance_data=cut.entrance_data or submission.entrance_data,
-            plan=self._plan(submission, to.e164) if submission.wish is not None or self._directory.quiet else None,
+            submission,
+            _head(submission, to, sender, sender_kind, cut, choice),
+            cut.parts,
+            cut.content,
+            submission.validity_s or VALIDITY_S[submission.type],
+            connector_id,
+            (connector_id, sender, to.e164) if count > 1 else None,
+            reference_octets,
+            warnings,
+            self._plan(submission, to.e164) if submission.wish is not None or self._directory.quiet else None,
         )
 
     def _plan(self, submission: Submission, e164: str) -> Plan | None:
@@ -256,6 +253,39 @@ class Decider:
             reference_octets=reference_octets,
             keep_segments=(submission.max_segments or 0) if submission.truncate else 0,
         )
+
+
+def _head(asked: Submission, to: Recipient, sender: str, sender_kind: int, cut: Segmented, choice: Choice) -> Message:
+    callback = asked.callback
+    # By place: with so many names the call would cost five times as much, since Python makes a dict of them.
+    return Message(
+        "",
+        asked.account.id,
+        sender,
+        to.e164,
+        0,
+        0,
+        _OUT,
+        "sms",
+        asked.type,
+        sender_kind,
+        _E164,
+        cut.encoding,
+        len(cut.parts),
+        0,  # its reference
+        asked.at_most_once,
+        asked.flash,
+        True,  # a receipt is wanted
+        asked.entrance,
+        cut.entrance_data or asked.entrance_data,
+        asked.client_ref,
+        asked.tags,
+        asked.metadata,
+        None if callback is None else msgspec.json.encode(callback).decode(),
+        choice.route,
+        choice.reason,
+        to.region,
+    )
 
 
 def opted_out(recipient: str) -> RequestRejected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from heliograph.contracts import Acceptance, Changes, NewMessage, ReferenceKey, Store
 from heliograph.delivery.callers import Request
@@ -28,6 +29,11 @@ from heliograph.rules.lifecycle import fact_of
 from heliograph.rules.schedule import Plan
 
 __all__ = ["Decision", "Placing", "mostly"]
+
+_QUEUED = State.QUEUED
+_WAITING = Admission.WAITING
+_way_of = attrgetter("connector_id", "head.type", "head.account_id")
+_parts_of = attrgetter("parts")
 
 
 class Decision:
@@ -59,7 +65,7 @@ class Placing:
 
     def new_ids(self, drafts: Sequence[Draft | RequestRejected], now_us: int) -> list[str]:
         """An id for each draft that will be a message: consecutive, so that the first one tells all."""
-        count = sum(1 for draft in drafts if isinstance(draft, Draft))
+        count = list(map(type, drafts)).count(Draft)
         return self._ids.take(count, now_us) if count else []
 
     def place(
@@ -75,20 +81,24 @@ class Placing:
     ) -> None:
         """Places in lanes and rows for what was decided. ``lanes`` collects those that gave a permit."""
         node_id = self._store.node_id
+        admit = self._dispatch.admit
+        admitted, results, rows = decision.admitted, decision.results, decision.rows
+        facts, lives = changes.facts, changes.lives
         for draft in drafts:
             if isinstance(draft, RequestRejected):
-                decision.results.append(draft)
+                results.append(draft)
                 continue
-            message = self._message(draft, next(ids), now_us, changes)
-            connector_id, plan = draft.connector_id, draft.plan
+            reference = 0 if draft.reference_key is None else self._reference(draft, draft.reference_key, changes)
+            message = draft.message(next(ids), now_us, reference)
+            connector_id, plan, content = draft.connector_id, draft.plan, draft.content
             dates = () if plan is None else (self._date(decision, draft, plan, message, now_us),)
-            state, admission = State.QUEUED, Admission.WAITING
+            state, admission = _QUEUED, _WAITING
             if plan is not None and plan.send_us > now_us:  # it waits for its date: no lane hears of it before
                 state = State.SCHEDULED
                 progress = Progress(state=state, connector_id=connector_id, due_us=plan.send_us)
             else:
-                admission = self._dispatch.admit(connector_id, message, permit)
-                if admission is Admission.WAITING:
+                admission = admit(connector_id, message, permit)
+                if admission is _WAITING:
                     progress = Progress(connector_id=connector_id, due_us=AT_ONCE)
                 else:
                     progress = Progress(connector_id=connector_id, owner=node_id)
@@ -100,14 +110,12 @@ class Placing:
                     SegmentProgress(number=number, connector_id=connector_id)
                     for number in range(1, message.segments + 1)
                 ]
-            live = Live(message, progress, draft.parts, segments, draft.content, dates)
-            decision.admitted.append((live, admission))
-            decision.results.append(Accepted(message, progress, draft.warnings, dates[0] if dates else None))
-            decision.rows.append(
-                NewMessage(message, progress, draft.content, None if segments is None else tuple(segments))
-            )
-            changes.facts.append(fact_of(message, 1, state, now_us, connector_id))
-            changes.lives.append(live)
+            live = Live(message, progress, draft.parts, segments, content, dates)
+            admitted.append((live, admission))
+            results.append(Accepted(message, progress, draft.warnings, dates[0] if dates else None))
+            rows.append(NewMessage(message, progress, content, None if segments is None else tuple(segments)))
+            facts.append(fact_of(message, 1, state, now_us, connector_id))
+            lives.append(live)
 
     def _date(self, decision: Decision, draft: Draft, plan: Plan, message: Message, now_us: int) -> Schedule:
         schedule = plan.schedule(
@@ -127,24 +135,21 @@ class Placing:
         claim = None if key is None else claim_of(key, created(decision.results, ids), now_us)
         changes.acceptances.append(Acceptance(decision.rows, claim, schedules=decision.schedules, usage=decision.usage))
 
-    def _message(self, draft: Draft, message_id: str, now_us: int, changes: Changes) -> Message:
-        reference = 0
-        key = draft.reference_key
-        if key is not None:
-            limit = 0xFF if draft.reference_octets == 1 else 0xFFFF
-            reference = self._references.get(key, 0) % limit + 1
-            self._references[key] = changes.references[key] = reference
-        return draft.message(message_id, now_us, reference)
+    def _reference(self, draft: Draft, key: ReferenceKey, changes: Changes) -> int:
+        limit = 0xFF if draft.reference_octets == 1 else 0xFFFF
+        reference = self._references.get(key, 0) % limit + 1
+        self._references[key] = changes.references[key] = reference
+        return reference
 
 
 def mostly(drafts: Sequence[Draft | RequestRejected]) -> tuple[tuple[int, tuple[int, int]] | None, int]:
     """Where most segments of a large request will go, (connector_id, (class, account)), and how many they are."""
-    segments: Counter[tuple[int, tuple[int, int]]] = Counter()
-    for draft in drafts:
-        if isinstance(draft, Draft):
-            asked = draft.submission
-            segments[draft.connector_id, (asked.type, asked.account.id)] += len(draft.parts)
-    if not segments:
+    accepted = [draft for draft in drafts if type(draft) is Draft]
+    if not accepted:
         return None, 0
-    ((where, most),) = segments.most_common(1)
-    return where, most
+    ways = list(map(_way_of, accepted))
+    ((way, most),) = Counter(ways).most_common(1)
+    if most < len(accepted):
+        accepted = [draft for draft, one in zip(accepted, ways, strict=True) if one == way]
+    connector_id, kind, account_id = way
+    return (connector_id, (kind, account_id)), sum(map(len, map(_parts_of, accepted)))

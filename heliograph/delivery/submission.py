@@ -23,12 +23,13 @@ class Callback(Struct, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
 
 
-class Submission(Struct, frozen=True, gc=False, kw_only=True):
+class Submission(Struct, frozen=True, gc=False):
     """A message that somebody wants sent, as any entrance says it; nothing of it is decided yet.
 
     Exactly one of ``text`` and ``data`` is given. ``encoding`` is ``auto``, ``gsm7`` or ``ucs2``.
     ``smart_encoding`` None goes by the account; ``truncate``: a text of more than ``max_segments`` is cut off.
-    ``validity_s`` None is the default of the type. ``tags`` and ``metadata`` are JSON text.
+    ``validity_s`` None is the default of the type. ``tags`` and ``metadata`` are JSON text. ``like`` is, of one text
+    to many, what all of them have in common: they differ in ``to`` alone.
     """
 
     account: Account
@@ -53,6 +54,7 @@ class Submission(Struct, frozen=True, gc=False, kw_only=True):
     entrance_data: str | None = None
     wish: Wish | None = None
     """When it is to go; None: at once."""
+    like: Submission | None = None
 
 
 class Accepted(Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ AT_ONCE = 0
 """The ``due_us`` of what waits for nothing but its turn: no step of the wall clock can delay it."""
 
 
-class Message(Struct, frozen=True, gc=False, kw_only=True):
+class Message(Struct, frozen=True, gc=False):
     """What was accepted. Never changes.
 
     ``tags`` and ``metadata``, ``callback`` and ``entrance_data`` are JSON as text or None;

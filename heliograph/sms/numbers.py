@@ -64,13 +64,15 @@ def recipient(raw: str, default_region: str | None = None) -> Recipient:
     with ``+`` is read as it would be dialled there. Raises :class:`BadRecipient`.
     """
     plan = _plans.get(raw[:4])
+    if plan is None and default_region is None and (plan := _plans.get("+" + raw[:3])) is not None:
+        raw = "+" + raw
     if plan is None:
         if raw[:1] != "+":
             if default_region is not None:
                 return _read(raw, default_region)
             raw = raw.strip()
             raw = "+" + (raw[2:] if raw[:2] == "00" else raw.removeprefix("+"))
-        plan = _plans.get(raw[:4]) or _plan(raw[:4])
+        plan = _plan(raw[:4])
     match, verdicts = plan
     verdict = verdicts[match(raw).lastindex]
     if verdict is None:

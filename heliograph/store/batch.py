@@ -187,6 +187,10 @@ class Batch:
     def _merge_updates(self) -> None:
         updates = self.updates
         for at, call in enumerate(self._calls):
+            own = {update.message_id: update for update in call.updates}
+            if len(own) == len(call.updates) and updates.keys().isdisjoint(own):
+                updates.update(own)  # nearly always: no message twice
+                continue
             for update in call.updates:
                 before = updates.setdefault(update.message_id, update)
                 if before is update:

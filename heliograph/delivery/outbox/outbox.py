@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 from heliograph.contracts import Clock, Http, Store, Voice
 from heliograph.delivery.outbox.again import SecondTries
@@ -33,6 +34,8 @@ from heliograph.model import Endpoint, Fact, Live
 from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Outbox"]
+
+_account_of = attrgetter("account_id")
 
 
 class Outbox:
@@ -75,6 +78,8 @@ class Outbox:
         if facts:
             self._desk.recent.append((position, facts[0].at_us))
         by_account = self._desk.by_account
+        if by_account.keys().isdisjoint(map(_account_of, facts)):
+            return
         touched: set[Line] = set()
         known = len(lives)
         for index, fact in enumerate(facts):

@@ -51,6 +51,7 @@ _ENCODINGS = {int(one): one.word for one in Encoding}
 SEND_SCOPE = "messages:send"
 _ACCEPTED = State.QUEUED
 """The furthest that a message is when it is accepted; a replay tells what was told then."""
+_STATES_TOLD = {state: _STATES[min(state, _ACCEPTED)] for state in _STATES}
 _SCHEDULED = State.SCHEDULED.word
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _SLICE = 128
@@ -275,6 +276,7 @@ class Sending:
         self._bound(len(body.to), "to")
         fields = {name: getattr(body, name) for name in SendBody.__struct_fields__ if name != "to"}
         common = submission_of(SendBody(to="", **fields), principal, "rest_batch", self._private)
+        common = msgspec.structs.replace(common, like=common)
         return await self._sliced(body.to, lambda raw: self._to(raw, common))
 
     async def _sliced(self, items: Sequence[T], work: Callable[[T], R]) -> list[R]:
@@ -312,7 +314,7 @@ class Sending:
         message = accepted.message
         reply = SendReply(
             message.id,
-            _STATES[min(accepted.progress.state, _ACCEPTED)],
+            _STATES_TOLD[accepted.progress.state],
             _ENCODINGS[message.encoding],
             message.segments,
             message.recipient,
@@ -362,17 +364,18 @@ def submission_of(
         or body.time_zone is not None
     ):
         wish = wish_of(body.send_at, body.send_at_local, body.time_zone, body.deliver_within)
+    # With more names than these the call would cost five times as much: Python makes a dict of them.
     return Submission(
-        account=principal.account,
-        to=body.to,
-        sender=body.sender,
-        text=body.text,
-        data=data,
-        udh=udh,
-        type=kind,
-        encoding=body.encoding,
-        max_segments=body.max_segments,
-        smart_encoding=body.smart_encoding,
+        principal.account,
+        body.to,
+        body.sender,
+        body.text,
+        data,
+        udh,
+        kind,
+        body.encoding,
+        body.max_segments,
+        body.smart_encoding,
         truncate=truncate,
         validity_s=body.validity_s,
         client_ref=body.client_ref,

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from heliograph.contracts import NewMessage, Update
 from heliograph.model import Progress, State
-from heliograph.store.sqlite.rows import key_of
 
 __all__ = ["InFlight", "born_claimed"]
 
@@ -70,6 +69,10 @@ def _has_left(progress: Progress) -> bool:
     return progress.owner == 0 or progress.due_us is not None or progress.state >= _SENT
 
 
-def born_claimed(news: Iterable[NewMessage], node_id: int) -> list[int]:
+def born_claimed(news: Iterable[NewMessage], keys: Iterable[int], node_id: int) -> list[int]:
     """Keys of the new messages that a lane of this node has from birth."""
-    return [key_of(new.message.id) for new in news if new.progress.owner == node_id and new.progress.due_us is None]
+    return [
+        key
+        for key, new in zip(keys, news, strict=True)
+        if (progress := new.progress).owner == node_id and progress.due_us is None
+    ]

@@ -46,8 +46,8 @@ json_array(p.connector_id, p.sender, p.recipient, p.reference, p.reference_octet
 
 -- name: insert_narrow
 INSERT INTO messages (key, tail, account_id, sender, recipient, accepted_us, expires_us, direction, channel, type,
-    sender_kind, recipient_kind, encoding, segments, receipt_wanted, route, route_reason, country, network, state,
-    version, connector_id, owner, due_us, attempts)
+    sender_kind, recipient_kind, encoding, segments, receipt_wanted, entrance, route, route_reason, country, network,
+    state, version, connector_id, owner, due_us, attempts)
 VALUES {rows}
 
 -- name: insert_message

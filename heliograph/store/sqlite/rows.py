@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from msgspec import convert, defstruct
@@ -65,20 +66,21 @@ def key_at(time_us: int) -> int:
 
 
 # --- writing ------------------------------------------------------------------------------------
-# A message as a tuple: what is rare stands together, so that four comparisons tell a narrow row.
+# A message as a tuple: two comparisons tell a narrow row.
 _PLAIN = astuple(Message(id="", account_id=0, sender="", recipient="", accepted_us=0, expires_us=0))
 _FRESH = astuple(Progress())
 _AT = Message.__struct_fields__.index
 _SHORT, _WANTED, _ENTRANCE, _ROUTE, _PRICE = (
     _AT("reference"), _AT("receipt_wanted"), _AT("entrance"), _AT("route"), _AT("currency"),
 )  # fmt: skip
-_FLAGS = _PLAIN[_SHORT:_WANTED]
-_EXTRAS = _PLAIN[_ENTRANCE:_ROUTE]
-_UNPRICED = _PLAIN[_PRICE:]
+_NARROW = (*range(1, _SHORT), _WANTED, _ENTRANCE, *range(_ROUTE, _PRICE))
+_narrow_of = itemgetter(*_NARROW)
+_rare_of = itemgetter(*(at for at in range(1, len(_PLAIN)) if at not in _NARROW))
+_NOTHING_RARE = _rare_of(_PLAIN)
 _LATER = Progress.__struct_fields__.index("sent_us")
 _UNSENT = _FRESH[_LATER:]
 
-NARROW_WIDTH = 2 + (_SHORT - 1) + 1 + (_PRICE - _ROUTE) + _LATER
+NARROW_WIDTH = 2 + len(_NARROW) + _LATER
 FULL_WIDTH = 1 + len(_PLAIN) + len(_FRESH)
 TEXT_WIDTH = 2
 UPDATE_WIDTH = 3 + len(_FRESH)
@@ -106,15 +108,8 @@ class NewRows:
             number = int(fixed[0][1:], 32)
             key = number >> 32
             keys.append(key)
-            if (
-                fixed[_ENTRANCE:_ROUTE] == _EXTRAS
-                and fixed[_SHORT:_WANTED] == _FLAGS
-                and fixed[_PRICE:] == _UNPRICED
-                and progress[_LATER:] == _UNSENT
-            ):
-                narrow += (
-                    key, number & TAIL, *fixed[1:_SHORT], fixed[_WANTED], *fixed[_ROUTE:_PRICE], *progress[:_LATER],
-                )  # fmt: skip
+            if _rare_of(fixed) == _NOTHING_RARE and progress[_LATER:] == _UNSENT:
+                narrow += (key, number & TAIL, *_narrow_of(fixed), *progress[:_LATER])
             else:
                 full += (key, number & TAIL, *fixed[1:], *progress)
             kind, octets, udh_octets, key_id = astuple(new.content)

@@ -90,8 +90,7 @@ class Writer:
         news = batch.news()
         mark, born = None, []
         if news:
-            self._insert(db, news)
-            born = born_claimed(news, self.node_id)
+            born = born_claimed(news, self._insert(db, news), self.node_id)
             mark = self.flight.next_mark(born)
             if mark is not None:
                 db.execute(query("put_claimed_from"), (self.node_id, mark))
@@ -106,7 +105,8 @@ class Writer:
         db.execute("COMMIT")
         return born, mark, len(news), updated
 
-    def _insert(self, db: apsw.Connection, news: list[NewMessage]) -> None:
+    def _insert(self, db: apsw.Connection, news: list[NewMessage]) -> list[int]:
+        """Gives their keys."""
         rows = NewRows(news)
         write_flat(db, "insert_narrow", rows.narrow, NARROW_WIDTH)
         write_flat(db, "insert_message", rows.full, FULL_WIDTH)
@@ -123,6 +123,7 @@ class Writer:
                     if key in late
                 ],
             )
+        return rows.keys
 
     def _write_rows(self, db: apsw.Connection, rows: Rows) -> int:
         """Writes the rest; gives the outbox position of its facts."""
