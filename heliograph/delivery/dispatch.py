@@ -39,7 +39,7 @@ class Dispatch:
         self.lanes: dict[int, Lane] = {}
         self._strays = Strays(store, ledger, directory, clock)
         ledger.wires = self.wires
-        self.on_settled: Callable[[Batch, Live, SegmentSubmission, str, Connector], None] = _nobody
+        self.on_settled: Callable[[Batch, Connector, Sequence[tuple[SegmentSubmission, str]]], None] = _nobody
         self.on_receipts: Callable[[Connector, Sequence[ReceiptNews]], None] = _nobody
         self.on_inbound: Callable[[Connector, Sequence[InboundShort]], None] = _nobody
 
@@ -47,10 +47,6 @@ class Dispatch:
 
     async def add(self, connector: Connector) -> Lane:
         """Opens a lane for a connector, and starts it."""
-
-        def settled(batch: Batch, live: Live, submission: SegmentSubmission, raw_id: str) -> None:
-            self.on_settled(batch, live, submission, raw_id, connector)
-
         lane = self.lanes[connector.id] = Lane(
             connector,
             self._store,
@@ -59,7 +55,7 @@ class Dispatch:
             self._metrics,
             move=self._move,
             elsewhere=self._elsewhere,
-            settled=settled,
+            settled=self.on_settled,
             limits=self._limits,
             sandbox=self._directory.sandboxes.get(connector.id, 0),
         )
@@ -176,10 +172,9 @@ class Dispatch:
         self.on_receipts(connector, receipts)
 
     def late(self, connector: Connector, submissions: Sequence[tuple[SegmentSubmission, str]]) -> None:
-        batch = self._ledger.batch
-        for submission, raw_id in submissions:
+        for submission, _ in submissions:
             submission.late = True
-            self.on_settled(batch, submission.live, submission, raw_id, connector)
+        self.on_settled(self._ledger.batch, connector, submissions)
 
     def congested(self, connector: Connector, state: int) -> None:
         lane = self.lanes.get(connector.id)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 
-from heliograph.contracts import Changes, Clock, Committed, Correlation, Store, Update
+from heliograph.contracts import Changes, Clock, Committed, Store, Update
 from heliograph.delivery.errands import Errands
 from heliograph.errors import StoreError
 from heliograph.model import Live
@@ -186,17 +186,10 @@ class Ledger:
         changes.lives.append(live)
         changes.logged.extend(step.logged)
 
-    def submitted(
-        self, batch: Batch, live: Live, segment: int, connector_id: int, canonical: str, attempt: int
-    ) -> None:
-        """A carrier took a segment under an id: receipts will name it."""
-        message = live.message
-        batch.changes.correlations.append(
-            Correlation(connector_id, canonical, message.account_id, message.id, segment, attempt)
-        )
+    def forget_oldest(self) -> None:
+        """Bounds ``recent``: whoever adds to it calls this."""
         recent = self.recent
-        recent[connector_id, canonical] = (live, segment)
-        if len(recent) > _RECENT:
+        while len(recent) > _RECENT:
             del recent[next(iter(recent))]
 
     async def commit(self, batch: Batch, outcome: Committed | StoreError | None = None) -> None:

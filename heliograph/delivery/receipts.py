@@ -14,7 +14,17 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from heliograph.contracts import FAULTS, Clock, Connector, Orphan, ReceiptNews, SegmentSubmission, Store, Unreadable
+from heliograph.contracts import (
+    FAULTS,
+    Clock,
+    Connector,
+    Correlation,
+    Orphan,
+    ReceiptNews,
+    SegmentSubmission,
+    Store,
+    Unreadable,
+)
 from heliograph.delivery.errands import Errands
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.errors import StoreError
@@ -90,28 +100,37 @@ class Receipts:
         if unknown:
             self._errands.start(self._look_up(connector, unknown, now_us))
 
-    def settled(
-        self, batch: Batch, live: Live, submission: SegmentSubmission, raw_id: str, connector: Connector
-    ) -> None:
-        """A carrier took a segment: its id will come back in receipts, or has come back already."""
-        if not raw_id:
-            return
-        segment = _WHOLE if submission.whole else submission.number
-        if submission.late:
-            self._answered_late(batch, submission, raw_id, connector.id)
-        elif submission.whole:
-            _went_along(batch, submission, raw_id, connector.id)
-        canonical = connector.canonical(raw_id)[0]
-        self._ledger.submitted(batch, live, segment, connector.id, canonical, submission.attempt)
-        if self._parked:
-            parked = self._parked.pop((connector.id, canonical), None)
-            if parked is not None:
-                receipt, arrived_us = parked
-                self._unpark(connector, receipt)
-                self._apply(batch, connector, receipt, live, segment, arrived_us)
-                if receipt.state >= END:
-                    self._ledger.recent.pop((connector.id, canonical), None)
-                    self._metrics.receipts((live.message.accepted_us,), arrived_us)
+    def settled(self, batch: Batch, connector: Connector, taken: Sequence[tuple[SegmentSubmission, str]]) -> None:
+        """A carrier took segments: the ids that it gave them will come back in receipts, or have come already."""
+        connector_id, canonical_of = connector.id, connector.canonical
+        correlations, recent, parked = batch.changes.correlations, self._ledger.recent, self._parked
+        for submission, raw_id in taken:
+            if not raw_id:
+                continue
+            live = submission.live
+            message = live.message
+            segment = _WHOLE if submission.whole else submission.number
+            if submission.late:
+                self._answered_late(batch, submission, raw_id, connector_id)
+            elif submission.whole:
+                _went_along(batch, submission, raw_id, connector_id)
+            canonical = canonical_of(raw_id)[0]
+            correlations.append(
+                Correlation(connector_id, canonical, message.account_id, message.id, segment, submission.attempt)
+            )
+            recent[connector_id, canonical] = (live, segment)
+            if parked and (connector_id, canonical) in parked:
+                self._met(batch, connector, live, segment, canonical)
+        self._ledger.forget_oldest()
+
+    def _met(self, batch: Batch, connector: Connector, live: Live, segment: int, canonical: str) -> None:
+        """A receipt that came before the response."""
+        receipt, arrived_us = self._parked[connector.id, canonical]
+        self._unpark(connector, receipt)
+        self._apply(batch, connector, receipt, live, segment, arrived_us)
+        if receipt.state >= END:
+            self._ledger.recent.pop((connector.id, canonical), None)
+            self._metrics.receipts((live.message.accepted_us,), arrived_us)
 
     def _answered_late(self, batch: Batch, submission: SegmentSubmission, raw_id: str, connector_id: int) -> None:
         """What was told as unknown was taken: the attempt says so, and no state moves by it.

@@ -23,8 +23,8 @@ from heliograph.rules.delays import bucket_of
 
 __all__ = ["Advance", "News", "advance", "come_due", "fact_of", "fold_segments"]
 
-_DELIVERED = State.DELIVERED
-_SENT = State.SENT
+_DELIVERED = int(State.DELIVERED)
+_SENT = int(State.SENT)
 _UNKNOWN_ERRORS = (None, "outcome_unknown", "receipt_missing")
 """The errors of messages that ended as unknown; any other end has one of its own."""
 
@@ -115,7 +115,7 @@ def fact_of(
         message.id,
         message.account_id,
         sequence,
-        int(state),
+        state,
         at_us,
         corrects,
         connector_id,

@@ -12,6 +12,7 @@ __all__ = ["FOREIGN_PROTOCOLS", "FrameReader"]
 
 _length_at: Final = Struct(">I").unpack_from
 _sequence_at: Final = Struct(">I").unpack_from
+_LENGTHS: Final = range(c.HEADER_OCTETS, c.FRAME_OCTETS_MAX + 1)
 
 FOREIGN_PROTOCOLS: Final[dict[bytes, str]] = {
     b"GET ": "HTTP",
@@ -68,11 +69,11 @@ class FrameReader:
         elif self.broken is not None:
             return []
         frames: list[bytes] = []
-        at = 0
-        size = len(octets)
-        while size - at >= 4:
-            (length,) = _length_at(octets, at)
-            if not 16 <= length <= 65552:
+        at, size = 0, len(octets)
+        last, length_at, lengths = size - 4, _length_at, _LENGTHS
+        while at <= last:
+            (length,) = length_at(octets, at)
+            if length not in lengths:
                 self._break(octets, at, length)
                 return frames
             end = at + length

@@ -321,11 +321,11 @@ class Session:
         for frame in frames:
             _, command_id, status, sequence_number = _header_of(frame)
             if command_id in _ANSWERS:
-                if not status and sequence_number in pending:
+                if not status and (entry := pending.get(sequence_number)) is not None:
                     message_id = decode_message_id(frame)
                     if message_id is not None:
-                        context = pending.pop(sequence_number)[1]
-                        responses.append(Response(context, 0, message_id, {}, sequence_number))
+                        del pending[sequence_number]
+                        responses.append(Response(entry[1], 0, message_id, {}, sequence_number))
                         continue
             elif command_id in _MESSAGES and command_id in may_receive:
                 pdu: Pdu | None

@@ -187,20 +187,15 @@ class Batch:
     def _merge_updates(self) -> None:
         updates = self.updates
         for at, call in enumerate(self._calls):
-            own = {update.message_id: update for update in call.updates}
-            if len(own) == len(call.updates) and updates.keys().isdisjoint(own):
-                updates.update(own)  # nearly always: no message twice
-                continue
             for update in call.updates:
-                before = updates.setdefault(update.message_id, update)
-                if before is update:
-                    continue
-                if before.progress.version == update.base_version and before.account_id == update.account_id:
-                    updates[update.message_id] = Update(
-                        update.message_id, update.account_id, before.base_version, update.progress
-                    )
+                message_id = update.message_id
+                before = updates.get(message_id)
+                if before is None:
+                    updates[message_id] = update
+                elif before.progress.version == update.base_version and before.account_id == update.account_id:
+                    updates[message_id] = Update(message_id, update.account_id, before.base_version, update.progress)
                 else:
-                    self._drop_stale(at, update.message_id)
+                    self._drop_stale(at, message_id)
 
     def _drop_stale(self, at: int, message_id: str) -> None:
         self.answers[at].stale.add(message_id)

@@ -38,7 +38,7 @@ from heliograph.telemetry.metrics import Metrics
 
 __all__ = ["Lane"]
 
-_SENT = State.SENT
+_SENT = int(State.SENT)
 
 _LONGEST_HOLD_S = 120.0
 """A retry that is due sooner waits in memory; a later one goes back to the store."""
@@ -66,7 +66,7 @@ class Lane:
         *,
         move: Callable[[Batch, Live, int], None],
         elsewhere: Callable[[Live, int], int | None],
-        settled: Callable[[Batch, Live, SegmentSubmission, str], None],
+        settled: Callable[[Batch, Connector, Sequence[tuple[SegmentSubmission, str]]], None],
         limits: LaneLimits,
         sandbox: int = 0,
     ) -> None:
@@ -375,22 +375,24 @@ class Lane:
     def outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """What became of submissions. The connector's one call of this turn."""
         now_us = self._clock.now_us()
-        connector_id, is_last_news = self.connector.id, not self.connector.wants_receipts
-        batch, apply, settled = self._ledger.batch, self._ledger.apply, self._settled
-        taken: list[SegmentSubmission] = []
+        connector_id = self.connector.id
+        batch, apply = self._ledger.batch, self._ledger.apply
+        taken: list[tuple[SegmentSubmission, str]] = []
         for outcome in outcomes:
             submission = outcome.submission
             if outcome.failure is None and not outcome.unknown and not outcome.never_written:
-                live, number = submission.live, submission.number
                 raw_id = outcome.carrier_message_id or ""
-                apply(batch, live, News(number, _SENT, now_us, connector_id, raw_id, 0, None, submission.attempt))
-                taken.append(submission)
-                settled(batch, live, submission, raw_id)
-                if is_last_news:
-                    apply(batch, live, News(number, State.UNKNOWN, now_us, connector_id))
+                news = News(submission.number, _SENT, now_us, connector_id, raw_id, 0, None, submission.attempt)
+                apply(batch, submission.live, news)
+                taken.append((submission, raw_id))
             else:
                 self._set_back(batch, outcome, now_us)
-        self._leave(taken)
+        if taken:
+            self._leave([submission for submission, _ in taken])
+            self._settled(batch, self.connector, taken)
+            if not self.connector.wants_receipts:  # no news will come
+                for submission, _ in taken:
+                    apply(batch, submission.live, News(submission.number, State.UNKNOWN, now_us, connector_id))
         self.plan_turn()
 
     def congested(self, state: int) -> None:
