@@ -130,9 +130,9 @@ class Intake:
         asked_for: list[Callable[[], Awaitable[object]]] = []
         if submissions and submissions[0].account.id < 0 and self.on_sandbox is not None:
             asked_for.append(partial(self.on_sandbox, submissions[0].account.id))
-        if self.on_callback is not None:
-            accounts = {one.account.id for one in submissions if one.callback is not None}
-            asked_for.extend(partial(self.on_callback, account_id) for account_id in accounts)
+        called = [one.account.id for one in submissions if one.callback is not None]
+        if called and self.on_callback is not None:
+            asked_for.extend([partial(self.on_callback, account_id) for account_id in set(called)])
         return asked_for
 
     async def _prepare(self, request: Request, asked_for: Sequence[Callable[[], Awaitable[object]]]) -> None:

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
 import httptools
+from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from heliograph.access.unseen import Unseen
@@ -49,9 +50,6 @@ class HttpLimits:
     idle_timeout_s: float = 75.0
 
 
-_STATUS_LINES: Final[dict[int, bytes]] = {}
-
-
 class _Phase(Enum):
     """What a connection waits for."""
 
@@ -68,36 +66,47 @@ class _Nobody:
     def set(self) -> None: ...
 
 
-class _Straight:
+class _Straight(Struct, eq=False):
     """A request at a door, standing where uvicorn keeps its cycle (and reads and sets some of the same fields)."""
 
-    __slots__ = (
-        "authorization",
-        "chunks",
-        "disconnected",
-        "door",
-        "held",
-        "idempotency_key",
-        "keep_alive",
-        "octets",
-        "origin",
-        "response_complete",
-        "whole",
-    )
-    message_event = _Nobody()
+    message_event: ClassVar = _Nobody()
 
-    def __init__(self, door: Door, keep_alive: bool) -> None:
-        self.door = door
-        self.keep_alive = keep_alive
-        self.authorization: bytes | None = None
-        self.idempotency_key: bytes | None = None
-        self.origin: bytes | None = None
-        self.chunks: list[bytes] = []
-        self.octets = 0
-        self.disconnected = False
-        self.response_complete = False
-        self.held = False
-        self.whole = False
+    door: Door
+    keep_alive: bool
+    authorization: bytes | None
+    idempotency_key: bytes | None
+    origin: bytes | None
+    chunks: list[bytes] = []
+    octets: int = 0
+    disconnected: bool = False
+    response_complete: bool = False
+    held: bool = False
+    whole: bool = False
+
+
+class _Heads:
+    """The beginnings of answers, up to their length: the same for all until uvicorn writes another date."""
+
+    __slots__ = ("_defaults", "_known")
+
+    def __init__(self) -> None:
+        self._defaults: object = None
+        self._known: dict[tuple[int, bytes], bytes] = {}
+
+    def of(self, status: int, media_type: bytes, defaults: list[tuple[bytes, bytes]]) -> bytes:
+        """``defaults``: the headers that every answer has, another list with each change."""
+        if self._defaults is not defaults:
+            self._defaults, self._known = defaults, {}
+        head = self._known.get((status, media_type))
+        if head is None:
+            line = b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())
+            fields = [(b"content-type", media_type), *defaults]
+            head = b"\r\n".join([line, *(b"%s: %s" % field for field in fields), b"content-length: "])
+            self._known[status, media_type] = head
+        return head
+
+
+_heads: Final = _Heads()
 
 
 class Connection(HttpToolsProtocol):
@@ -140,12 +149,12 @@ class Connection(HttpToolsProtocol):
         self._write(refusal(error), keep_alive=False)
 
     def _write(self, reply: Reply, *, keep_alive: bool) -> None:
-        parts = [_status_line(reply.status), b"content-type: ", reply.media_type]
-        for name, value in (*self.server_state.default_headers, *reply.headers):
-            parts += (b"\r\n", name, b": ", value)
-        parts.append(b"\r\ncontent-length: %d\r\n" % len(reply.body))
-        parts += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", reply.body)
-        self.transport.write(b"".join(parts))
+        body, more = reply.body, b""
+        if reply.headers or not keep_alive:
+            fields = reply.headers if keep_alive else (*reply.headers, (b"connection", b"close"))
+            more = b"".join([b"%s: %s\r\n" % field for field in fields])
+        head = _heads.of(reply.status, reply.media_type, self.server_state.default_headers)
+        self.transport.write(b"%s%d\r\n%s\r\n%s" % (head, len(body), more, body))
         if not keep_alive:
             self.transport.close()
 
@@ -153,47 +162,46 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self.url = b""
-        self.expect_100_continue = False
         self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         door = self.doors.get(self.url)
         self._enter(_Phase.BODY)
-        if door is not None and self._is_usual():
-            self._enter_door(door)
-        else:
-            self._enter_application()
+        if door is not None:
+            headers = dict(self.headers)
+            if self._is_usual(headers):
+                self._enter_door(door, headers)
+                return
+        self._enter_application()
 
-    def _is_usual(self) -> bool:
+    def _is_usual(self, headers: Mapping[bytes, bytes]) -> bool:
         parser = self.parser
         return (
             (self.cycle is None or self.cycle.response_complete)
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
-            and not self.expect_100_continue
+            and b"expect" not in headers
             and not parser.should_upgrade()
         )
 
     def _enter_application(self) -> None:
-        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        url, headers = self.url, self.headers
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expect
-        self.headers += headers
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
         super().on_headers_complete()
 
-    def _enter_door(self, door: Door) -> None:
-        one = _Straight(door, self.parser.should_keep_alive())
+    def _enter_door(self, door: Door, headers: Mapping[bytes, bytes]) -> None:
+        get = headers.get
+        one = _Straight(
+            door, self.parser.should_keep_alive(), get(b"authorization"), get(b"idempotency-key"), get(b"origin")
+        )
         self.cycle = cast(Any, one)
-        declared = 0
-        for name, value in self.headers:
-            if name == b"authorization":
-                one.authorization = value
-            elif name == b"idempotency-key":
-                one.idempotency_key = value
-            elif name == b"content-length":
-                declared = int(value)
-            elif name == b"origin":
-                one.origin = value
+        declared = int(get(b"content-length", 0))
         if declared > door.most_octets:
             self._bar(one, declared)
 
@@ -317,10 +325,3 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self.transport.abort()
-
-
-def _status_line(status: int) -> bytes:
-    line = _STATUS_LINES.get(status)
-    if line is None:
-        line = _STATUS_LINES[status] = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
-    return line
