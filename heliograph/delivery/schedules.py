@@ -16,7 +16,7 @@ from heliograph.delivery.dispatch import Dispatch
 from heliograph.delivery.idempotency import claim_of, earlier
 from heliograph.delivery.ledger import Batch, Ledger
 from heliograph.delivery.submission import IdempotencyKey
-from heliograph.errors import RequestRejected, StoreBusy, StoreError
+from heliograph.errors import MessageUnreadable, RequestRejected, StoreBusy, StoreError
 from heliograph.model import Live, Schedule, State
 from heliograph.rules.lifecycle import News, fact_of
 from heliograph.rules.schedule import Plan, Wish, plan, read_again
@@ -201,8 +201,11 @@ class Schedules:
     # --- common ------------------------------------------------------------------------------------
 
     async def _find(self, account_id: int, message_id: str) -> Live:
+        """Raises ``RequestRejected`` (404), ``MessageUnreadable`` where it is there and cannot be worked with."""
         live = (await self._store.live([(account_id, message_id)])).get(message_id)
         if live is None:
+            if await self._store.message(account_id, message_id) is not None:
+                raise MessageUnreadable(message_id)
             raise RequestRejected(
                 "not_found", "There is no message of this id: GET /v1/messages lists yours.", status=404
             )

@@ -85,6 +85,19 @@ async def test_a_lane_gets_the_neighbours_of_a_damaged_message(
     await until(lambda: about(told) == {("messages", bad.message.id, False)})
 
 
+async def test_fewer_than_asked_for_means_that_no_more_wait(
+    store: Store, make: Make, damager: Damager, told: list[Unreadable]
+) -> None:
+    news = [make.waiting() for _ in range(6)]
+    await store.commit(make.accept(*news))
+    for bad in news[:3]:
+        await damager.message(bad, "encoding", 99)
+    claimed = await store.claim(1, 1, 1, now_us=NOW, limit=2)
+    assert [live.message.id for live, _ in claimed] == [new.message.id for new in news[3:5]]
+    assert [live.message.id for live, _ in await store.claim(1, 1, 1, now_us=NOW, limit=2)] == [news[5].message.id]
+    await until(lambda: len(about(told)) == 3)
+
+
 async def test_what_is_set_aside_is_not_met_again(
     store: Store, make: Make, damager: Damager, told: list[Unreadable]
 ) -> None:

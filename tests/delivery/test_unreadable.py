@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from heliograph.contracts import SET_ASIDE, Changes, InboundPart, Orphan
+from heliograph.errors import MessageUnreadable, RequestRejected
 from heliograph.model import State
 from tests.delivery.support import HandClock, House, MemoryCarrier, house
 
@@ -98,6 +99,30 @@ async def test_a_message_whose_row_is_damaged_is_set_aside_and_its_neighbours_ar
     async with house(path, [MemoryCarrier(1)]) as here:
         assert owner_of(path, bad) == SET_ASIDE
         assert counted(here) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "sql"),
+    [
+        ("hello", "UPDATE messages SET encoding = 99 WHERE key = ?"),
+        (LONG, "UPDATE segments SET state = 99 WHERE number = 1 AND key = ?"),
+    ],
+)
+async def test_what_cannot_be_read_can_neither_be_canceled_nor_moved_and_is_not_said_to_be_missing(
+    tmp_path: Path, text: str, sql: str
+) -> None:
+    path = tmp_path / "s.db"
+    (bad,) = await left_waiting(path, [text])
+    carrier = MemoryCarrier(1)
+    carrier.bound = False
+    async with house(path, [carrier]) as here:
+        damage(path, bad, sql)
+        schedules = here.pipeline.schedules
+        with pytest.raises(MessageUnreadable):
+            await schedules.cancel(1, bad, None)
+        with pytest.raises(RequestRejected) as missing:
+            await schedules.cancel(1, "m0000000000000000001", None)
+        assert missing.value.code == "not_found"
 
 
 async def test_after_a_crash_a_damaged_row_of_a_wire_makes_all_of_it_doubtful(tmp_path: Path) -> None:

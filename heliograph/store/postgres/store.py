@@ -285,6 +285,18 @@ class PostgresStore(Configuration, Secrets, Care):
         self, connector_id: int, type: int, account_id: int, *, now_us: int, limit: int
     ) -> list[tuple[Live, Content | None]]:
         """Takes up to ``limit`` due, unclaimed messages for this node, oldest first."""
+        found: list[tuple[Live, Content | None]] = []
+        while wanted := limit - len(found):
+            taken, there = await self._claim(connector_id, type, account_id, now_us, wanted)
+            found += taken
+            if there < wanted:
+                break
+        return found
+
+    async def _claim(
+        self, connector_id: int, type: int, account_id: int, now_us: int, limit: int
+    ) -> tuple[list[tuple[Live, Content | None]], int]:
+        """What can be read of those that it takes, and how many these are."""
         faults = self._faults.of_claim()
         async with self._claiming:
             self._ready()
@@ -299,7 +311,7 @@ class PostgresStore(Configuration, Secrets, Care):
                 self._claimed.written = least
             self._claimed.owned.update(live.message.id for live, _ in taken)
         whole = {live.message.id for live in await self._complete([live for live, _ in taken], faults)}
-        return [(live, content) for live, content in taken if live.message.id in whole]
+        return [(live, content) for live, content in taken if live.message.id in whole], len(rows)
 
     async def _give_strays_back(self) -> None:
         """After a claim whose answer was lost: what the database says is ours, and we know nothing of."""

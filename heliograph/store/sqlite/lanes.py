@@ -28,18 +28,22 @@ def claim(
     now_us: int,
     limit: int,
 ) -> list[tuple[Live, Content | None]]:
-    """Takes the messages that are due longest."""
+    """Takes the messages that are due longest: as many as asked for, where so many can be read."""
+    found: list[tuple[Live, Content | None]] = []
     db.execute("BEGIN IMMEDIATE")
-    keys = ask(db, "claimable", (connector_id, kind, account_id, now_us, limit))
-    if not keys:
-        db.execute("ROLLBACK")
-        return []
-    taken = json.dumps(keys)
-    db.execute(query("claim"), (node_id, taken))
-    lives, _ = messages(db, faults.of_claim(), "claimed", (taken,), whole_of, alone="one_record")
-    add_schedules(db, faults, lives)
+    while wanted := limit - len(found):
+        keys = ask(db, "claimable", (connector_id, kind, account_id, now_us, wanted))
+        if not keys:
+            break
+        taken = json.dumps(keys)
+        db.execute(query("claim"), (node_id, taken))
+        lives, _ = messages(db, faults.of_claim(), "claimed", (taken,), whole_of, alone="one_record")
+        add_schedules(db, faults, lives)
+        found += [(live, live.content) for live in lives]
+        if len(keys) < wanted:
+            break
     db.execute("COMMIT")
-    return [(live, live.content) for live in lives]
+    return found
 
 
 def release(
