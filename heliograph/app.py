@@ -48,7 +48,14 @@ from heliograph.delivery.rescue import RescueSettings
 from heliograph.delivery.standard_webhooks import StandardWebhooks
 from heliograph.delivery.tails import Tails
 from heliograph.delivery.webhooks import Webhooks
-from heliograph.errors import ConfigError, ConfigFault, HeliographError, SecretLocked, StoreError
+from heliograph.errors import (
+    ConfigError,
+    ConfigFault,
+    ConfigurationUnreadable,
+    HeliographError,
+    SecretLocked,
+    StoreError,
+)
 from heliograph.furnishing import Furnishing
 from heliograph.ingress.rest import Services, build
 from heliograph.ingress.rest.cursors import CURSOR_KEYS, Cursors
@@ -87,6 +94,8 @@ class Heliograph:
         self.readiness = Readiness(self.clock)
         self._locked: str | None = None
         """Why endpoints could not be loaded since they changed ("": not tried yet); None: they are."""
+        self._damage: tuple[str, str, str] | None = None
+        """What could not be read of the configuration at the last look: table, row, and why."""
         self._looked = -1
         """The version of the configuration that endpoints were last loaded for."""
         self._watch: asyncio.Task[None] | None = None
@@ -350,13 +359,26 @@ class Heliograph:
 
     async def _look(self) -> None:
         """Reads what another process may have changed."""
-        await self.keys.refresh()
-        if self.keys.version != self._looked:
-            self._looked = self.keys.version
-            self._locked = self._locked or ""
-        if self._locked is not None:
-            await self._load_again()
+        damage: tuple[str, str, str] | None = None
+        try:
+            await self.keys.refresh()
+            if self.keys.version != self._looked:
+                self._looked = self.keys.version
+                self._locked = self._locked or ""
+            if self._locked is not None:
+                await self._load_again()
+        except ConfigurationUnreadable as error:
+            damage = (error.table, error.name, str(error))
+        self._tell_of_damage(damage)
         await self.following.look()
+
+    def _tell_of_damage(self, found: tuple[str, str, str] | None) -> None:
+        """The store answers, and what was read before it was damaged goes on: the journal hears of it once."""
+        before, self._damage = self._damage, found
+        if found is not None and found != before:
+            journal.configuration_faulty(*found)
+        elif found is None and before is not None:
+            journal.configuration_mended(*before[:2])
 
     async def _take_accounts(self, accounts: Accounts) -> None:
         """Whatever asks for a key again may do so at any time: what its account needs is here before the key is."""

@@ -14,6 +14,7 @@ from enum import Enum
 __all__ = [
     "ConfigError",
     "ConfigFault",
+    "ConfigurationUnreadable",
     "HeliographError",
     "MessageUnreadable",
     "RequestRejected",
@@ -111,6 +112,18 @@ class MessageUnreadable(StoreError):
     def __init__(self, message_id: str) -> None:
         self.message_id = message_id
         super().__init__(f"the row of the message {message_id} cannot be read: heliograph store check says why")
+
+
+class ConfigurationUnreadable(StoreError):
+    """An account, a credential or a webhook is damaged in the store: what it said is not guessed.
+
+    ``why`` holds nothing of the row.
+    """
+
+    def __init__(self, table: str, name: str, why: str) -> None:
+        self.table = table
+        self.name = name
+        super().__init__(f"the row {name} of {table} cannot be read ({why})")
 
 
 class StoreInUse(StoreError):

@@ -6,6 +6,7 @@ from typing import Final
 
 from heliograph.errors import (
     ConfigError,
+    ConfigurationUnreadable,
     RequestRejected,
     StoreBusy,
     StoreError,
@@ -29,6 +30,7 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (StoreInUse, "stop the other server first"),
     (StoreOutdated, "run heliograph store migrate"),
     (StoreBusy, "try again in a moment"),
+    (ConfigurationUnreadable, "mend it or restore a backup, as A row is unreadable in docs/runbook.md says"),
     (StoreError, "heliograph store check tells more"),
 )
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from heliograph.contracts import FAULTS, SET_ASIDE, OutboxPage, StoreCheck, Unreadable
+from heliograph.errors import ConfigurationUnreadable
 from heliograph.model import (
     AddressKind,
     Content,
@@ -34,6 +35,7 @@ __all__ = [
     "check_kinds",
     "check_segments",
     "check_text",
+    "configured",
     "worded",
 ]
 
@@ -102,6 +104,21 @@ def check_text(content: Content | None) -> None:
     """Raises where a content that is text is none."""
     if content is not None and content.kind == ContentKind.TEXT:
         content.octets.decode()
+
+
+def configured(table: str, rows: Iterable[R], decode: Callable[[R], T], name: Callable[[int], object]) -> list[T]:
+    """What configures the server, from its rows: all of it. ``name`` gives the id of the row at that place.
+
+    Raises :class:`ConfigurationUnreadable` for a row that cannot be read: without its key, its limits or its webhook
+    an account would be another one.
+    """
+    found: list[T] = []
+    try:
+        for row in rows:
+            found.append(decode(row))
+    except FAULTS as error:
+        raise ConfigurationUnreadable(table, str(name(len(found))), worded(error)) from error
+    return found
 
 
 class Faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import apsw
 import pytest
 
 from heliograph.access.sealing import KeyFile
@@ -232,3 +233,15 @@ def test_the_configuration_may_be_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
     assert run("config", "check").code == 0
+
+
+def test_a_server_does_not_start_with_a_damaged_account_and_names_its_row(run: Run, config: Path) -> None:
+    make_key(run, config)
+    db = apsw.Connection(str(config.parent / "store.db"))
+    db.execute("UPDATE accounts SET settings = '{'")
+    db.close()
+    for command in ("serve", "store check", "keys list"):
+        told = run(*command.split(), "--config", config)
+        assert told.code == 1
+        assert "the row 1 of accounts cannot be read (JSONDecodeError)" in told.out + told.err
+    assert told.err.endswith("as A row is unreadable in docs/runbook.md says.\n")

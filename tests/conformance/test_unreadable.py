@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import apsw
@@ -11,11 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from heliograph.contracts import SET_ASIDE, Changes, ListFilter, NewMessage, Store, Unreadable
-from heliograph.errors import MessageUnreadable
-from heliograph.model import Content, ContentKind, Direction, State
+from heliograph.errors import ConfigurationUnreadable, MessageUnreadable
+from heliograph.model import Content, ContentKind, Credential, Direction, State
+from tests.accounts import ensure_account
 from tests.conformance.stores import StoreKind
 from tests.conformance.test_schedules import accept, date, dated
 from tests.conformance.values import HOUR, NOW, Make
+from tests.keys import keep_key
 from tests.store.settling import settled
 
 
@@ -283,3 +286,23 @@ async def test_a_long_message_of_a_handset_has_no_segments_and_is_whole(
     assert set(await store.live([(1, new.message.id)])) == {new.message.id}
     assert all(finding.ok for finding in await store.check())
     assert told == []
+
+
+@pytest.mark.parametrize("table", ["accounts", "keys"])
+async def test_a_damaged_account_or_key_is_named_and_nothing_is_guessed(
+    store: Store, damager: Damager, table: str
+) -> None:
+    for name in ("one", "two"):
+        account = await ensure_account(store, name, NOW)
+        key = Credential(
+            id=0, account_id=account.id, prefix=f"hg_live_{name}", hash=name.encode().ljust(32), scopes=(),
+            created_us=NOW, expires_us=None,
+        )  # fmt: skip
+        await keep_key(store, key)
+    assert all(finding.ok for finding in await store.check())
+    name = table if damager.sqlite or table == "accounts" else "api_keys"
+    await damager.run(f"UPDATE {name} SET settings = '{{' WHERE id = 2")
+    words = f"the row 2 of {name} cannot be read (JSONDecodeError)"
+    with pytest.raises(ConfigurationUnreadable, match=re.escape(words)):
+        await (store.accounts() if table == "accounts" else store.keys())
+    assert [finding.what for finding in await store.check() if not finding.ok] == [words]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import asyncpg
 from msgspec.structs import astuple, replace
@@ -15,9 +15,12 @@ from heliograph.model import Account, AuditEntry, ConfigObject, Credential
 from heliograph.store.postgres.connection import Connection, translated
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.reads import Reads
+from heliograph.store.unreadable import configured
 from heliograph.store.versions import MadeAccounts, configures, end_of, next_version
 
-__all__ = ["Administering", "account_of", "put_audit"]
+__all__ = ["Administering", "account_of", "credential_of", "put_audit", "read_configured"]
+
+T = TypeVar("T")
 
 _TAKEN: tuple[type[BaseException], ...] = (asyncpg.UniqueViolationError,)
 
@@ -56,21 +59,21 @@ class Administering(Reads):
 
     async def credentials(self, kind: str) -> list[Credential]:
         """Credentials of a kind, oldest first."""
-        return [_credential_of(row) for row in await self._fetch("credentials", kind)]
+        return read_configured("api_keys", await self._fetch("credentials", kind), credential_of)
 
     async def logins(self, kind: str, name: str) -> list[Credential]:
         """Credentials of a kind that are called this, oldest first."""
-        return [_credential_of(row) for row in await self._fetch("logins", kind, name)]
+        return read_configured("api_keys", await self._fetch("logins", kind, name), credential_of)
 
     async def publishable(self, hash: bytes) -> Credential | None:
         """The token whose text has this hash."""
-        rows = await self._fetch("publishable", hash)
-        return _credential_of(rows[0]) if rows else None
+        found = read_configured("api_keys", await self._fetch("publishable", hash), credential_of)
+        return found[0] if found else None
 
     async def publishable_of(self, account_id: int, *, begins: str, before: str, limit: int) -> list[Credential]:
         """Tokens of an account, the greatest name first."""
         rows = await self._fetch("publishable_of", account_id, begins, end_of(begins, before), limit)
-        return [_credential_of(row) for row in rows]
+        return read_configured("api_keys", rows, credential_of)
 
     async def open_publishable(self, account_id: int, now_us: int) -> int:
         """How many of an account are neither revoked nor expired."""
@@ -93,6 +96,11 @@ class Administering(Reads):
         return int(status.rsplit(" ", 1)[1])
 
 
+def read_configured(table: str, rows: list[Any], decode: Callable[[Any], T]) -> list[T]:
+    """What configures the server, from rows with an id. Raises :class:`heliograph.errors.ConfigurationUnreadable`."""
+    return configured(table, rows, decode, lambda at: rows[at]["id"])
+
+
 def account_of(row: Any) -> Account:
     """An account from its row."""
     return Account(**{**dict(row), "settings": json.loads(row["settings"])})
@@ -103,7 +111,8 @@ def _settings_of(account: Account) -> tuple[Any, ...]:
     return *astuple(account)[3:7], json.dumps(dict(account.settings))
 
 
-def _credential_of(row: Any) -> Credential:
+def credential_of(row: Any) -> Credential:
+    """A credential from its row."""
     lists = {"scopes": tuple(row["scopes"]), "addresses": tuple(row["addresses"])}
     return Credential(**{**dict(row), **lists, "settings": json.loads(row["settings"])})
 

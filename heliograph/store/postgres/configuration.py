@@ -9,14 +9,14 @@ from msgspec.structs import astuple
 
 from heliograph.contracts import OPTED_OUT, OptOutTrail, Sealer
 from heliograph.model import Account, Credential, Endpoint, OptOut
-from heliograph.store.postgres.administration import Administering, account_of, put_audit
+from heliograph.store.postgres.administration import Administering, account_of, put_audit, read_configured
 from heliograph.store.postgres.connection import translated
 from heliograph.store.postgres.optouts import OptOutFilter
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.rows import columns
 from heliograph.store.sealing import open_endpoint
 
-__all__ = ["Configuration"]
+__all__ = ["Configuration", "endpoint_of"]
 
 _OPT_OUTS_A_STATEMENT = 5_000
 
@@ -50,7 +50,7 @@ class Configuration(Administering):
 
     async def accounts(self) -> list[Account]:
         """All accounts."""
-        return [account_of(row) for row in await self._fetch("accounts")]
+        return read_configured("accounts", await self._fetch("accounts"), account_of)
 
     async def ensure_connectors(self, names: Sequence[str]) -> dict[str, int]:
         """The number of each connector name, made where there is none (from 1)."""
@@ -71,13 +71,15 @@ class Configuration(Administering):
 
     async def endpoints(self, account_id: int | None = None) -> list[Endpoint]:
         """Endpoints that are not deleted."""
-        return [open_endpoint(_endpoint_of(row), self._sealer) for row in await self._fetch("endpoints", account_id)]
+        rows = await self._fetch("endpoints", account_id)
+        return [open_endpoint(one, self._sealer) for one in read_configured("endpoints", rows, endpoint_of)]
 
     async def webhooks_of(
         self, accounts: Sequence[int], *, after: tuple[int, str] = (0, ""), limit: int
     ) -> list[Endpoint]:
         """Webhooks of several accounts, in the order in which they were made; without secrets."""
-        return [_endpoint_of(row) for row in await self._fetch("webhooks_of", list(accounts), *after, limit)]
+        rows = await self._fetch("webhooks_of", list(accounts), *after, limit)
+        return read_configured("endpoints", rows, endpoint_of)
 
     # --- opt-outs -----------------------------------------------------------------------------
     def may_be_opted_out(self, account_id: int, recipient: str) -> bool:
@@ -133,5 +135,6 @@ def _pieces(rows: Iterable[Any]) -> Iterable[list[Any]]:
         yield everything[start : start + _OPT_OUTS_A_STATEMENT]
 
 
-def _endpoint_of(row: Any) -> Endpoint:
+def endpoint_of(row: Any) -> Endpoint:
+    """An endpoint from its row, its secrets as they stand there."""
     return Endpoint(**{**dict(row), "events": tuple(row["events"]), "tags": tuple(row["tags"])})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from heliograph.contracts import SET_ASIDE, StoreCheck
+from heliograph.errors import ConfigurationUnreadable
+from heliograph.store.postgres.administration import account_of, credential_of, read_configured
+from heliograph.store.postgres.configuration import endpoint_of
 from heliograph.store.postgres.connection import Connection
 from heliograph.store.postgres.queries import QUERIES
 from heliograph.store.postgres.rows import content_after_message, live_of, schedule_of, unpack_facts
@@ -28,7 +32,24 @@ async def unreadable(connection: Connection) -> list[StoreCheck]:
                 found.each(table, [row], read, _name)
         for row in await connection.fetch(QUERIES["look_segments"]):
             found.tell("messages", row["id"], Damaged(INCOMPLETE))
-        return found.findings(await connection.fetchval(QUERIES["count_aside"], SET_ASIDE))
+        configured = await _configured(connection)
+        return configured + found.findings(await connection.fetchval(QUERIES["count_aside"], SET_ASIDE))
+
+
+async def _configured(connection: Connection) -> list[StoreCheck]:
+    """The first row of each table that no server would start with."""
+    findings = []
+    reads: tuple[tuple[str, str, Callable[[Any], object], tuple[Any, ...]], ...] = (
+        ("accounts", "accounts", account_of, ()),
+        ("api_keys", "every_credential", credential_of, ()),
+        ("endpoints", "endpoints", endpoint_of, (None,)),
+    )
+    for table, name, decode, asked in reads:
+        try:
+            read_configured(table, await connection.fetch(QUERIES[name], *asked), decode)
+        except ConfigurationUnreadable as error:
+            findings.append(StoreCheck(False, str(error)))
+    return findings
 
 
 def _name(row: Any) -> object:

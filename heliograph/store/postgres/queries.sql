@@ -695,6 +695,11 @@ SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us,
     version
 FROM api_keys WHERE kind = $1 ORDER BY id
 
+-- name: every_credential
+SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
+    version
+FROM api_keys ORDER BY id
+
 -- name: logins
 SELECT id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, addresses, last_used_us, kind, settings,
     version

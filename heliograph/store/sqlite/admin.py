@@ -13,6 +13,7 @@ from heliograph.model import Account, Credential, Endpoint, OptOut
 from heliograph.store.sqlite import counts
 from heliograph.store.sqlite.administration import account_of, credentials, put_audit
 from heliograph.store.sqlite.queries import ask, query, read_all, write_all
+from heliograph.store.sqlite.salvage import configuration
 
 __all__ = [
     "accounts",
@@ -31,7 +32,7 @@ _HOUR_US = 3_600_000_000
 
 
 def accounts(db: apsw.Connection) -> list[Account]:
-    return [account_of(row) for row in db.execute(query("accounts"))]
+    return configuration(db, "accounts", "accounts", (), account_of)
 
 
 def ensure_connectors(db: apsw.Connection, names: Sequence[str]) -> dict[str, int]:
@@ -55,25 +56,23 @@ def note_key_uses(db: apsw.Connection, prefixes: Sequence[str], at_us: int) -> N
     db.execute("COMMIT")
 
 
-def endpoints(db: apsw.Connection, account_id: int | None) -> list[Endpoint]:
-    return _endpoints_in(db.execute(query("endpoints"), (account_id,)))
+def endpoints(db: apsw.Connection, account_id: int | None = None) -> list[Endpoint]:
+    return configuration(db, "endpoints", "endpoints", (account_id,), _endpoint_of)
 
 
 def webhooks_of(db: apsw.Connection, accounts: Sequence[int], after: tuple[int, str], limit: int) -> list[Endpoint]:
-    return _endpoints_in(db.execute(query("webhooks_of"), (json.dumps(list(accounts)), *after, limit)))
+    asked = (json.dumps(list(accounts)), *after, limit)
+    return configuration(db, "endpoints", "webhooks_of", asked, _endpoint_of)
 
 
-def _endpoints_in(rows: Iterable[Any]) -> list[Endpoint]:
-    return [
-        Endpoint(
-            id=number, account_id=of, kind=kind, url=url, events=tuple(json.loads(events)), secret=secret,
-            batch=batch, position=position, created_us=created_us, deleted_us=deleted_us,
-            tags=tuple(json.loads(tags)), paused_us=paused_us, old_secret=old_secret, old_until_us=old_until_us,
-        )
-        for number, of, kind, url, events, secret, batch, position, created_us, deleted_us, tags, paused_us,
-            old_secret, old_until_us
-            in rows
-    ]  # fmt: skip
+def _endpoint_of(row: Any) -> Endpoint:
+    (number, of, kind, url, events, secret, batch, position, created_us, deleted_us, tags, paused_us, old_secret,
+     old_until_us) = row  # fmt: skip
+    return Endpoint(
+        id=number, account_id=of, kind=kind, url=url, events=tuple(json.loads(events)), secret=secret,
+        batch=batch, position=position, created_us=created_us, deleted_us=deleted_us,
+        tags=tuple(json.loads(tags)), paused_us=paused_us, old_secret=old_secret, old_until_us=old_until_us,
+    )  # fmt: skip
 
 
 def add_opt_outs(db: apsw.Connection, rows: Sequence[OptOut], told: OptOutTrail | None) -> int:

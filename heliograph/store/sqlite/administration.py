@@ -14,6 +14,7 @@ from heliograph.errors import VersionConflict
 from heliograph.model import Account, AuditEntry, ConfigObject, Credential
 from heliograph.store.sqlite.queries import query, read_all, write_all
 from heliograph.store.sqlite.rows import claim_of
+from heliograph.store.sqlite.salvage import configuration
 from heliograph.store.versions import MadeAccounts, configures, end_of, next_version
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "audit",
     "credential_of",
     "credentials",
+    "every_credential",
     "objects",
     "open_publishable",
     "publishable",
@@ -140,21 +142,24 @@ def objects(db: apsw.Connection, kind: str | None) -> list[ConfigObject]:
 
 
 def credentials(db: apsw.Connection, kind: str) -> list[Credential]:
-    return [credential_of(row) for row in db.execute(query("credentials"), (kind,))]
+    return configuration(db, "keys", "credentials", (kind,), credential_of)
+
+
+def every_credential(db: apsw.Connection) -> list[Credential]:
+    return configuration(db, "keys", "every_credential", (), credential_of)
 
 
 def logins(db: apsw.Connection, kind: str, name: str) -> list[Credential]:
-    return [credential_of(row) for row in db.execute(query("logins"), (kind, name))]
+    return configuration(db, "keys", "logins", (kind, name), credential_of)
 
 
 def publishable(db: apsw.Connection, digest: bytes) -> Credential | None:
-    row = db.execute(query("publishable"), (digest,)).fetchone()
-    return None if row is None else credential_of(row)
+    return next(iter(configuration(db, "keys", "publishable", (digest,), credential_of)), None)
 
 
 def publishable_of(db: apsw.Connection, account_id: int, begins: str, before: str, limit: int) -> list[Credential]:
     span = (account_id, begins, end_of(begins, before), limit)
-    return [credential_of(row) for row in db.execute(query("publishable_of"), span)]
+    return configuration(db, "keys", "publishable_of", span, credential_of)
 
 
 def open_publishable(db: apsw.Connection, account_id: int, now_us: int) -> int:

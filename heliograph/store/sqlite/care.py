@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 
 from heliograph.contracts import Sealer, StoreCheck
-from heliograph.errors import StoreError
+from heliograph.errors import ConfigurationUnreadable, StoreError
 from heliograph.store.sealing import findings as secrets_found
 from heliograph.store.sqlite import secrets
 from heliograph.store.sqlite.connection import Place, connect, translated
@@ -134,7 +134,11 @@ def findings(db: apsw.Connection, sealer: Sealer | None = None) -> list[StoreChe
     for table in _LOST:
         count = db.execute(query(f"lost_{table}")).get
         found.append(StoreCheck(count == 0, f"{table}: {count} rows that belong to nothing"))
-    return [*found, *unreadable(db), *secrets_found(list(secrets.rows(db)), sealer)]
+    found += unreadable(db)
+    try:
+        return found + secrets_found(secrets.rows(db), sealer)
+    except ConfigurationUnreadable as error:
+        return [*found, StoreCheck(False, f"no secret was looked at: {error}")]
 
 
 def _worded(error: Exception, path: str) -> Exception:

@@ -7,6 +7,9 @@ from typing import Any
 import apsw
 
 from heliograph.contracts import SET_ASIDE, StoreCheck
+from heliograph.errors import ConfigurationUnreadable
+from heliograph.store.sqlite.admin import accounts, endpoints
+from heliograph.store.sqlite.administration import every_credential
 from heliograph.store.sqlite.queries import query
 from heliograph.store.sqlite.rows import record_of
 from heliograph.store.sqlite.salvage import messages
@@ -32,7 +35,18 @@ def unreadable(db: apsw.Connection) -> list[StoreCheck]:
     while rows := outbox(db, found, position, _STEP).rows:
         position = rows[-1][0]
     staged_in(db, found)
-    return found.findings(db.execute(query("count_aside"), (SET_ASIDE,)).get)
+    return _configured(db) + found.findings(db.execute(query("count_aside"), (SET_ASIDE,)).get)
+
+
+def _configured(db: apsw.Connection) -> list[StoreCheck]:
+    """The first row of each table that no server would start with."""
+    findings = []
+    for read in (accounts, every_credential, endpoints):
+        try:
+            read(db)
+        except ConfigurationUnreadable as error:
+            findings.append(StoreCheck(False, str(error)))
+    return findings
 
 
 def _read(row: list[Any]) -> Any:

@@ -669,6 +669,9 @@ id, account_id, prefix, hash, scopes, created_us, expires_us, revoked_us, name, 
 -- name: credentials
 SELECT {CREDENTIAL} FROM keys WHERE kind = ? ORDER BY id
 
+-- name: every_credential
+SELECT {CREDENTIAL} FROM keys ORDER BY id
+
 -- name: logins
 SELECT {CREDENTIAL} FROM keys
 WHERE kind IN ('person', 'smpp') AND kind = ?1

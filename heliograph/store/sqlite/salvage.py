@@ -7,6 +7,7 @@ answer: then the same query is asked for keys alone, and each message is read by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -16,9 +17,18 @@ from heliograph.contracts import FAULTS, SET_ASIDE, Unreadable
 from heliograph.model import Live
 from heliograph.store.sqlite.queries import Row, ask, keys_of, query, read_all
 from heliograph.store.sqlite.rows import head_of, id_of, key_of
-from heliograph.store.unreadable import Faults
+from heliograph.store.unreadable import Faults, configured
 
-__all__ = ["SPOILT", "all_messages", "messages", "messages_of_keys", "others", "others_of", "set_aside"]
+__all__ = [
+    "SPOILT",
+    "all_messages",
+    "configuration",
+    "messages",
+    "messages_of_keys",
+    "others",
+    "others_of",
+    "set_aside",
+]
 
 T = TypeVar("T")
 
@@ -94,6 +104,21 @@ def others_of(
         except SPOILT as error:
             faults.tell(table, str(number), error)
     return found
+
+
+def configuration(db: apsw.Connection, table: str, name: str, parameters: Row, decode: Callable[[Any], T]) -> list[T]:
+    """What a query gives of a table that configures the server.
+
+    Raises :class:`heliograph.errors.ConfigurationUnreadable`.
+    """
+
+    def name_of(at: int) -> str:
+        ids: list[Any] = db.execute(f"SELECT CAST(id AS BLOB) FROM ({query(name)})", parameters).fetchall()
+        return str(ids[at][0], errors="replace")
+
+    # An error that somebody keeps would keep the cursor, and with it what this connection sees of the store.
+    with closing(db.execute(query(name), parameters)) as rows:
+        return configured(table, rows, decode, name_of)
 
 
 def messages_of_keys(

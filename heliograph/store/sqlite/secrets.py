@@ -10,13 +10,18 @@ import apsw
 from heliograph.contracts import Sealer
 from heliograph.store.sealing import STEP, SecretRow, key_of, sealed_anew
 from heliograph.store.sqlite.queries import query
+from heliograph.store.sqlite.salvage import configuration
 
 __all__ = ["rows", "seal_clear", "seal_step", "settle"]
 
 
-def rows(db: apsw.Connection) -> Iterator[SecretRow]:
-    """Every endpoint's secrets, deleted ones too."""
-    yield from db.execute(query("secrets"), ("", -1))
+def rows(db: apsw.Connection) -> list[SecretRow]:
+    """Every endpoint's secrets, deleted ones too. Raises ``ConfigurationUnreadable``."""
+    return configuration(db, "endpoints", "secrets", ("", -1), _secrets_of)
+
+
+def _secrets_of(row: SecretRow) -> SecretRow:
+    return row
 
 
 def seal_clear(db: apsw.Connection, sealer: Sealer) -> int:
@@ -28,7 +33,7 @@ def seal_clear(db: apsw.Connection, sealer: Sealer) -> int:
         return 0
     with _overwriting(db):
         db.execute("BEGIN IMMEDIATE")
-        changed = sealed_anew(list(rows(db)), sealer, every=False)  # never none: rows are not deleted
+        changed = sealed_anew(rows(db), sealer, every=False)  # never none: rows are not deleted
         db.executemany(query("seal_secrets"), [after for _, after in changed])
         whole = list(db.execute(query("whole_endpoints")))
         db.execute(query("clear_endpoints"))
