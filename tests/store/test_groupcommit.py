@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -74,6 +75,55 @@ async def test_what_waits_becomes_one_transaction() -> None:
     assert writer.news == [["m0"], ["m1"], ["m2", "m3", "m4", "m5"]]
     assert [a.position for a in answers] == [2, 3, 3, 3, 3]
     assert group.waiting_rows == 0
+
+
+def spin(turns: int, each: Callable[[], object]) -> None:
+    """So many turns of the loop in each of which there is something to do."""
+    until = perf_counter() + 2 * groupcommit._QUIET_S
+    each()
+    while perf_counter() < until:
+        pass
+    if turns > 1:
+        asyncio.get_running_loop().call_soon(spin, turns - 1, each)
+
+
+async def test_a_transaction_waits_for_a_turn_that_brings_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groupcommit, "_PATIENCE_S", 60.0)
+    writer = Writer()
+    group = GroupCommit(awaiting(writer))
+    answers: list[asyncio.Future[Committed]] = []
+    names = (f"m{n}" for n in range(20))
+    for round in (1, 2):
+        spin(10, lambda: answers.append(group.commit(accept(next(names)))))
+        while len(answers) < 10 * round:
+            await asyncio.sleep(0)
+        await asyncio.gather(*answers)
+    assert [len(ids) for ids in writer.news] == [10, 10]
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+async def test_a_loop_that_never_rests_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, crowded: bool) -> None:
+    """Nor is one that large calls crowd, however long one would wait otherwise."""
+    monkeypatch.setattr(groupcommit, "_PATIENCE_S", 60.0 if crowded else 0.0)
+    writer = Writer()
+    group = GroupCommit(awaiting(writer), stages=True)
+    if crowded:
+        group.keep(accept("small"), lambda _: None)
+        group.keep(accept(*[f"b{n}" for n in range(1_000)]), lambda _: None)
+    turns = iter(range(1_000_000))
+    answer = group.commit(accept("m1"))
+
+    def work() -> None:
+        if not answer.done():
+            next(turns)
+            spin(1, lambda: None)
+            asyncio.get_running_loop().call_soon(work)
+
+    work()
+    async with asyncio.timeout(30):
+        await answer
+    assert next(turns) < 1_000
+    await group.close()
 
 
 async def test_response_and_receipt_cost_one_update() -> None:
