@@ -20,6 +20,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from heliograph.access.unseen import Unseen
+from heliograph.bursts import Burst
 from heliograph.errors import RequestRejected
 from heliograph.ingress.doors import Door
 from heliograph.ingress.rest.calls import Call
@@ -114,6 +115,8 @@ class Connection(HttpToolsProtocol):
 
     limits: ClassVar[HttpLimits]
     doors: ClassVar[Mapping[bytes, Door]]
+    burst: ClassVar[Burst]
+    """Answers of straight requests. What goes the ordinary way is written by a task, and so behind it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -154,9 +157,13 @@ class Connection(HttpToolsProtocol):
             fields = reply.headers if keep_alive else (*reply.headers, (b"connection", b"close"))
             more = b"".join([b"%s: %s\r\n" % field for field in fields])
         head = _heads.of(reply.status, reply.media_type, self.server_state.default_headers)
-        self.transport.write(b"%s%d\r\n%s\r\n%s" % (head, len(body), more, body))
-        if not keep_alive:
-            self.transport.close()
+        octets = b"%s%d\r\n%s\r\n%s" % (head, len(body), more, body)
+        if keep_alive:
+            self.burst.write(self.transport, octets)
+            return
+        self.burst.flush()
+        self.transport.write(octets)
+        self.transport.close()
 
     # --- a request arrives -------------------------------------------------------------------------
 
@@ -318,6 +325,11 @@ class Connection(HttpToolsProtocol):
         if self._phase is _Phase.BODY:
             allowed += self._octets / _BODY_OCTETS_PER_S
         return self._phase.value if now - self._since > allowed else None
+
+    def shutdown(self) -> None:
+        """The server stops: what was answered is written first."""
+        self.burst.flush()
+        super().shutdown()
 
     def end(self) -> None:
         """Closes a connection that is late: gently where nothing is under way."""

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 import uvicorn
 
+from heliograph.bursts import Burst
 from heliograph.errors import ConfigError, ConfigFault
 from heliograph.ingress.protocol import HEADER_OCTETS, Connection, HttpLimits
 
@@ -77,9 +78,10 @@ class HttpServer:
         self._port = port
         self._closed = closed
         limits = limits or HttpLimits()
+        own = {"limits": limits, "doors": getattr(app, "doors", {}), "burst": Burst()}
         config = uvicorn.Config(
             app,
-            http=type("Connection", (Connection,), {"limits": limits, "doors": getattr(app, "doors", {})}),
+            http=type("Connection", (Connection,), own),
             ws="none",
             lifespan="off",
             loop="none",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httptools
 
+from heliograph.bursts import Burst
 from heliograph.contracts import Answer, HttpFailure
 from heliograph.outbound.waits import retry_after_s
 
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "answered",
         "body",
+        "burst",
         "closed",
         "complete",
         "done",
@@ -66,8 +68,9 @@ class Connection(asyncio.Protocol):
         "waited_s",
     )
 
-    def __init__(self, place: Place, lost: Callable[[], None]) -> None:
+    def __init__(self, place: Place, lost: Callable[[], None], burst: Burst) -> None:
         self.place = place
+        self.burst = burst
         self.lost = lost
         self.parser: Any = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport | None = None
@@ -90,13 +93,13 @@ class Connection(asyncio.Protocol):
         self.waited_s: float | None = None
 
     def ask(self, request: bytes, answered: asyncio.Future[Answer]) -> None:
-        """Writes a request; the answer comes through the future (:class:`Lost`, :class:`HttpFailure`)."""
+        """Writes a request, beside others of this turn. The future gets the answer, `Lost` or `HttpFailure`."""
         if self.closed:  # the peer left before we could ask
             answered.set_exception(Lost())
             return
         self.answered = answered
         assert self.transport is not None
-        self.transport.write(request)
+        self.burst.write(self.transport, request)
 
     def close(self) -> None:
         self.closed = True

@@ -16,6 +16,7 @@ from typing import Final
 
 from yarl import URL
 
+from heliograph.bursts import Burst
 from heliograph.contracts import Answer, HttpFailure, Post
 from heliograph.outbound.addresses import AddressRefused, check_url, is_public
 from heliograph.outbound.connection import Connection, Lost, Place
@@ -48,6 +49,7 @@ class DirectHttp:
         self._allow_private = allow_private_addresses
         self._most = connections
         self._open = 0
+        self._burst = Burst()
         self._places: dict[tuple[str, int, bool], Place] = {}
         self._targets: dict[str, _Target] = {}
         self._names: dict[tuple[str, int], tuple[float, asyncio.Task[list[Address]]]] = {}
@@ -170,7 +172,7 @@ class DirectHttp:
             undo.callback(self._lost)
             await loop.sock_connect(sock, (entry.host, entry.port))
             _, protocol = await loop.create_connection(
-                lambda: Connection(place, self._lost),
+                lambda: Connection(place, self._lost, self._burst),
                 sock=sock,
                 ssl=self._context() if place.tls else None,
                 server_hostname=place.host.rstrip(".") if place.tls else None,

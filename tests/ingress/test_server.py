@@ -337,3 +337,19 @@ async def test_a_client_that_leaves_before_its_answer_leaves_nothing_behind(api:
         async with asyncio.timeout(5):
             while not (await api.store.messages(1, ListFilter())).records or api.server.connections:
                 await asyncio.sleep(0.005)
+
+
+async def test_what_is_answered_is_written_before_a_refusal_behind_it(api: House) -> None:
+    async with door(api) as (request, reader, writer):
+        writer.write(request.replace(api.key.encode(), b"wrong") + b"\0 is no request\r\n\r\n")
+        assert [(await answer(reader))[0] for _ in range(2)] == [401, 400]
+        assert await is_closed(reader)
+
+
+async def test_what_is_answered_is_written_before_the_server_stops(api: House) -> None:
+    async with door(api) as (request, reader, _):
+        (connection,) = api.server._server.server_state.connections
+        connection.data_received(request.replace(api.key.encode(), b"wrong"))
+        connection.shutdown()
+        assert (await answer(reader))[0] == 401
+        assert await is_closed(reader)
