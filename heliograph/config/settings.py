@@ -127,7 +127,12 @@ class WebhookSettings:
         False, "Whether webhooks may point to loopback and private networks. Leave it off where customers set them."
     )
     timeout_s: float = setting(15.0, "Time for an endpoint to answer.", min=0.1, max=300)
-    concurrency: int = setting(8, "Requests to one endpoint at once.", min=1, max=1000)
+    concurrency: int = setting(
+        32,
+        "Requests to one endpoint at once, at most: it begins with a quarter and gets more as it takes them.",
+        min=1,
+        max=1000,
+    )
     dead_letters: int = setting(
         100_000,
         "Dead letters kept of one webhook, for 30 days; above it the oldest are dropped.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["MOST_AGE_US", "RETRY_WAITS_S", "next_try_us", "open_slots", "rest_s"]
+__all__ = ["MOST_AGE_US", "RETRY_WAITS_S", "fails_on", "next_try_us", "open_slots", "proof", "rest_s"]
 
 RETRY_WAITS_S: Final = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)
 """The wait before each further try: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h."""
@@ -18,6 +18,8 @@ _MOST_RETRY_AFTER_S: Final = 24 * 3600.0
 """What we believe of a ``Retry-After``."""
 _TRUSTED: Final = 4
 """Failures in a row that change nothing: single events fail on good endpoints too."""
+_PROVEN: Final = 16
+"""Requests that an endpoint takes before it may have one more open."""
 _RESTING: Final = 8
 """Failures in a row after which an endpoint rests between tries."""
 _MOST_REST_S: Final = 60.0
@@ -40,9 +42,24 @@ def next_try_us(
     return due_us if due_us - first_us <= MOST_AGE_US else None
 
 
-def open_slots(failures: int, most: int) -> int:
-    """Requests that an endpoint may have open at once after so many failures in a row: all, then half, … then one."""
-    return most if failures < _TRUSTED else max(1, most >> (failures - _TRUSTED + 1))
+def fails_on(failures: int) -> bool:
+    """Whether so many failures in a row say something of the endpoint, and not of an event."""
+    return failures >= _TRUSTED
+
+
+def open_slots(failures: int, proof: int, most: int) -> int:
+    """Requests that an endpoint may have open at once: a quarter of ``most``, growing with its ``proof`` to all.
+
+    So one that hangs before it has taken anything holds up few requests. After several ``failures`` in a row it is
+    half of that, then a quarter, … then one.
+    """
+    slots = min(most, max(1, most // 4) + proof // _PROVEN)
+    return max(1, slots >> (failures - _TRUSTED + 1)) if fails_on(failures) else slots
+
+
+def proof(before: int, most: int, *, took: bool) -> int:
+    """What an endpoint has shown after one more request: how many it took; a failure takes half of that away."""
+    return min(before + 1, most * _PROVEN) if took else before // 2
 
 
 def rest_s(failures: int) -> float:

@@ -18,7 +18,8 @@ class Word(NamedTuple):
     number: int = 0
 
 
-def hosts(connections: int = 2, held: int = 3, held_all: int = 5) -> Hosts[Word]:
+def hosts(connections: int = 8, held: int = 3, held_all: int = 5) -> Hosts[Word]:
+    """Each host has a quarter of the ``connections`` until it has taken something."""
     return Hosts(connections, held, held_all)
 
 
@@ -45,11 +46,20 @@ def test_a_host_has_its_requests_and_the_next_waits_for_one_to_end() -> None:
 
 
 def test_hosts_take_turns() -> None:
-    kept = hosts(connections=3, held=9, held_all=9)
+    kept = hosts(connections=12, held=9, held_all=9)
     for number in range(3):
         for name in ("one", "two"):
             kept.hold(Word(f"{name}{number}"), name, 0.0)
     assert started(kept) == ["one0", "two0", "one1", "two1", "one2", "two2"]
+
+
+def test_a_host_gets_more_requests_as_it_takes_them() -> None:
+    kept = hosts(held=50, held_all=50)
+    for _ in range(32):
+        assert kept.enter("one", 0.0)
+        leave(kept, "one")
+    assert kept.slots_free("one", 0.0) == 4
+    assert kept.slots_free("two", 0.0) == 2
 
 
 def test_events_of_one_message_keep_their_order_and_others_pass_them_by() -> None:
@@ -82,23 +92,23 @@ def test_what_waits_for_one_of_several_is_bounded() -> None:
 
 
 def test_a_host_that_fails_on_gets_fewer_requests_keeps_little_and_rests() -> None:
-    kept = hosts(connections=2, held=10, held_all=100)
-    for name in "abcdef":
+    kept = hosts(held=20, held_all=100)
+    for name in "abcdefghijkl":
         kept.hold(Word(name), "one", 0.0)
     for _ in range(8):
         assert kept.enter("one", 0.0)
         leave(kept, "one", failed=True)
-    assert [word.message_id for word in kept.excess("one")] == ["c", "d", "e", "f"]
+    assert [word.message_id for word in kept.excess("one")] == ["i", "j", "k", "l"]
     assert kept.excess("one") == []
-    assert (kept.held, kept.hold(Word("g"), "one", 0.0)) == (2, False)
+    assert (kept.held, kept.hold(Word("m"), "one", 0.0)) == (8, False)
     assert started(kept) == []
     kept.wake(0.5)
     assert started(kept, now=0.5) == []
     kept.wake(1.0)
     assert started(kept, now=1.0) == ["a"]
     leave(kept, "one", now=1.0)
-    assert started(kept, now=1.0) == ["b"]
-    assert kept.enter("one", 1.0)
+    assert started(kept, now=1.0) == ["b", "c"]
+    assert not kept.enter("one", 1.0)
 
 
 def test_a_host_rests_as_long_as_it_asks() -> None:

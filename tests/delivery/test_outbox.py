@@ -315,14 +315,39 @@ async def test_what_breaks_inside_is_counted_as_trouble(stage: Stage, caplog: py
     assert stage.metrics.labelled["heliograph_webhook_requests"] == {"again": 1}
 
 
-async def test_connections_to_one_endpoint_are_bounded(stage: Stage) -> None:
+async def test_connections_to_one_endpoint_are_bounded_and_grow_as_it_takes_requests(stage: Stage) -> None:
+    url = "https://hook.example.org/"
     await stage.open(stage.endpoint())
-    stage.http.gates["https://hook.example.org/"] = gate = asyncio.Event()
+    stage.http.gates[url] = gate = asyncio.Event()
     stage.deliver(100)
-    await stage.until(lambda: len(stage.http.posts) == 16)
+    await stage.until(lambda: len(stage.http.posts) == 8)
     gate.set()
     await stage.settle()
-    assert (len(stage.http.posts), stage.http.most_open["https://hook.example.org/"]) == (100, 16)
+    assert (len(stage.http.posts), stage.http.most_open[url]) == (100, 8)
+    stage.deliver(1000)
+    await stage.settle()
+    stage.http.gates[url] = gate = asyncio.Event()
+    before = len(stage.http.posts)
+    stage.deliver(100)
+    await stage.until(lambda: len(stage.http.posts) == before + 32)
+    gate.set()
+    await stage.settle()
+    assert (len(stage.http.posts), stage.http.most_open[url]) == (1200, 32)
+
+
+async def test_an_endpoint_that_is_another_begins_anew(stage: Stage) -> None:
+    old = stage.endpoint()
+    await stage.open(old)
+    stage.deliver(1000)
+    await stage.settle()
+    url = "https://new.example.org/"
+    stage.http.gates[url] = gate = asyncio.Event()
+    stage.outbox.set_endpoints([msgspec.structs.replace(old, url=url)])
+    stage.deliver(100)
+    await stage.until(lambda: stage.http.open[url] > 0)
+    assert stage.http.open[url] == 8
+    gate.set()
+    await stage.settle()
 
 
 async def test_a_hanging_endpoint_holds_up_nobody_else() -> None:
@@ -331,7 +356,7 @@ async def test_a_hanging_endpoint_holds_up_nobody_else() -> None:
     stage.http.gates["https://slow.example.org/"] = gate = asyncio.Event()
     events = stage.deliver(50)
     await stage.until(lambda: len(stage.http.ids("https://quick.example.org/")) == 50)
-    assert stage.http.open["https://slow.example.org/"] == 16
+    assert stage.http.open["https://slow.example.org/"] == 8
     assert sorted(stage.http.ids("https://quick.example.org/")) == events
     gate.set()
     await stage.settle()
@@ -379,7 +404,7 @@ async def test_above_its_bound_a_line_reads_the_outbox_and_skips_nothing() -> No
     await stage.open(stage.endpoint())
     stage.http.gates["https://hook.example.org/"] = gate = asyncio.Event()
     events = [event for _ in range(40) for event in stage.deliver(5)]
-    await stage.until(lambda: len(stage.http.posts) == 16)
+    await stage.until(lambda: len(stage.http.posts) == 8)
     figures = stage.outbox.figures()
     assert figures["behind"] == 1
     assert figures["waiting"] < 30
@@ -594,11 +619,11 @@ async def test_a_callback_that_hangs_takes_its_share_and_holds_up_no_other() -> 
         lives = [callback(stage, url) for url in ["https://hangs.example/a"] * 5 + [f"https://quick{number}.example/"]]
         stage.happen(*[(live, stage.fact(live)) for live in lives], memory=number % 2 == 0)
     await stage.until(lambda: sum("quick" in post.url for post in stage.http.posts) == 20)
-    assert stage.http.open["https://hangs.example/a"] == 4
+    assert stage.http.open["https://hangs.example/a"] == 1  # of four, a quarter: it has taken nothing yet
     gate.set()
     await stage.tick()
     assert len(set(stage.http.ids())) == len(stage.http.posts) == 120
-    assert stage.http.most_open["https://hangs.example/a"] == 4
+    assert stage.http.most_open["https://hangs.example/a"] <= 4
     assert stage.store.positions == {"calls": 20}
     assert stage.outbox.figures()["waiting"] == 0
     await stage.outbox.close()
@@ -675,7 +700,7 @@ async def test_a_callback_host_that_fails_on_is_left_alone_and_the_others_are_no
 
 
 async def test_second_tries_of_a_callback_host_keep_to_its_requests_and_go_as_soon_as_it_has_room() -> None:
-    """A host has 16 requests (a quarter of 64): 60 second tries due at once are told in one round, 16 at a time."""
+    """A host has up to 16 requests (a quarter of 64): 60 second tries due at once are told in one round."""
     stage = await with_hosts()
     url = "https://slow.example/"
     stage.http.answer = lambda post: refuse(500) if post.url == url else Answer(200)
@@ -694,7 +719,7 @@ async def test_second_tries_of_a_callback_host_keep_to_its_requests_and_go_as_so
     stage.http.most_open.clear()
     await stage.tick(10)
     assert sorted(stage.http.ids(url)) == [f"{live.message.id}-3" for live in owed]
-    assert stage.http.most_open[url] == 16
+    assert 4 < stage.http.most_open[url] <= 16
     assert stage.store.deliveries == {}
     await stage.outbox.close()
 
@@ -840,7 +865,7 @@ async def test_the_ticker_works_by_itself() -> None:
 async def test_nothing_is_skipped_whatever_happens(seed: int) -> None:
     """Random failures, restarts, untold rows, tight bounds: each event is told, those of a message in order."""
     dice = random.Random(seed)
-    stage = Stage(waiting=dice.choice([5, 50]), page_rows=2, records=3, open=6, connections=dice.choice([1, 4]))
+    stage = Stage(waiting=dice.choice([5, 50]), page_rows=2, records=3, open=6, connections=dice.choice([4, 16]))
     endpoints = [
         stage.endpoint("one"),
         stage.endpoint("many", batch=4),

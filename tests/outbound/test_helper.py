@@ -139,7 +139,7 @@ async def test_a_helper_that_hangs_is_ended(http: HelperHttp, sink: Sink, monkey
 
 async def test_a_helper_killed_under_load_costs_no_event_and_no_endpoint_its_trust(sink: Sink) -> None:
     http = HelperHttp(DirectHttp(allow_private_addresses=True), allow_private_addresses=True)
-    stage = Stage(connections=32)
+    stage = Stage(connections=128)  # a quarter of them at first
     await stage.outbox.close()
     stage.http = http  # type: ignore[assignment]
     stage.outbox = stage.new_outbox()

@@ -45,7 +45,19 @@ def test_what_is_too_old_is_given_up() -> None:
 
 
 def test_an_endpoint_that_fails_on_gets_fewer_slots_and_then_rests() -> None:
-    assert [redelivery.open_slots(failures, 16) for failures in (0, 3, 4, 5, 6, 7, 8, 100)] == [
+    assert [redelivery.open_slots(failures, 1000, 16) for failures in (0, 3, 4, 5, 6, 7, 8, 100)] == [
         16, 16, 8, 4, 2, 1, 1, 1,
     ]  # fmt: skip
     assert [redelivery.rest_s(failures) for failures in (0, 7, 8, 9, 13, 14, 5000)] == [0, 0, 1, 2, 32, 60, 60]
+
+
+def test_an_endpoint_gets_more_slots_as_it_takes_requests() -> None:
+    assert [redelivery.open_slots(0, proof, 32) for proof in (0, 15, 16, 383, 384, 10_000)] == [8, 8, 9, 31, 32, 32]
+    assert [redelivery.open_slots(0, 0, most) for most in (1, 2, 7, 8)] == [1, 1, 1, 2]
+
+
+def test_a_proof_grows_with_each_request_and_a_failure_takes_half() -> None:
+    assert redelivery.proof(7, 32, took=True) == 8
+    assert redelivery.proof(512, 32, took=True) == 512
+    assert redelivery.proof(512, 32, took=False) == 256
+    assert redelivery.proof(1, 1, took=False) == 0

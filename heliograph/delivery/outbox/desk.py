@@ -27,8 +27,8 @@ _RECENT_ROWS = 4096
 class Bounds(Struct, frozen=True, kw_only=True):
     """What the outbox holds and opens at most. Every number is a count of facts, rows or requests."""
 
-    connections: int = 16
-    """Requests in flight to one endpoint, or to one host of an account's callbacks."""
+    connections: int = 32
+    """Requests in flight to one endpoint, or to one host of an account's callbacks, that has proven itself."""
     callbacks: int = 64
     """Requests in flight to all callbacks of an account; one host has a quarter of them at most."""
     open: int = 512

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Container
 from typing import Final, Generic, Protocol, TypeVar
 
-from heliograph.rules.redelivery import open_slots, rest_s
+from heliograph.rules.redelivery import fails_on, open_slots, proof, rest_s
 
 __all__ = ["Host", "Hosts", "postponed_us"]
 
@@ -31,13 +31,14 @@ H = TypeVar("H", bound=_Held)
 class Host(Generic[H]):
     """One host. ``ready`` says that it stands in the queue of those that may have something to send."""
 
-    __slots__ = ("failures", "held", "name", "open", "ready", "rest_until")
+    __slots__ = ("failures", "held", "name", "open", "proof", "ready", "rest_until")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.open = 0
         self.failures = 0
         """In a row."""
+        self.proof = 0
         self.rest_until = 0.0
         self.held: deque[H] = deque()
         self.ready = False
@@ -96,6 +97,7 @@ class Hosts(Generic[H]):
         """A request ended. One that fails on gets fewer of them and then rests, at least ``asked_s``."""
         host = self._hosts[name]
         host.open -= 1
+        host.proof = proof(host.proof, self._connections, took=not failed)
         if failed:
             host.failures += 1
             if wait_s := max(rest_s(host.failures), asked_s):
@@ -161,12 +163,12 @@ class Hosts(Generic[H]):
 
     def _most(self, host: Host[H]) -> int:
         """How much may wait for a host."""
-        if open_slots(host.failures, 2) < 2:  # it fails on
+        if fails_on(host.failures):
             return self._connections
         return _UNBOUNDED if self.single else self._most_held
 
     def _slots(self, host: Host[H]) -> int:
-        return open_slots(host.failures, self._connections)
+        return open_slots(host.failures, host.proof, self._connections)
 
     def _room(self, host: Host[H], now: float) -> bool:
         return host.open < self._slots(host) and host.rest_until <= now

@@ -79,6 +79,7 @@ class Line:
         "next_due_us",
         "parked",
         "paused",
+        "proof",
         "read_to",
         "records",
         "refused_batches",
@@ -126,6 +127,8 @@ class Line:
         self.active = 0
         self.failures = 0
         """In a row."""
+        self.proof = 0
+        """What it has shown of taking requests: see :func:`rules.redelivery.proof`."""
         self.failing_since_us = 0
         self.last_error: str | None = None
         self.rest_until = 0.0
@@ -146,6 +149,7 @@ class Line:
         if endpoint != self.endpoint:
             if endpoint.url != self.endpoint.url or endpoint.paused_us != self.endpoint.paused_us:
                 self.trust()
+                self.proof = 0
             self.endpoint = endpoint
             self.states = states_of(endpoint.events)
             self.tags = frozenset(endpoint.tags) or None

@@ -11,6 +11,7 @@ from heliograph.delivery.outbox.health import Tried
 from heliograph.delivery.outbox.line import Line
 from heliograph.delivery.outbox.trust import Trust
 from heliograph.model import Endpoint
+from heliograph.rules.redelivery import proof
 
 __all__ = ["Requests"]
 
@@ -53,6 +54,7 @@ class Requests:
         elif verdict is Verdict.ONE_BY_ONE:
             line.refused_batches += 1
         else:
+            line.proof = proof(line.proof, self._desk.bounds.connections, took=True)
             if line.failures or line.rest_until:
                 self._trust.recovered(line)
             if batch:

@@ -74,8 +74,10 @@ class Teller:
             waiting = waiting // batch or (1 if not patient or line.active < _PARTIAL_BATCHES else 0)
         if not (waiting or line.retries):
             return 0
-        slots = open_slots(line.failures, self._desk.bounds.connections)
-        return min(slots - line.active, waiting + len(line.retries))
+        return min(self._slots(line) - line.active, waiting + len(line.retries))
+
+    def _slots(self, line: Line) -> int:
+        return open_slots(line.failures, line.proof, self._desk.bounds.connections)
 
     async def _work(self, line: Line) -> None:
         """Tells, one request after the other, until nothing is left or others have waited long enough."""
@@ -117,7 +119,7 @@ class Teller:
             return True
         if line.rest_until and line.rest_until > self._desk.clock.monotonic():
             return True
-        return bool(line.failures) and line.active > open_slots(line.failures, self._desk.bounds.connections)
+        return bool(line.failures) and line.active > self._slots(line)
 
     def _hand_on(self, line: Line) -> None:
         """The slot goes to a line that found none; this one queues up behind if it has more to do."""

@@ -13,7 +13,7 @@ from heliograph.delivery.outbox.health import Health
 from heliograph.delivery.outbox.line import Line
 from heliograph.delivery.outbox.owed import Owed
 from heliograph.model import Endpoint
-from heliograph.rules.redelivery import rest_s
+from heliograph.rules.redelivery import proof, rest_s
 from heliograph.telemetry import journal
 
 __all__ = ["News", "Trust"]
@@ -42,6 +42,7 @@ class Trust:
         """A failure: an endpoint that fails on gets fewer requests."""
         self._desk.counts["again"] += 1
         line.failures += 1
+        line.proof = proof(line.proof, self._desk.bounds.connections, took=False)
         line.last_error = error
         line.failing_since_us = line.failing_since_us or self._desk.clock.now_us()
         if rest_s(line.failures) and not rest_s(line.failures - 1):
