@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median_low
 from typing import Any, Final
 
 import msgspec
@@ -21,15 +23,19 @@ __all__ = ["Fairness", "Waiting", "fairness", "waiting"]
 
 _FILL_BATCH: Final = 1_000
 _FILL_CONNECTIONS: Final = 4
+_ROUNDS: Final = 3
+"""Runs on each side of a comparison: one alone says more of the machine's minute than of what waits."""
+_MOST_RATIO: Final = 1.2
+_MOST_MIB: Final = 60
 
 
 class Waiting(msgspec.Struct, kw_only=True):
-    """Accepting with nothing waiting and with very many, the carrier down both times."""
+    """Accepting with nothing waiting and with very many, the carrier down both times: several runs each."""
 
     waiting: int
     filled_s: float
-    before: Report
-    after: Report
+    before: list[Report]
+    after: list[Report]
     empty_mib: float
     full_mib: float
     drained: int
@@ -38,11 +44,25 @@ class Waiting(msgspec.Struct, kw_only=True):
 
     @property
     def cpu_ratio(self) -> float:
-        return self.after.whole_cpu_us / max(1e-9, self.before.whole_cpu_us)
+        return _cpu_us(self.after) / max(1e-9, _cpu_us(self.before))
 
     @property
     def p99_ratio(self) -> float:
-        return self.after.load.p99_ms / max(1e-9, self.before.load.p99_ms)
+        return _p99_ms(self.after) / max(1e-9, _p99_ms(self.before))
+
+    @property
+    def good(self) -> bool:
+        more_mib = self.full_mib - self.empty_mib
+        return max(self.cpu_ratio, self.p99_ratio) <= _MOST_RATIO and more_mib <= _MOST_MIB and not self.lost
+
+
+def _cpu_us(reports: Sequence[Report]) -> float:
+    """The middle run's."""
+    return median_low(report.whole_cpu_us for report in reports)
+
+
+def _p99_ms(reports: Sequence[Report]) -> float:
+    return median_low(report.load.p99_ms for report in reports)
 
 
 def waiting(options: Options) -> tuple[Waiting, str, bool]:
@@ -51,12 +71,12 @@ def waiting(options: Options) -> tuple[Waiting, str, bool]:
         ready.house.start()
         mark = newest(ready.house.view)
         ready.send(ready.job(options.warmup))
-        before = measure(ready, ready.job(options.messages), "carrier down, nothing waits", finishes=False)
+        before = _rounds(ready, options, "carrier down, nothing waits")
         empty_mib = resident_mib(ready.house.pid)
         begun = time.monotonic()
         _fill(ready, options.waiting)
         filled_s = time.monotonic() - begun
-        after = measure(ready, ready.job(options.messages), f"carrier down, {options.waiting:,} wait", finishes=False)
+        after = _rounds(ready, options, f"carrier down, {options.waiting:,} wait")
         full_mib = resident_mib(ready.house.pid)
         total = rows_since(ready.house.view, mark).messages
         begun = time.monotonic()
@@ -73,8 +93,11 @@ def waiting(options: Options) -> tuple[Waiting, str, bool]:
             drained_s=time.monotonic() - begun,
             lost=total - rows.states.get("delivered", 0) if options.receipts == "on" else total - rows.ended,
         )
-    good = found.cpu_ratio <= 1.2 and found.full_mib - found.empty_mib <= 60 and not found.lost
-    return found, _waiting_text(found), good
+    return found, _waiting_text(found), found.good
+
+
+def _rounds(ready: Stage, options: Options, what: str) -> list[Report]:
+    return [measure(ready, ready.job(options.messages), what, finishes=False) for _ in range(_ROUNDS)]
 
 
 def _fill(ready: Stage, count: int, **changes: Any) -> Figures:
@@ -85,14 +108,14 @@ def _fill(ready: Stage, count: int, **changes: Any) -> Figures:
 
 def _waiting_text(found: Waiting) -> str:
     def both(what: str, before: float, after: float, ratio: float) -> tuple[str, str]:
-        return what, f"{before:.2f} → {after:.2f} ({ratio:.2f} ×; at most 1.2 ×)"
+        return what, f"{before:.2f} → {after:.2f} ({ratio:.2f} ×; at most {_MOST_RATIO} ×)"
 
     return aligned(
         [
             ("waiting", f"{found.waiting:,} messages, put there in {found.filled_s:.0f} s"),
-            both("CPU µs accepted", found.before.whole_cpu_us, found.after.whole_cpu_us, found.cpu_ratio),
-            both("accept p99 ms", found.before.load.p99_ms, found.after.load.p99_ms, found.p99_ratio),
-            ("memory", f"{found.empty_mib:.0f} → {found.full_mib:.0f} MiB (at most 60 more)"),
+            both("CPU µs accepted", _cpu_us(found.before), _cpu_us(found.after), found.cpu_ratio),
+            both("accept p99 ms", _p99_ms(found.before), _p99_ms(found.after), found.p99_ratio),
+            ("memory", f"{found.empty_mib:.0f} → {found.full_mib:.0f} MiB (at most {_MOST_MIB} more)"),
             ("drained", f"{found.drained:,} in {found.drained_s:.0f} s when the carrier came, {found.lost:,} lost"),
         ]
     )
