@@ -51,6 +51,7 @@ class Child:
         self.name = name
         self.output = output
         self._read = output.stat().st_size if output.exists() else 0
+        self._kept: list[str] = []
         self._errors = output.with_suffix(".err")
         with output.open("ab") as out, self._errors.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -71,21 +72,24 @@ class Child:
         return self._process.poll() is None
 
     def lines(self) -> list[str]:
-        """Whole lines printed since the last call."""
+        """Whole lines printed that nobody has taken yet."""
+        kept, self._kept = self._kept, []
         with self.output.open("rb") as file:
             file.seek(self._read)
             octets = file.read()
         whole = octets[: octets.rfind(b"\n") + 1]
         self._read += len(whole)
-        return whole.decode(errors="replace").splitlines()
+        return kept + whole.decode(errors="replace").splitlines()
 
     def line(self, start: str, timeout_s: float) -> str:
-        """The next line that begins so. Raises :class:`BenchError`."""
+        """The next line that begins so; what stands behind it stays. Raises :class:`BenchError`."""
         until = time.monotonic() + timeout_s
         while True:
             ended = not self.alive
-            for line in self.lines():
+            lines = self.lines()
+            for at, line in enumerate(lines):
                 if line.startswith(start):
+                    self._kept = lines[at + 1 :]
                     return line
             if ended:
                 raise BenchError(f"{self.name} ended with {self._process.returncode}: {self.complaint()}")

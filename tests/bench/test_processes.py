@@ -58,3 +58,12 @@ def test_a_signal_makes_it_answer(tmp_path: Path) -> None:
 
 def test_cores_are_lists_and_ranges() -> None:
     assert cores_of("0,2-4") == {0, 2, 3, 4}
+
+
+def test_what_stands_behind_a_line_is_still_there_for_who_comes_next(tmp_path: Path) -> None:
+    one = _child(tmp_path, "print('ready'); print('{\"one\": 1}'); print('{\"two\": 2}')")
+    one.wait(10)
+    assert one.line("ready", 10) == "ready"
+    assert one.result(10) == {"one": 1}
+    assert one.lines() == ['{"two": 2}']
+    assert one.lines() == []
