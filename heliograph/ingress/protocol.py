@@ -158,12 +158,10 @@ class Connection(HttpToolsProtocol):
             more = b"".join([b"%s: %s\r\n" % field for field in fields])
         head = _heads.of(reply.status, reply.media_type, self.server_state.default_headers)
         octets = b"%s%d\r\n%s\r\n%s" % (head, len(body), more, body)
-        if keep_alive:
-            self.burst.write(self.transport, octets)
-            return
-        self.burst.flush()
-        self.transport.write(octets)
-        self.transport.close()
+        self.burst.write(self.transport, octets)
+        if not keep_alive:
+            self.burst.flush()
+            self.transport.close()
 
     # --- a request arrives -------------------------------------------------------------------------
 
