@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import random
@@ -313,6 +314,32 @@ async def test_what_breaks_inside_is_counted_as_trouble(stage: Stage, caplog: py
     assert stage.metrics.labelled["heliograph_troubles"] == {"outbox": 2}
     assert "no such thing" in caplog.text
     assert stage.metrics.labelled["heliograph_webhook_requests"] == {"again": 1}
+
+
+def test_workers_that_are_thrown_away_with_their_loop_start_no_others() -> None:
+    async def work() -> Stage:
+        stage = Stage()
+        await stage.open(stage.endpoint())
+        stage.http.gates["https://hook.example.org/"] = asyncio.Event()
+        stage.deliver(100)
+        await stage.until(lambda: len(stage.http.posts) == 8)
+        return stage
+
+    first = asyncio.new_event_loop()
+    stage = first.run_until_complete(work())
+    first.close()
+    posts = stage.http.posts
+
+    async def throw_away() -> None:
+        nonlocal stage
+        stage.http.gates.clear()
+        del stage
+        gc.collect()
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    asyncio.run(throw_away())
+    assert len(posts) == 8
 
 
 async def test_connections_to_one_endpoint_are_bounded_and_grow_as_it_takes_requests(stage: Stage) -> None:

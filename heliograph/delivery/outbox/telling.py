@@ -97,6 +97,9 @@ class Teller:
                     self._catching_up.read_on()
                 if self._desk.starved:
                     break
+        except GeneratorExit:  # thrown away with its loop: nobody is left to hand on to
+            self._desk.closed = True
+            raise
         finally:
             line.active -= 1
             self._desk.open -= 1
