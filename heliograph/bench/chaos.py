@@ -181,7 +181,7 @@ def backlog(options: Options) -> Chaos:
         crashes = _Crashes(ready)
         ready.start_carrier(latency_ms=_BACKLOG_LATENCY_MS)
         ready.house.start()
-        job, load = _load(ready, 0, options.backlog * 2)
+        job, load = _load(ready, 0)  # one that ends may do so before it is looked at
         until = time.monotonic() + options.timeout_s
         while (waits := _waiting(ready, load)) < options.backlog:
             if time.monotonic() > until or not load.alive:

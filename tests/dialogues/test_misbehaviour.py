@@ -82,8 +82,10 @@ async def went_wrong(carriers: dict[str, VirtualCarrier]) -> None:
         raise AssertionError(f"these did nothing: {calm}") from None
 
 
-async def ends(s: Stage, ids: dict[str, list[str]], kinds: Sequence[Misbehaviour]) -> dict[str, list[Any]]:
-    """Every message as it is shown, by kind, once each is where its kind lets it end."""
+async def ends(
+    s: Stage, ids: dict[str, list[str]], only_once: dict[str, str], kinds: Sequence[Misbehaviour]
+) -> dict[str, list[Any]]:
+    """Every message as it is shown, by kind, once each is where its kind lets it end, and ``only_once`` were tried."""
     expected = {kind.name: "sent" if kind.fate is Fate.NO_NEWS else "delivered" for kind in kinds}
     shown: dict[str, list[Any]] = {}
 
@@ -95,7 +97,8 @@ async def ends(s: Stage, ids: dict[str, list[str]], kinds: Sequence[Misbehaviour
         for name, messages in ids.items():
             if name not in shown or any(one["state"] != expected[name] for one in shown[name]):
                 shown[name] = [await s.show(one) for one in messages]
-        return all(one["state"] == expected[name] for name, every in shown.items() for one in every)
+        tried = [(await s.show(one))["state"] != "queued" for one in only_once.values()]
+        return all(tried) and all(one["state"] == expected[name] for name, every in shown.items() for one in every)
 
     try:
         await eventually(look)
@@ -104,7 +107,8 @@ async def ends(s: Stage, ids: dict[str, list[str]], kinds: Sequence[Misbehaviour
             name: [(one["state"], one["error"], one.get("attempts")) for one in every if one["state"] != expected[name]]
             for name, every in shown.items()
         }
-        raise AssertionError({name: every for name, every in wrong.items() if every}) from None
+        found = {name: every for name, every in wrong.items() if every}
+        raise AssertionError(found or "a message that may be submitted only once was never tried") from None
     return shown
 
 
@@ -132,7 +136,7 @@ async def test_a_misbehaving_carrier_harms_neither_the_house_nor_a_message(tmp_p
             carrier.misbehave(None)
             if name == "stops_reading":
                 carrier.drop_links()
-        shown = await ends(s, ids, kinds)
+        shown = await ends(s, ids, only_once, kinds)
 
         s.clock.skip(_OVERDUE_S)
         await s.server.pipeline.rescue.end_overdue()
